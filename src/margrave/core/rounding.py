@@ -1,0 +1,79 @@
+"""The one place that rounds.
+
+Amounts are float64 from valuation to requirement; what a venue rounds, and which way, is a field of its
+rulebook and is applied here. The decimal form of the float (its shortest repr) is what is rounded, so that
+0.285 rounded to cents is 0.29 and not 0.28.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
+from enum import StrEnum
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Direction(StrEnum):
+    """Which of the two neighbouring steps is taken."""
+
+    NEAREST = "nearest"  # half away from zero
+    HALF_EVEN = "half-even"
+    UP = "up"  # toward plus infinity
+    DOWN = "down"  # toward minus infinity
+    AWAY = "away"  # away from zero
+    TRUNCATE = "truncate"  # toward zero
+
+
+_DECIMAL = {
+    Direction.NEAREST: ROUND_HALF_UP,
+    Direction.HALF_EVEN: ROUND_HALF_EVEN,
+    Direction.UP: ROUND_CEILING,
+    Direction.DOWN: ROUND_FLOOR,
+    Direction.AWAY: ROUND_UP,
+    Direction.TRUNCATE: ROUND_DOWN,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A grid of amounts and the direction in which a number moves onto it."""
+
+    step: float  # [the amount's unit], > 0
+    direction: Direction
+
+    def __post_init__(self) -> None:
+        if not (self.step > 0 and np.isfinite(self.step)):
+            raise ValueError(f"step is {self.step!r}; it must be a finite number above zero")
+
+
+def round_to(amount: float, rule: Step) -> float:
+    """Move one amount onto the grid.
+
+    Parameters
+    ----------
+    amount : float
+        Finite amount, any sign.
+    rule : Step
+        Grid and direction. The amount is first taken to 15 significant digits, so that 5739.500000000001,
+        which is 5739.5 and a rounding error of the calculation, does not jump a step.
+
+    Returns
+    -------
+    float
+        A whole multiple of ``rule.step``.
+    """
+    exact = Decimal(f"{amount:.15g}") / Decimal(repr(rule.step))
+    return float(exact.to_integral_value(rounding=_DECIMAL[rule.direction]) * Decimal(repr(rule.step)))
+
+
+def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.float64]:
+    """Move every amount of an array onto the grid; without a rule, return the array itself.
+
+    NaN and infinities stay what they are.
+    """
+    if rule is None:
+        return amounts
+    flat = [round_to(float(a), rule) if np.isfinite(a) else float(a) for a in amounts.ravel()]
+    return np.array(flat, dtype=np.float64).reshape(amounts.shape)

@@ -1,0 +1,34 @@
+"""Checks that constructors of domain types share. Faults are the caller's: ``ValueError``."""
+
+from math import isfinite
+from typing import Final
+
+PRICE_MIN: Final = 1e-12
+PRICE_MAX: Final = 1e15
+"""Prices outside are taken for faults of the feed: a price of 5e-324 is above zero and worth nothing."""
+
+
+def require(condition: bool, name: str, got: object, allowed: str) -> None:
+    """Raise ``ValueError`` that names the field, the value and what is allowed."""
+    if not condition:
+        raise ValueError(f"{name} is {got!r}; it must be {allowed}")
+
+
+def require_price(name: str, price: float) -> None:
+    """Refuse what cannot be a price: NaN, infinite, zero, negative, absurdly small or large."""
+    require(
+        isfinite(price) and PRICE_MIN <= price <= PRICE_MAX,
+        name,
+        price,
+        f"a price between {PRICE_MIN:g} and {PRICE_MAX:g}",
+    )
+
+
+def require_finite(name: str, number: float) -> None:
+    """Refuse NaN and infinities."""
+    require(isfinite(number), name, number, "a finite number")
+
+
+def require_zone(name: str, at: object) -> None:
+    """Refuse an instant without a time zone."""
+    require(getattr(at, "tzinfo", None) is not None, name, at, "an instant with a time zone, such as 2026-11-01T08:00:00Z")

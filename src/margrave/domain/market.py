@@ -1,0 +1,64 @@
+"""One instant of prices. Nothing below the market reads a clock: time is ``market.at``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import final
+
+from margrave.core.words import NUMERAIRE
+from margrave.domain.checks import require, require_price, require_zone
+from margrave.domain.instruments import Instrument
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Prices of one instrument."""
+
+    mark: float  # [quote per base; coin per base for a coin premium]
+    index: float | None = None  # [quote per base]; None: from the market's index prices
+    forward: float | None = None  # [quote per base], options: forward of their expiry; None: the index
+    vol: float | None = None  # [per year as a fraction], options: implied vol at the mark
+    settlement: float | None = None  # [as mark], last session settlement
+    at: datetime | None = None  # when the mark was made; None: at the market's instant
+
+    def __post_init__(self) -> None:
+        require_price("mark", self.mark)
+        for name in ("index", "forward", "settlement"):
+            price = getattr(self, name)
+            if price is not None:
+                require_price(name, price)
+        if self.vol is not None:
+            require(0 <= self.vol <= 100, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
+        if self.at is not None:
+            require_zone("at", self.at)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Instruments, their quotes, and the index price of every asset in the numeraire."""
+
+    at: datetime
+    instruments: Mapping[str, Instrument]
+    quotes: Mapping[str, Quote]
+    index: Mapping[str, float] = field(default_factory=dict)  # [numeraire per asset]
+    vols: Mapping[str, float] = field(default_factory=dict)  # [per year], realised or implied vol of each asset
+    correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    numeraire: str = NUMERAIRE
+
+    def __post_init__(self) -> None:
+        require_zone("at", self.at)
+        for asset, price in self.index.items():
+            require_price(f"index.{asset}", price)
+        for asset, vol in self.vols.items():
+            require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
+        for name in ("instruments", "quotes", "index", "vols", "correlations"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def index_of(self, asset: str) -> float | None:
+        """Index price of an asset in the numeraire; None where the market has none."""
+        if asset == self.numeraire:
+            return 1.0
+        return self.index.get(asset)
