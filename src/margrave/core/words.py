@@ -1,5 +1,6 @@
 """Names that several rooms use, each spelt once."""
 
+from enum import StrEnum
 from typing import Final
 
 INITIAL: Final = 0
@@ -9,3 +10,10 @@ LEVELS: Final = ("initial", "maintenance")
 
 NUMERAIRE: Final = "USD"
 """Asset in which index prices are written unless a market says otherwise."""
+
+
+class MarginMode(StrEnum):
+    """Whether a position shares the pool of its account or stands alone."""
+
+    CROSS = "cross"
+    ISOLATED = "isolated"

@@ -9,14 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import final
 
+from margrave.core.words import MarginMode
 from margrave.domain.checks import require, require_finite, require_price, require_zone
-
-
-class MarginMode(StrEnum):
-    """Whether a position shares the pool of its account or stands alone."""
-
-    CROSS = "cross"
-    ISOLATED = "isolated"
 
 
 class Leg(StrEnum):

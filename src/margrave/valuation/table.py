@@ -1,0 +1,202 @@
+"""Instruments and one market as columns: the step between what people write and what kernels eat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
+
+import numpy as np
+
+from margrave.core.errors import Issue, Reason
+from margrave.domain.instruments import (
+    CoinPremium,
+    Instrument,
+    Inverse,
+    Option,
+    Right,
+    coefficients,
+    expiry_of,
+    payoff_asset,
+)
+from margrave.domain.market import Market, Quote
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.implied_vol import implied_vol_coin, implied_vol_quote
+
+_SECONDS_IN_DAY = 86_400.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Instruments of a book with their prices. A price that is not known is NaN, and why stands in ``issues``."""
+
+    instruments: tuple[Instrument | None, ...]  # (I,)
+    assets: tuple[str, ...]  # (A,)
+    asset_price: F64  # (A,) index price [numeraire per asset]
+    a: F64  # (I,) worth of a contract is a P - c / P [payoff asset]
+    c: F64  # (I,)
+    base: I64  # (I,) row of `assets`
+    quote: I64  # (I,)
+    settlement: I64  # (I,)
+    payoff: I64  # (I,) asset in which the payoff formula pays
+    converts: bool  # some instrument's payoff asset is not its settlement asset
+    mark: F64  # (I,) [quote per base; coin for a coin premium]
+    index: F64  # (I,) [quote per base]
+    is_inverse: Bools  # (I,) futures worth c / P
+    is_option: Bools  # (I,)
+    is_coin_premium: Bools  # (I,)
+    is_call: Bools  # (I,)
+    strike: F64  # (I,) 1 where no option
+    forward: F64  # (I,) 1 where no option
+    vol: F64  # (I,) 0 where no option; NaN where neither quoted nor in the price
+    years: F64  # (I,) to expiry
+    issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
+
+
+_NO_OPTION = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
+
+
+def table_of(
+    symbols: tuple[str, ...],
+    more_assets: tuple[str, ...],
+    market: Market,
+    age_max_seconds: float | None = None,
+    days_in_year: float = 365.0,
+) -> Table:
+    """Columns of the instruments that a book holds.
+
+    Parameters
+    ----------
+    symbols : (I,) tuple of str
+        Instruments.
+    more_assets : tuple of str
+        Assets that need a price besides those of the instruments: balances, and the pools' currencies.
+    market : Market
+        One instant.
+    age_max_seconds : float, optional
+        Marks older than this do not value a position. [s]
+    days_in_year : float
+        Convention of the year fraction of options (ACT/365: 365).
+
+    Returns
+    -------
+    Table
+        Nothing raises for a single instrument: what cannot be valued has an issue and NaN prices.
+    """
+    assets: dict[str, int] = {}
+    rows: list[tuple[float, ...]] = []
+    issues: dict[int, Issue] = {}
+    instruments = tuple(market.instruments.get(symbol) for symbol in symbols)
+    for row, (symbol, instrument) in enumerate(zip(symbols, instruments, strict=True)):
+        quote = market.quotes.get(symbol)
+        if instrument is None or quote is None:
+            issues[row] = _missing(symbol, instrument)
+            rows.append((np.nan,) * 4 + (0.0,) * 5 + _NO_OPTION)
+            continue
+        if (stale := _stale(symbol, quote, market.at, age_max_seconds)) is not None:
+            issues[row] = stale
+        index = _index(instrument, quote, market)
+        if index is None and row not in issues:
+            issues[row] = _no_index(instrument, market)
+        mark = np.nan if row in issues else quote.mark
+        rows.append(_row(instrument, mark, np.nan if index is None else index, assets) + _option(instrument, quote, index, market.at, days_in_year))
+    for asset in more_assets:
+        assets.setdefault(asset, len(assets))
+    prices = np.array([_price(market, asset) for asset in assets], dtype=np.float64)
+    return _table(instruments, tuple(assets), prices, rows, issues)
+
+
+def _missing(symbol: str, instrument: Instrument | None) -> Issue:
+    if instrument is None:
+        return Issue(symbol, Reason.UNKNOWN_INSTRUMENT, "is not among the market's instruments; add its contract terms or correct the name")
+    return Issue(symbol, Reason.MISSING_MARK, "has no quote in the market; add its mark")
+
+
+def _stale(symbol: str, quote: Quote, at: datetime, age_max_seconds: float | None) -> Issue | None:
+    if age_max_seconds is None or quote.at is None:
+        return None
+    age = (at - quote.at).total_seconds()
+    if age <= age_max_seconds:
+        return None
+    return Issue(symbol, Reason.STALE_MARK, f"mark is {age:.0f} s old and the rulebook allows {age_max_seconds:.0f} s; refresh it")
+
+
+def _index(instrument: Instrument, quote: Quote, market: Market) -> float | None:
+    if quote.index is not None:
+        return quote.index
+    base, priced_in = market.index_of(instrument.base), market.index_of(instrument.quote)
+    if base is not None and priced_in is not None:
+        return base / priced_in
+    # A delta-one contract without an index is measured from its own mark: only options need the difference.
+    return None if isinstance(instrument.kind, Option) else quote.mark
+
+
+def _no_index(instrument: Instrument, market: Market) -> Issue:
+    return Issue(instrument.symbol, Reason.MISSING_INDEX, f"needs the index price of {instrument.base} and {instrument.quote} in {market.numeraire}; add [market.index]")
+
+
+def _price(market: Market, asset: str) -> float:
+    price = market.index_of(asset)
+    return np.nan if price is None else price
+
+
+def _row(instrument: Instrument, mark: float, index: float, assets: dict[str, int]) -> tuple[float, ...]:
+    a, c = coefficients(instrument.payoff)
+    places = [
+        assets.setdefault(name, len(assets))
+        for name in (instrument.base, instrument.quote, instrument.settlement, payoff_asset(instrument))
+    ]
+    return (a, c, mark, index, *map(float, places), float(isinstance(instrument.payoff, Inverse)))
+
+
+def _option(instrument: Instrument, quote: Quote, index: float | None, at: datetime, days_in_year: float) -> tuple[float, ...]:
+    option = instrument.kind
+    if not isinstance(option, Option) or index is None:
+        return _NO_OPTION
+    expiry = expiry_of(instrument)
+    assert expiry is not None
+    years = max((expiry - at).total_seconds(), 0.0) / (_SECONDS_IN_DAY * days_in_year)
+    forward = index if quote.forward is None else quote.forward
+    coin = isinstance(instrument.payoff, CoinPremium)
+    vol = quote.vol
+    if vol is None:
+        invert = implied_vol_coin if coin else implied_vol_quote
+        found, uninformative = invert(quote.mark, forward, option.strike, max(years, 1e-9), option.right is Right.CALL)
+        vol = np.nan if bool(uninformative) else float(found)
+    return (1.0, float(coin), float(option.right is Right.CALL), option.strike, forward, vol, years)
+
+
+def _table(
+    instruments: tuple[Instrument | None, ...],
+    assets: tuple[str, ...],
+    prices: F64,
+    rows: list[tuple[float, ...]],
+    issues: dict[int, Issue],
+) -> Table:
+    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 16).T.copy()
+    a, c, mark, index, base, quote, settlement, payoff, inverse, option, coin, call, strike, forward, vol, years = columns
+    places = np.array([base, quote, settlement, payoff])
+    at = np.nan_to_num(places).astype(np.int64)
+    return Table(
+        instruments,
+        assets,
+        prices,
+        a,
+        c,
+        at[0],
+        at[1],
+        at[2],
+        at[3],
+        bool((at[2] != at[3]).any()),
+        mark,
+        index,
+        inverse != 0.0,
+        option != 0.0,
+        coin != 0.0,
+        call != 0.0,
+        strike,
+        forward,
+        vol,
+        years,
+        issues,
+    )
