@@ -102,26 +102,27 @@ def _implied_vol(price: F64, moneyness: F64, years: F64, is_call: Bools) -> tupl
 
 def _deviation(x: F64, target: F64) -> tuple[F64, F64]:
     # Total deviation s with value(x, s) = target, (M,) each, and the slope of the value there.
+    found, slope = np.empty_like(x), np.empty_like(x)
+    row = np.arange(len(x))  # what is still open; settled rows leave, since most do after a few steps
     inflection = np.sqrt(-2.0 * x)
     low, high = np.zeros_like(x), 9.0 + np.sqrt(81.0 - 2.0 * x)  # beyond `high` the value is its bound
     # At the money the inflection is zero; the slope there is known, and the value is concave from it on.
-    start = np.where(inflection > 0.0, inflection, np.minimum(target * np.sqrt(2.0 * np.pi), 0.5 * high))
-    deviation = start
-    is_low = (target < _value(x, deviation)[0]) & (inflection > 0.0)
-    settled = np.zeros(x.shape, dtype=np.bool_)
-    for _ in range(_STEPS_MAX):
-        value, vega, rounding = _value(x, deviation)
-        low = np.where(value <= target, np.maximum(low, deviation), low)
-        high = np.where(value > target, np.minimum(high, deviation), high)
-        proposal = _newton(deviation, value, vega, target, is_low)
-        settled |= np.abs(proposal - deviation) <= _SETTLED * deviation
-        settled |= np.abs(value - target) <= rounding
-        if settled.all():
+    s = np.where(inflection > 0.0, inflection, np.minimum(target * np.sqrt(2.0 * np.pi), 0.5 * high))
+    is_low = (target < _value(x, s)[0]) & (inflection > 0.0)
+    for step in range(_STEPS_MAX):
+        value, vega, rounding = _value(x, s)
+        found[row], slope[row] = s, vega
+        proposal = _newton(s, value, vega, target, is_low)
+        open_ = (np.abs(proposal - s) > _SETTLED * s) & (np.abs(value - target) > rounding)
+        open_ |= np.isnan(proposal)
+        if not open_.any() or step == _STEPS_MAX - 1:
             break
+        low, high = np.where(value <= target, s, low), np.where(value > target, s, high)
         inside = (proposal >= low) & (proposal <= high)  # false for NaN
-        proposal = np.where(inside, proposal, 0.5 * (low + high))
-        deviation = np.where(settled, deviation, proposal)
-    return deviation, _value(x, deviation)[1]
+        s = np.where(inside, proposal, 0.5 * (low + high))
+        row, x, target, is_low = row[open_], x[open_], target[open_], is_low[open_]
+        s, low, high = s[open_], low[open_], high[open_]
+    return found, slope
 
 
 def _newton(deviation: F64, value: F64, vega: F64, target: F64, is_low: Bools) -> F64:
@@ -134,13 +135,12 @@ def _newton(deviation: F64, value: F64, vega: F64, target: F64, is_low: Bools) -
 
 def _value(x: F64, deviation: F64) -> tuple[F64, F64, F64]:
     # Out-of-the-money value with √(FK) as unit, exp(x/2) N(x/s + s/2) - exp(-x/2) N(x/s - s/2); its slope in s;
-    # and what rounding may add to it.
+    # and what rounding may add to it, mostly that of the squares in the exponents.
     with np.errstate(over="ignore", divide="ignore"):
         centre = x / deviation
-    distance = centre + 0.5 * deviation
-    upper, lower = normal_cdf(np.array((distance, centre - 0.5 * deviation)))
+    near, far = centre + 0.5 * deviation, centre - 0.5 * deviation
+    upper, lower = normal_cdf(np.array((near, far)))
     weight = np.exp(0.5 * x)
     gain = weight * upper
-    vega = weight * normal_pdf(distance)
-    rounding = _ULP * gain * (4.0 + np.square(np.minimum(np.abs(distance), _DISTANCE_MAX)))
-    return np.maximum(gain - lower / weight, 0.0), vega, rounding
+    rounding = _ULP * gain * (4.0 + np.square(np.maximum(far, -_DISTANCE_MAX)))
+    return np.maximum(gain - lower / weight, 0.0), weight * normal_pdf(near), rounding

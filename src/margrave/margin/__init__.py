@@ -1,0 +1,7 @@
+"""From valued positions to the requirement of every pool.
+
+Here: a rulebook as array indices (`plan`), the partition of a book into pools (`pools`), one file a model
+(`ladder`, `short_options`), what multiplies a model (`directional`), what open orders add (`orders`), option
+positions recognised together (`strategies`), and all of it added up (`pooled`). May import: `valuation` and
+below. Start reading at `pooled`. Letters: S scenarios, P positions, K pools, B buckets (a pool's assets).
+"""

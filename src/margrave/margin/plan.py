@@ -1,0 +1,134 @@
+"""A rulebook resolved to array indices: which product margins an instrument, and all ladders in flat arrays."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from margrave.core.errors import Issue, Reason
+from margrave.core.words import INITIAL, MAINTENANCE
+from margrave.domain.instruments import (
+    CoinPremium,
+    Future,
+    Instrument,
+    Inverse,
+    Linear,
+    Option,
+    Perpetual,
+    Quanto,
+    QuotePremium,
+    Spot,
+)
+from margrave.kernels.arrays import C128, F64, I64
+from margrave.kernels.ladder import ladder_key
+from margrave.rulebook.ladders import Segments, resolve
+from margrave.rulebook.schema import LadderModel, Match, OptionModel, Product, Rulebook
+
+_KIND = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
+_PAYOFF = {Linear: "linear", Inverse: "inverse", Quanto: "quanto", CoinPremium: "coin-premium", QuotePremium: "quote-premium"}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FlatLadders:
+    """One level of every ladder of a rulebook, end to end."""
+
+    key: C128  # (T,) search key
+    start: I64  # (L + 1,)
+    floor: F64  # (T,)
+    rate: F64  # (T,)
+    slope: F64  # (T,)
+    deduction: F64  # (T,)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rulebook ready for arrays. Made once a rulebook; instruments are looked up once each."""
+
+    rulebook: Rulebook
+    ladder_names: tuple[str, ...]  # (L,)
+    flat: tuple[FlatLadders, FlatLadders]  # a level each
+    known: dict[Instrument, int] = field(default_factory=dict)  # instrument -> product row, -1 where none
+
+
+_PLANS: OrderedDict[int, Plan] = OrderedDict()
+_PLANS_KEPT = 64
+
+
+def plan_of(rulebook: Rulebook) -> Plan:
+    """Resolve a rulebook; the same rulebook object is resolved once."""
+    plan = _PLANS.get(id(rulebook))
+    # An id is only as good as the object behind it: the plan keeps its rulebook alive, so they agree.
+    if plan is None or plan.rulebook is not rulebook:
+        names = tuple(rulebook.ladders)
+        flat = (_flatten(rulebook, names, INITIAL), _flatten(rulebook, names, MAINTENANCE))
+        plan = Plan(rulebook, names, flat)
+        _PLANS[id(rulebook)] = plan
+        while len(_PLANS) > _PLANS_KEPT:
+            _PLANS.popitem(last=False)
+    return plan
+
+
+def _flatten(rulebook: Rulebook, names: tuple[str, ...], level: int) -> FlatLadders:
+    parts = [resolve(rulebook.ladders[name], level) for name in names] or [Segments(*np.zeros((4, 1)))]
+    start = np.concatenate(([0], np.cumsum([len(p.floor) for p in parts]))).astype(np.int64)
+    floor = np.concatenate([p.floor for p in parts])
+    return FlatLadders(
+        ladder_key(floor, start),
+        start,
+        floor,
+        np.concatenate([p.rate for p in parts]),
+        np.concatenate([p.slope for p in parts]),
+        np.concatenate([p.deduction for p in parts]),
+    )
+
+
+def product_row(plan: Plan, instrument: Instrument) -> int:
+    """Row of the first product that matches an instrument; -1 where the rulebook has none."""
+    row = plan.known.get(instrument)
+    if row is None:
+        rows = (k for k, product in enumerate(plan.rulebook.products) if matches(product.match, instrument))
+        row = next(rows, -1)
+        plan.known[instrument] = row
+    return row
+
+
+def matches(match: Match, instrument: Instrument) -> bool:
+    """Whether a product means an instrument: every list that is not empty has to name it."""
+    told = (
+        (match.kinds, _KIND[type(instrument.kind)]),
+        (match.payoffs, _PAYOFF[type(instrument.payoff)]),
+        (match.bases, instrument.base),
+        (match.quotes, instrument.quote),
+        (match.settlements, instrument.settlement),
+        (match.symbols, instrument.symbol),
+    )
+    return all(not names or name in names for names, name in told)
+
+
+def product_of(plan: Plan, instrument: Instrument) -> Product | None:
+    """Product of an instrument; None where the rulebook has none."""
+    row = product_row(plan, instrument)
+    return None if row < 0 else plan.rulebook.products[row]
+
+
+def no_rule(plan: Plan, instrument: Instrument) -> Issue:
+    """Why a rulebook cannot margin an instrument, naming a published gap where there is one."""
+    kind, payoff = _KIND[type(instrument.kind)], _PAYOFF[type(instrument.payoff)]
+    told = ", ".join(product.name for product in plan.rulebook.products)
+    gaps = "; ".join(f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps)
+    more = f" Not published by the venue: {gaps}." if gaps else ""
+    message = f"{plan.rulebook.id} has no rule for a {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
+    return Issue(instrument.symbol, Reason.NO_RULE, message)
+
+
+def is_ladder(product: Product) -> bool:
+    """Whether a product is margined by size."""
+    return isinstance(product.model, LadderModel)
+
+
+def is_option(product: Product) -> bool:
+    """Whether a product is margined by the standard option formula."""
+    return isinstance(product.model, OptionModel)
