@@ -16,8 +16,11 @@ import numpy as np
 from margrave.kernels.arrays import F64, Flag, Real, finite, non_negative, positive
 from margrave.kernels.normal import normal_cdf, normal_pdf
 
-_DEVIATION_MIN = 1e-150  # a total deviation below this is zero: its inverse squared must stay finite
-_DISTANCE_MAX = 1e100  # stands for an infinite d1 or d2, so that a zero density times it is zero and not NaN
+# A total deviation below this is zero. The square of its inverse is finite, and so are d1 d2, which times a
+# zero density must be zero and not NaN.
+_DEVIATION_MIN = np.asarray(1e-100)
+# Arrays, which are quicker beside an array than plain numbers are.
+_ZERO, _HALF, _ONE, _MINUS_ONE = (np.asarray(value) for value in (0.0, 0.5, 1.0, -1.0))
 _QUANTO_VARIANCE_MAX = 700.0  # exp of more overflows
 
 
@@ -95,7 +98,8 @@ def coin_price(
     Raises
     ------
     ValueError
-        An argument is NaN, infinite or out of range, or strike / forward is not representable.
+        An argument is NaN, infinite or out of range, or strike / forward, vol × √years or the discount factor
+        is not representable.
 
     Notes
     -----
@@ -151,7 +155,8 @@ def quanto_inverse_price(
     Alexander, Chen and Imeraj, Mathematical Finance 2023 (inverse and quanto inverse options).
     """
     terms = _terms(forward, strike, vol, years, is_call, finite("lending_rate", lending_rate))
-    variance = terms.deviation * terms.deviation
+    with np.errstate(over="ignore"):
+        variance = terms.deviation * terms.deviation
     if not np.all(variance <= _QUANTO_VARIANCE_MAX):
         raise ValueError(f"vol: vol² × years must be <= {_QUANTO_VARIANCE_MAX}, got {np.max(variance)}")
     sign = terms.sign
@@ -176,8 +181,9 @@ def coin_greeks(
     Notes
     -----
     Zero vol or zero time: deltas are those of the intrinsic value, 0.5 × D for the unadjusted one exactly at
-    the money; what would be a spike there (the terms with 1/s: gamma, vanna, volga, decay) is zero. The
-    venue's own theta, the smaller of one day's and the lifetime's, is the caller's to form.
+    the money; what would be a spike there (the terms with 1/s: gamma, vanna, volga, decay) is zero. A Greek
+    beyond float64, as dc/dF at a forward next to zero, is infinite. The venue's own theta, the smaller of one
+    day's and the lifetime's, is the caller's to form.
     """
     arguments = np.broadcast_arrays(
         forward, strike, vol, years, is_call, finite("lending_rate", lending_rate)
@@ -189,26 +195,27 @@ def coin_greeks(
     inverse_deviation = _inverse_or_zero(terms.deviation)
     relative_strike = discount * terms.moneyness  # D K/F
 
-    price = np.maximum(sign * (discount * upper - relative_strike * lower), 0.0)
+    price = np.maximum(sign * discount * (upper - terms.moneyness * lower), 0.0)
     adjusted = relative_strike * sign * lower
-    coin_delta = adjusted / forward
-    usd_gamma = discount * density1 * inverse_deviation / forward
+    gamma = discount * density1 * inverse_deviation  # for a forward of 1
+    relative_density = relative_strike * density2 * inverse_deviation
     vega = discount * density1 * terms.root_years
-    return Greeks(
-        coin_price=price,
-        usd_price=forward * price,
-        unadjusted_delta=discount * sign * upper,
-        adjusted_delta=adjusted,
-        coin_delta=coin_delta,
-        usd_gamma=usd_gamma,
-        coin_gamma=(relative_strike * density2 * inverse_deviation - 2.0 * adjusted) / forward / forward,
-        adjusted_delta_slope=usd_gamma - coin_delta,
-        coin_vega=vega,
-        usd_vega=forward * vega,
-        coin_theta=_decay(terms, density1, inverse_deviation) + terms.rate * price,
-        coin_vanna=-relative_strike * density2 * terms.d1 * terms.root_years * inverse_deviation / forward,
-        coin_volga=vega * terms.root_years * terms.d1 * terms.d2 * inverse_deviation,
-    )
+    with np.errstate(over="ignore"):
+        return Greeks(
+            coin_price=price,
+            usd_price=forward * price,
+            unadjusted_delta=discount * sign * upper,
+            adjusted_delta=adjusted,
+            coin_delta=adjusted / forward,
+            usd_gamma=gamma / forward,
+            coin_gamma=(relative_density - 2.0 * adjusted) / forward / forward,
+            adjusted_delta_slope=(gamma - adjusted) / forward,
+            coin_vega=vega,
+            usd_vega=forward * vega,
+            coin_theta=_decay(terms, density1, inverse_deviation) + terms.rate * price,
+            coin_vanna=-relative_density * terms.d1 * terms.root_years / forward,
+            coin_volga=vega * terms.root_years * terms.d1 * terms.d2 * inverse_deviation,
+        )
 
 
 def quote_greeks(
@@ -236,44 +243,63 @@ def quote_greeks(
 
     price = forward * np.maximum(sign * discount * (upper - terms.moneyness * lower), 0.0)
     vega = forward * discount * density * terms.root_years
-    return QuoteGreeks(
-        price=price,
-        delta=discount * sign * upper,
-        gamma=discount * density * inverse_deviation / forward,
-        vega=vega,
-        theta=forward * _decay(terms, density, inverse_deviation) + terms.rate * price,
-        vanna=-discount * density * terms.d2 * terms.root_years * inverse_deviation,
-        volga=vega * terms.root_years * terms.d1 * terms.d2 * inverse_deviation,
-    )
+    with np.errstate(over="ignore"):
+        return QuoteGreeks(
+            price=price,
+            delta=discount * sign * upper,
+            gamma=discount * density * inverse_deviation / forward,
+            vega=vega,
+            theta=forward * _decay(terms, density, inverse_deviation) + terms.rate * price,
+            vanna=-discount * density * terms.d2 * terms.root_years * inverse_deviation,
+            volga=vega * terms.root_years * terms.d1 * terms.d2 * inverse_deviation,
+        )
 
 
 def _terms(forward: Real, strike: Real, vol: Real, years: Real, is_call: Flag, rate: F64) -> _Terms:
-    forward, vol = positive("forward", forward), non_negative("vol", vol)
-    strike, years = positive("strike", strike), non_negative("years", years)
-    root_years = np.sqrt(years)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        moneyness = positive("strike / forward", strike / forward)
+    forward, strike = np.asarray(forward, dtype=np.float64), np.asarray(strike, dtype=np.float64)
+    vol, years = np.asarray(vol, dtype=np.float64), np.asarray(years, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        moneyness = strike / forward
+        log_moneyness = np.log(moneyness)
+        root_years = np.sqrt(years)
         deviation = vol * root_years
-        deviation = np.where(deviation < _DEVIATION_MIN, 0.0, deviation)
-        distance = -np.log(moneyness) / deviation
-        # 0/0, at the money without time or vol: d1 = d2 = 0, the limit as the deviation vanishes.
-        distance = np.where(np.isnan(distance), 0.0, distance)
-        discount = positive("discount factor exp(-rate × years)", np.exp(-rate * years))
-    sign = np.where(is_call, 1.0, -1.0)
-    d1 = np.maximum(np.minimum(distance + 0.5 * deviation, _DISTANCE_MAX), -_DISTANCE_MAX)
-    d2 = np.maximum(np.minimum(distance - 0.5 * deviation, _DISTANCE_MAX), -_DISTANCE_MAX)
+        discount = np.exp(-rate * years) if rate.ndim or rate else _ONE  # venues' zero rate: no exp
+        # One sum is NaN or infinite where any argument is, or where strike and forward differ in sign; eight
+        # checks one after another would take as long as all the rest.
+        holds = np.isfinite(log_moneyness + deviation + discount)
+        holds = holds & (np.minimum(forward, discount) > _ZERO) & (vol >= _ZERO)
+    if np.count_nonzero(holds) != holds.size:
+        _refuse(forward, strike, vol, years, rate)
+    # Zero over the least deviation is zero: at the money without time or vol d1 = d2 = 0, the limit.
+    distance = log_moneyness / np.maximum(deviation, _DEVIATION_MIN)
+    half = _HALF * deviation
+    sign = np.where(is_call, _ONE, _MINUS_ONE)
+    d1, d2 = half - distance, -half - distance
     return _Terms(forward, vol, root_years, sign, discount, rate, moneyness, deviation, d1, d2)
+
+
+def _refuse(forward: F64, strike: F64, vol: F64, years: F64, rate: F64) -> None:
+    # Say by name which of the checked arguments, or what is made of them, is bad.
+    positive("forward", forward)
+    positive("strike", strike)
+    non_negative("vol", vol)
+    non_negative("years", years)
+    with np.errstate(all="ignore"):
+        positive("strike / forward", strike / forward)
+        non_negative("vol × √years", vol * np.sqrt(years))
+        positive("discount factor exp(-rate × years)", np.exp(-rate * years))
 
 
 def _forward_value(terms: _Terms) -> F64:
     # Value with the forward as unit; the one formula of the coin price and, times F, of the quote price.
     upper, lower = normal_cdf(np.array((terms.sign * terms.d1, terms.sign * terms.d2)))
+    value = terms.sign * terms.discount * (upper - terms.moneyness * lower)
     # Rounding may leave a worthless option at -1e-17.
-    return np.asarray(np.maximum(terms.sign * terms.discount * (upper - terms.moneyness * lower), 0.0))
+    return np.asarray(np.maximum(value, _ZERO))
 
 
 def _inverse_or_zero(deviation: F64) -> F64:
-    return np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0.0)
+    return np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation >= _DEVIATION_MIN)
 
 
 def _decay(terms: _Terms, density: F64, inverse_deviation: F64) -> F64:

@@ -37,7 +37,8 @@ def implied_vol_coin(
     Raises
     ------
     ValueError
-        An argument is NaN, infinite or out of range.
+        An argument is NaN, infinite or out of range, or strike / forward, the discount factor or the price
+        over it is not representable.
 
     Notes
     -----
@@ -55,7 +56,8 @@ def implied_vol_coin(
         positive("strike", strike),
     )
     years, rate = non_negative("years", years), finite("lending_rate", lending_rate)
-    return _implied_vol(price * np.exp(rate * years), strike / forward, years, np.asarray(is_call))
+    price = _undiscounted(price, rate, years)
+    return _implied_vol(price, _moneyness(strike, forward), years, np.asarray(is_call))
 
 
 def implied_vol_quote(
@@ -71,8 +73,20 @@ def implied_vol_quote(
         positive("strike", strike),
     )
     years, rate = non_negative("years", years), finite("quote_rate", quote_rate)
-    undiscounted = price * np.exp(rate * years) / forward
-    return _implied_vol(undiscounted, strike / forward, years, np.asarray(is_call))
+    with np.errstate(over="ignore"):
+        price = non_negative("price / forward", _undiscounted(price, rate, years) / forward)
+    return _implied_vol(price, _moneyness(strike, forward), years, np.asarray(is_call))
+
+
+def _undiscounted(price: F64, rate: F64, years: F64) -> F64:
+    with np.errstate(over="ignore", invalid="ignore"):
+        discount = positive("discount factor exp(-rate × years)", np.exp(-rate * years))
+        return non_negative("price / discount factor", price / discount)
+
+
+def _moneyness(strike: F64, forward: F64) -> F64:
+    with np.errstate(over="ignore"):
+        return positive("strike / forward", strike / forward)
 
 
 def _implied_vol(price: F64, moneyness: F64, years: F64, is_call: Bools) -> tuple[F64, Bools]:
@@ -109,13 +123,13 @@ def _deviation(x: F64, target: F64) -> tuple[F64, F64]:
     # At the money the inflection is zero; the slope there is known, and the value is concave from it on.
     s = np.where(inflection > 0.0, inflection, np.minimum(target * np.sqrt(2.0 * np.pi), 0.5 * high))
     is_low = (target < _value(x, s)[0]) & (inflection > 0.0)
-    for step in range(_STEPS_MAX):
+    for _ in range(_STEPS_MAX):
         value, vega, rounding = _value(x, s)
         found[row], slope[row] = s, vega
         proposal = _newton(s, value, vega, target, is_low)
         open_ = (np.abs(proposal - s) > _SETTLED * s) & (np.abs(value - target) > rounding)
         open_ |= np.isnan(proposal)
-        if not open_.any() or step == _STEPS_MAX - 1:
+        if not open_.any():
             break
         low, high = np.where(value <= target, s, low), np.where(value > target, s, high)
         inside = (proposal >= low) & (proposal <= high)  # false for NaN
@@ -134,13 +148,13 @@ def _newton(deviation: F64, value: F64, vega: F64, target: F64, is_low: Bools) -
 
 
 def _value(x: F64, deviation: F64) -> tuple[F64, F64, F64]:
-    # Out-of-the-money value with √(FK) as unit, exp(x/2) N(x/s + s/2) - exp(-x/2) N(x/s - s/2); its slope in s;
-    # and what rounding may add to it, mostly that of the squares in the exponents.
+    # Out-of-the-money value with √(FK) as unit, exp(x/2) N(x/s + s/2) - exp(-x/2) N(x/s - s/2); its slope
+    # in s; and what rounding may add to it, mostly that of the squares in the exponents.
     with np.errstate(over="ignore", divide="ignore"):
         centre = x / deviation
     near, far = centre + 0.5 * deviation, centre - 0.5 * deviation
     upper, lower = normal_cdf(np.array((near, far)))
     weight = np.exp(0.5 * x)
     gain = weight * upper
-    rounding = _ULP * gain * (4.0 + np.square(np.maximum(far, -_DISTANCE_MAX)))
+    rounding = _ULP * gain * (4.0 + 3.0 * np.square(np.maximum(far, -_DISTANCE_MAX)))
     return np.maximum(gain - lower / weight, 0.0), weight * normal_pdf(near), rounding

@@ -9,6 +9,8 @@ _INVERSE_E = 0.36787944117144233
 _INVERSE_E_REST = -1.2428753672788363e-17
 _STEPS_MAX = 12
 _SETTLED = 4.0 * 2.0**-52
+_INVERSE_E_LEAST = -_INVERSE_E - _SETTLED  # -1/e less what rounding may take off
+_Z_MAX = 1e300  # beyond, w exp(w) might overflow on the way
 _LOG_FORM_FROM = 2.0  # log z from which w + ln w = log z is solved instead
 
 
@@ -41,15 +43,18 @@ def lambert_w0(z: Real) -> F64:
     """
     z = finite("z", z)
     above = (z + _INVERSE_E) + _INVERSE_E_REST  # distance from the branch point
-    if not np.all(above >= -_SETTLED):
+    if not np.all(z >= _INVERSE_E_LEAST):
         raise ValueError(f"z must be >= -1/e, got {np.min(z)}")
     root = np.sqrt(2.0 * np.e) * np.sqrt(np.maximum(above, 0.0))
-    w = _start(z, root)
+    moderate = np.minimum(z, _Z_MAX)
+    w = _start(moderate, root)
     for _ in range(_STEPS_MAX):
-        step = _halley_step(w, z)
+        step = _halley_step(w, moderate)
         w = w - step
         if np.all(np.abs(step) <= _SETTLED * np.abs(w)):
             break
+    if np.any(z > _Z_MAX):
+        w = np.where(z > _Z_MAX, _of_log(np.log(np.maximum(z, _Z_MAX))), w)
     # So near to the branch point the series is better than any step.
     return np.where(root < 1e-3, _branch_series(np.minimum(root, 1.0)), w)
 
@@ -80,19 +85,24 @@ def lambert_w0_exp(a: Real, b: Real) -> F64:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log_z = np.where(a > 0.0, np.log(a) + b, -np.inf)
         use_log = log_z >= _LOG_FORM_FROM
-        product = np.where(a == 0.0, 0.0, a * np.exp(b))
-    if not np.all(use_log | np.isfinite(product)):
-        raise ValueError("a exp(b) must be >= -1/e")
+        half = np.exp(0.5 * b)  # exp(b) may overflow or vanish where the product does not
+        product = np.where(a == 0.0, 0.0, a * half * half)
+    if not np.all(use_log | (product >= _INVERSE_E_LEAST)):
+        raise ValueError(f"a exp(b) must be >= -1/e, got {np.min(product)}")
     direct = lambert_w0(np.where(use_log, 0.0, product))
-    y = np.where(use_log, log_z, _LOG_FORM_FROM)
+    return np.where(use_log, _of_log(np.where(use_log, log_z, _LOG_FORM_FROM)), direct)
+
+
+def _of_log(y: F64) -> F64:
+    # W(exp(y)) for y >= _LOG_FORM_FROM.
     w = y - np.log(y)
     for _ in range(_STEPS_MAX):
-        new = w * (1.0 + y - np.log(w)) / (1.0 + w)
+        new = w * ((1.0 + y - np.log(w)) / (1.0 + w))
         settled = np.all(np.abs(new - w) <= _SETTLED * w)
         w = new
         if settled:
             break
-    return np.where(use_log, w, direct)
+    return w
 
 
 def _start(z: F64, root: F64) -> F64:

@@ -37,14 +37,19 @@ _Q = (
     1.0,
 )
 # P and Q side by side, split by the remainder of the power modulo 4: eight short polynomials in a⁴ then need
-# few NumPy calls, which is what a small array pays for. Axes: (power of a⁴, [P Q], remainder, 1).
+# few NumPy calls, which is what a small array pays for. Axes of each: (remainder, [P Q], 1).
 _COEFFICIENTS = np.zeros((2, 12))
 _COEFFICIENTS[0, : len(_P)] = _P
 _COEFFICIENTS[1, : len(_Q)] = _Q
-_BY_POWER = np.ascontiguousarray(_COEFFICIENTS.reshape(2, 3, 4).transpose(1, 0, 2))[..., None]
+_BY_POWER_0, _BY_POWER_4, _BY_POWER_8 = np.ascontiguousarray(
+    _COEFFICIENTS.reshape(2, 3, 4).transpose(1, 2, 0)
+)[..., None]
 
-_FURTHEST = 40.0  # N(-40) is below the smallest float64
+_FURTHEST = np.asarray(
+    40.0
+)  # an array: quicker beside another than a plain number; N(-40) is below the smallest float64
 _BLOCK = 4096  # elements at a time: the eight partial sums stay in the second-level cache
+_ZERO, _MINUS_HALF = np.asarray(0.0), np.asarray(-0.5)
 _ROOT_TWO_PI = 2.5066282746310005024
 
 
@@ -101,14 +106,18 @@ def _cdf_block(x: F64) -> F64:
     distance = np.minimum(np.abs(x), _FURTHEST)
     square = distance * distance
     fourth = square * square
-    sums = _BY_POWER[2] * fourth
-    sums += _BY_POWER[1]
+    sums = _BY_POWER_8 * fourth
+    sums += _BY_POWER_4
     sums *= fourth
-    sums += _BY_POWER[0]
-    halves = sums[:, 2:] * square
-    halves += sums[:, :2]
-    numerator, denominator = halves[:, 1] * distance + halves[:, 0]
-    tail = np.exp(-0.5 * square)
-    tail *= numerator
-    tail /= denominator
-    return np.where(x < 0.0, tail, 1.0 - tail)
+    sums += _BY_POWER_0
+    halves = sums[2:]
+    halves *= square
+    halves += sums[:2]
+    odd = halves[1]
+    odd *= distance
+    odd += halves[0]
+    square *= _MINUS_HALF
+    tail = np.exp(square, out=square)
+    tail *= odd[0]
+    tail /= odd[1]
+    return np.asarray(np.abs((x >= _ZERO) - tail))  # N(x) = 1 - N(-x)

@@ -139,7 +139,7 @@ def multiplier_linear(knots_x: F64, knots_g: F64, x: F64) -> F64:
 
     Notes
     -----
-    NaN gives NaN.
+    NaN gives NaN, here, in the other multipliers and in their slopes.
     """
     return np.asarray(np.interp(x, knots_x, knots_g))
 
@@ -147,7 +147,7 @@ def multiplier_linear(knots_x: F64, knots_g: F64, x: F64) -> F64:
 def slope_linear(knots_x: F64, knots_g: F64, x: F64) -> F64:
     """Slope dg/dx of `multiplier_linear`, to the right of a knot; 0 outside the knots."""
     slopes = np.concatenate(([0.0], np.diff(knots_g) / np.diff(knots_x), [0.0]))
-    return slopes[np.searchsorted(knots_x, x, side="right")]
+    return np.where(np.isnan(x), x, slopes[np.searchsorted(knots_x, x, side="right")])
 
 
 def multiplier_step(knots_x: F64, knots_g: F64, x: F64) -> F64:
@@ -157,13 +157,14 @@ def multiplier_step(knots_x: F64, knots_g: F64, x: F64) -> F64:
     `multiplier_linear`.
     """
     reached = np.searchsorted(knots_x, x, side="right")
-    return knots_g[np.maximum(reached - 1, 0)]
+    # A search puts NaN beyond the last knot, where relief is greatest.
+    return np.where(np.isnan(x), x, knots_g[np.maximum(reached - 1, 0)])
 
 
 def slope_step(knots_x: F64, knots_g: F64, x: F64) -> F64:
     """Slope dg/dx of `multiplier_step`: 0; the jumps are not a slope."""
     del knots_x, knots_g
-    return np.zeros(np.shape(x))
+    return np.where(np.isnan(x), x, 0.0)
 
 
 def multiplier_pchip(knots_x: F64, knots_g: F64, x: F64) -> F64:
@@ -191,7 +192,7 @@ def slope_pchip(knots_x: F64, knots_g: F64, x: F64) -> F64:
     chord = (knots_g[k + 1] - knots_g[k]) / width
     left, right = slope[k], slope[k + 1]
     bend = 2.0 * (3.0 * chord - 2.0 * left - right) + 3.0 * t * (left + right - 2.0 * chord)
-    return np.where(inside, left + t * bend, 0.0 * x)
+    return np.where(inside, left + t * bend, np.where(np.isnan(x), x, 0.0))
 
 
 def validate_table(knots_x: F64, knots_g: F64, multiplier: Callable[[F64, F64, F64], F64]) -> list[str]:
@@ -291,7 +292,8 @@ def rate_limited_release(g_now: F64, g_previous: F64, release_per_second: float,
     (...) ndarray
         ``max(g_now, g_previous - release_per_second × seconds)``.
     """
-    return np.maximum(g_now, g_previous - release_per_second * seconds)
+    release = non_negative("release_per_second", release_per_second) * non_negative("seconds", seconds)
+    return np.maximum(g_now, g_previous - release)
 
 
 def ratchet(g_at_entry_excursion: F64, g_at_peak: F64, g_at_drawdown: F64) -> F64:
@@ -348,7 +350,7 @@ def ewma(previous: F64, mark: F64, half_life: Real, dt: Real) -> F64:
     (...) ndarray
         ``mark + (previous - mark) 2^(-dt / half_life)``. [price]
     """
-    return mark + (previous - mark) * np.exp2(-np.asarray(dt) / half_life)
+    return mark + (previous - mark) * np.exp2(-non_negative("dt", dt) / positive("half_life", half_life))
 
 
 def cap_release(multiplier: F64, flat_margin: F64, unrealised: F64, share: float) -> F64:
@@ -372,7 +374,7 @@ def cap_release(multiplier: F64, flat_margin: F64, unrealised: F64, share: float
     (...) ndarray
         The least factor >= ``multiplier`` with ``flat_margin (1 - factor) <= share × max(unrealised, 0)``.
     """
-    releasable = share * np.maximum(unrealised, 0.0)
+    releasable = non_negative("share", share) * np.maximum(unrealised, 0.0)
     charged = flat_margin > 0.0
     with np.errstate(over="ignore"):  # no margin to speak of: all of it may be released
         least = 1.0 - releasable / np.where(charged, flat_margin, 1.0)
@@ -395,7 +397,8 @@ def _place(knots_x: F64, x: F64) -> tuple[I64, F64, F64, Bools]:
     # knots.
     k = np.clip(np.searchsorted(knots_x, x, side="right") - 1, 0, len(knots_x) - 2)
     width = knots_x[k + 1] - knots_x[k]
-    return k, width, (x - knots_x[k]) / width, (x >= knots_x[0]) & (x < knots_x[-1])
+    inside = (x >= knots_x[0]) & (x < knots_x[-1])
+    return k, width, np.where(inside, x - knots_x[k], 0.0) / width, inside
 
 
 def _pchip_slopes(knots_x: F64, knots_g: F64) -> F64:
