@@ -103,7 +103,8 @@ def normal_cdf(x: Real) -> F64:
 
 
 def _cdf_block(x: F64) -> F64:
-    distance = np.minimum(np.abs(x), _FURTHEST)
+    distance = np.abs(x)
+    np.minimum(distance, _FURTHEST, out=distance)
     square = distance * distance
     fourth = square * square
     sums = _BY_POWER_8 * fourth

@@ -51,21 +51,20 @@ def bracketed_root(
     if not np.all(b <= a):
         raise ValueError("low must be <= high in every bracket")
     fa, fb = _checked(f(a)), _checked(f(b))
-    if np.any(np.sign(fa) * np.sign(fb) > 0.0):
-        worst = int(np.argmax(np.sign(fa) * np.sign(fb)))
-        raise ValueError(f"f has the same sign at low = {b[worst]} and high = {a[worst]} of bracket {worst}")
+    _check_signs(a, b, fa, fb)
     c, fc = b, fb
     width = width_before = np.full(a.shape, np.inf)
-    for step in range(max_steps + 1):
-        a_is_best = np.abs(fa) < np.abs(fb)
-        best = np.where(a_is_best, a, b)
+    steps_left = max_steps
+    while True:
+        best = np.where(np.abs(fa) < np.abs(fb), a, b)
         tolerance = xtol + rtol * np.abs(best)
         gap = np.abs(b - a)
         done = (gap <= tolerance) | (fa == 0.0) | (fb == 0.0)
         if done.all():
             return best
-        if step == max_steps:
-            break
+        if not steps_left:
+            raise RuntimeError(f"{np.sum(~done)} of {done.size} brackets not closed after {max_steps} steps")
+        steps_left -= 1
         slow = gap > 0.5 * width_before  # not halved in two steps: bisect
         width, width_before = gap, width
         t = np.where(slow, 0.5, _interpolated(a, b, c, fa, fb, fc))
@@ -77,7 +76,6 @@ def bracketed_root(
         c, fc = np.where(same, a, b), np.where(same, fa, fb)
         b, fb = np.where(same | done, b, a), np.where(same | done, fb, fa)
         a, fa = x, fx
-    raise RuntimeError(f"{int(np.sum(~done))} of {done.size} brackets not closed after {max_steps} steps")
 
 
 def _interpolated(a: F64, b: F64, c: F64, fa: F64, fb: F64, fc: F64) -> F64:
@@ -88,6 +86,13 @@ def _interpolated(a: F64, b: F64, c: F64, fa: F64, fb: F64, fc: F64) -> F64:
         t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
         safe: Bools = (phi * phi < xi) & ((1.0 - phi) ** 2 < 1.0 - xi) & np.isfinite(t)
     return np.where(safe, t, 0.5)
+
+
+def _check_signs(high: F64, low: F64, f_high: F64, f_low: F64) -> None:
+    same = np.sign(f_high) * np.sign(f_low) > 0.0
+    if np.any(same):
+        at = int(np.argmax(same))
+        raise ValueError(f"f has the same sign at low = {low[at]} and high = {high[at]} of bracket {at}")
 
 
 def _checked(values: F64) -> F64:

@@ -350,7 +350,9 @@ def ewma(previous: F64, mark: F64, half_life: Real, dt: Real) -> F64:
     (...) ndarray
         ``mark + (previous - mark) 2^(-dt / half_life)``. [price]
     """
-    return mark + (previous - mark) * np.exp2(-non_negative("dt", dt) / positive("half_life", half_life))
+    kept = np.exp2(-non_negative("dt", dt) / positive("half_life", half_life))
+    # From the nearer end, so that no time changes nothing and long time forgets everything.
+    return np.where(kept > 0.5, previous + (mark - previous) * (1.0 - kept), mark + (previous - mark) * kept)
 
 
 def cap_release(multiplier: F64, flat_margin: F64, unrealised: F64, share: float) -> F64:

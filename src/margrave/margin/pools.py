@@ -24,14 +24,16 @@ class Pools:
     is_isolated: Bools  # (K,)
     currency: I64  # (K,) row of the table's assets in which the pool counts
     position: I64  # (K,) row of the only position of an isolated pool; -1
+    spans_assets: Bools  # (K,) counts several assets after haircuts
     bucket_pool: I64  # (B,)
     bucket_asset: I64  # (B,) row of the table's assets
     bucket_balance: F64  # (B,) [asset] cash, or margin moved to an isolated position
     position_pool: I64  # (P,)
     position_bucket: I64  # (P,)
+    position_instrument: I64  # (P,) row of the table's instruments
 
 
-def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64) -> Pools:
+def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, numeraire: int) -> Pools:
     """Partition a book.
 
     Parameters
@@ -40,6 +42,8 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64)
         Positions, instruments and the rule for cross pools. A balance outside every position forms a pool too.
     isolated_margin : (P,) ndarray
         Margin allotted to isolated positions [settlement asset]; ignored for the others.
+    numeraire : int
+        Row of the table's assets in which pools that span assets count.
 
     Returns
     -------
@@ -47,7 +51,6 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64)
         In the order of accounts; cross pools of an account before its isolated ones.
     """
     spans_account = rulebook.account.cross_pool is CrossPool.ACCOUNT
-    numeraire = len(table.assets) - 1  # the assembler puts it last
     asset_of = {name: k for k, name in enumerate(table.assets)}
     pools: dict[tuple[int, int, int], int] = {}  # (account, isolated position + 1, currency) -> pool
     buckets: dict[tuple[int, int], int] = {}  # (pool, asset) -> bucket
@@ -79,11 +82,13 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64)
         keys[:, 1] > 0,
         keys[:, 2],
         keys[:, 1] - 1,
+        spans_account & (keys[:, 1] == 0),
         places[:, 0],
         places[:, 1],
         np.array(balance, dtype=np.float64),
         places[position_bucket, 0],
         position_bucket,
+        book.instrument,
     )
 
 

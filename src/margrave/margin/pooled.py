@@ -1,0 +1,312 @@
+"""All of it added up: equity, margin balance, initial and maintenance margin of every pool, in every scenario.
+
+`prepare` does what does not depend on prices, `evaluate` the rest. One account, a book, and every trial price of
+the liquidation search go through `evaluate`.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from margrave.core.errors import Issue, Reason
+from margrave.core.rounding import Step, round_all
+from margrave.core.words import INITIAL, MAINTENANCE
+from margrave.domain.book import Book, book_of
+from margrave.domain.market import Market
+from margrave.kernels.arrays import F64, I64
+from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
+from margrave.margin.equity import Balances, balances_of
+from margrave.margin.ladder import LadderMargin, LadderTerms, Sized, ladder_margin_of, ladder_terms
+from margrave.margin.netting import netted
+from margrave.margin.orders import OrderMargin, order_margin_of
+from margrave.margin.plan import Plan, no_rule, plan_of, product_row
+from margrave.margin.pools import Pools, grouped_sum, pools_of
+from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
+from margrave.margin.strategies import Recognised, recognise, recognised_margin
+from margrave.rulebook.schema import Rulebook
+from margrave.valuation.positions import Valued, value_positions
+from margrave.valuation.scenarios import Priced, now
+from margrave.valuation.table import Table, table_of
+
+__all__ = ["Pooled", "Prepared", "Workings", "book_of", "evaluate", "prepare"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A book under a rulebook in a market: everything that a shift of prices does not change."""
+
+    book: Book
+    market: Market
+    rulebook: Rulebook
+    plan: Plan
+    table: Table
+    ladders: LadderTerms
+    options: OptionTerms
+    pools: Pools
+    option_rows: I64  # (n,) rows of option positions
+    vols: F64  # (A,) annual vol of each asset; NaN where the market has none
+    recognised: Recognised
+    issues: dict[int, tuple[Issue, ...]]  # pool row -> why it is unknown
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Workings:
+    """Every intermediate number of `evaluate`, for the explanation; (S, P) in settlement assets."""
+
+    valued: Valued
+    ladder: tuple[LadderMargin, LadderMargin]
+    option: OptionMargin | None
+    factors: tuple[Factor, ...]
+    multiplier: tuple[F64, F64]
+    charged: tuple[F64, F64]  # each position's margin after every factor and rounding
+    orders: OrderMargin | None
+    balances: Balances
+    to_pool: F64  # (S, P) pool currency per settlement asset
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Pools in every scenario, (S, K), each in its own currency; NaN where a pool cannot be valued."""
+
+    equity: F64  # cash, profit and option value
+    margin_balance: F64  # the equity that margin is compared with
+    initial: F64
+    maintenance: F64
+    workings: Workings
+
+
+def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
+    """Resolve a book against a market and a rulebook.
+
+    Parameters
+    ----------
+    book, market, rulebook : Book, Market, Rulebook
+        The three inputs of the one calculation.
+
+    Returns
+    -------
+    Prepared
+        A position that cannot be valued or has no rule is an issue of its pool; nothing raises for it.
+    """
+    plan = plan_of(rulebook)
+    more = (*book.assets, market.numeraire)
+    table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
+    ladders, options = ladder_terms(plan, table), option_terms(plan, table)
+    isolated = _isolated_margin(plan, ladders, table, book)
+    pools = pools_of(book, table, rulebook, isolated, table.assets.index(market.numeraire))
+    vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
+    recognised = recognise(plan, table, book, pools)
+    rows = np.flatnonzero(table.is_option[book.instrument])
+    issues = _issues(plan, table, book, pools)
+    return Prepared(book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, issues)
+
+
+def _isolated_margin(plan: Plan, ladders: LadderTerms, table: Table, book: Book) -> F64:
+    # Margin that nobody stated is what opening the position took: the initial margin at its entry.
+    if not (book.is_isolated & np.isnan(book.isolated_margin)).any():
+        return book.isolated_margin
+    size = np.abs(book.quantity)
+    entry = (size * (table.a[book.instrument] * book.entry + table.c[book.instrument] / book.entry))[None, :]
+    level = ladder_margin_of(plan, ladders, table, Sized(book.instrument, book.quantity, book.leverage, entry, entry, entry), INITIAL)
+    return np.where(np.isnan(book.isolated_margin), level.margin[0], book.isolated_margin)
+
+
+def _issues(plan: Plan, table: Table, book: Book, pools: Pools) -> dict[int, tuple[Issue, ...]]:
+    found: dict[int, list[Issue]] = {}
+    if table.issues or any(i is not None and product_row(plan, i) < 0 for i in table.instruments):
+        held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
+        for row, pool in [*held, *_order_pools(book, pools)]:
+            instrument = table.instruments[row]
+            if row in table.issues:
+                found.setdefault(pool, []).append(table.issues[row])
+            elif instrument is not None and product_row(plan, instrument) < 0:
+                found.setdefault(pool, []).append(no_rule(plan, instrument))
+    for pool, issue in _unpriced(table, pools):
+        found.setdefault(pool, []).append(issue)
+    for pool, issue in _beyond(plan, table, book, pools):
+        found.setdefault(pool, []).append(issue)
+    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
+
+
+def _order_pools(book: Book, pools: Pools) -> list[tuple[int, int]]:
+    return [
+        (int(i), int(k))
+        for a, i in zip(book.order_account, book.order_instrument, strict=True)
+        for k in np.flatnonzero((pools.account == a) & ~pools.is_isolated)
+    ]
+
+
+def _unpriced(table: Table, pools: Pools) -> list[tuple[int, Issue]]:
+    # An asset needs an index price only where it is converted.
+    rows = []
+    for bucket, (pool, asset) in enumerate(zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True)):
+        currency = int(pools.currency[pool])
+        if asset != currency and not np.isfinite(table.asset_price[asset] / table.asset_price[currency]):
+            name = table.assets[asset]
+            message = f"has no index price, so that it cannot be counted in {table.assets[currency]}; add it under [market.index]"
+            rows.append((pool, Issue(name, Reason.MISSING_INDEX, message)))
+        del bucket
+    return rows
+
+
+def _beyond(plan: Plan, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
+    # Sizes beyond what the venue publishes are unknown, not extrapolated.
+    limits = [ladder.size_max for ladder in plan.rulebook.ladders.values()]
+    if not any(limits):
+        return []
+    rows = []
+    terms = ladder_terms(plan, table)
+    for p, row in enumerate(book.instrument.tolist()):
+        limit = limits[terms.ladder[row]] if terms.is_ladder[row] and limits else None
+        if limit is None:
+            continue
+        a, c, mark = float(table.a[row]), float(table.c[row]), float(table.mark[row])
+        size = abs(book.quantity[p]) * ((a * mark + c / mark) if terms.by_value[row] else terms.unit_per_contract[row])
+        if size > limit:
+            message = f"size {size:g} is beyond {limit:g}, up to which {plan.rulebook.id} publishes rates; reduce it or choose another rulebook"
+            rows.append((int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message)))
+    return rows
+
+
+def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
+    """Equity and requirement of every pool in every scenario.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Book, market and rules.
+    priced : Priced, optional
+        Prices of S scenarios; the market as it is by default, S = 1.
+
+    Returns
+    -------
+    Pooled
+        (S, K). A pool with an issue is NaN throughout: never a healthy guess.
+    """
+    book, table, pools, plan = prepared.book, prepared.table, prepared.pools, prepared.plan
+    priced = now(table) if priced is None else priced
+    valued = value_positions(table, priced, book.instrument, book.quantity, book.entry)
+    sized = Sized(book.instrument, book.quantity, book.leverage, valued.notional, valued.notional_entry, _at_index(table, priced, book))
+    ladder = (
+        ladder_margin_of(plan, prepared.ladders, table, sized, INITIAL),
+        ladder_margin_of(plan, prepared.ladders, table, sized, MAINTENANCE),
+    )
+    option = _options(prepared, priced)
+    factors, multiplier = _factors(prepared, priced, valued, ladder)
+    charged = (
+        _charge(prepared, priced, ladder, option, factors, multiplier, INITIAL),
+        _charge(prepared, priced, ladder, option, factors, multiplier, MAINTENANCE),
+    )
+    charged = _ordered(charged, factors)
+    if book.order_quantity.size:
+        orders = order_margin_of(plan, prepared.ladders, prepared.options, table, priced, book, valued)
+    else:
+        orders = None
+    balances = balances_of(prepared.rulebook, table, priced, pools, valued)
+    to_pool = _to_pool(table, priced, pools)
+    required = [netted(prepared.rulebook.account.netting, table, book, pools, c * to_pool) for c in charged]
+    initial = required[INITIAL] + _orders_in_pools(table, priced, pools, orders)
+    unknown = np.zeros(len(pools.account))
+    unknown[list(prepared.issues)] = np.nan
+    workings = Workings(valued, ladder, option, factors, multiplier, charged, orders, balances, to_pool)
+    return Pooled(balances.equity + unknown, balances.margin_balance + unknown, initial + unknown, required[MAINTENANCE] + unknown, workings)
+
+
+def _at_index(table: Table, priced: Priced, book: Book) -> F64:
+    index = priced.index[:, book.instrument]
+    return np.abs(book.quantity) * (table.a[book.instrument] * index + table.c[book.instrument] / index)
+
+
+def _options(prepared: Prepared, priced: Priced) -> OptionMargin | None:
+    rows = prepared.option_rows
+    if rows.size == 0:
+        return None
+    book = prepared.book
+    return option_margin_of(prepared.options, prepared.table, priced, book.instrument[rows], book.entry[rows])
+
+
+def _factors(
+    prepared: Prepared, priced: Priced, valued: Valued, ladder: tuple[LadderMargin, LadderMargin]
+) -> tuple[tuple[Factor, ...], tuple[F64, F64]]:
+    book, table = prepared.book, prepared.table
+    one = np.ones(valued.mark.shape)
+    used = schedules_of(prepared.plan, table, book)
+    if not used:
+        return (), (one, one)
+    levels = (one.copy(), one.copy())
+    factors = []
+    for schedule, rows in used:
+        net = net_of(schedule, rows, table, priced, book, prepared.pools, valued)
+        count = len(net.pool)
+        flat = tuple(grouped_sum(part.margin[:, rows], net.group, count) for part in ladder)
+        entry = valued.notional_entry[:, rows]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rate = ladder[INITIAL].margin[:, rows] / ladder[INITIAL].value[:, rows]
+        at_entry = grouped_sum(np.nan_to_num(rate * entry), net.group, count)
+        factor = factor_of(net, prepared.market.at, prepared.vols[net.base], at_entry, (flat[0], flat[1]))
+        for level in (INITIAL, MAINTENANCE):
+            levels[level][:, rows] = factor.multiplier[level][:, net.group]
+        factors.append(factor)
+    return tuple(factors), levels
+
+
+def _charge(  # noqa: PLR0913 - the parts of one sum
+    prepared: Prepared,
+    priced: Priced,
+    ladder: tuple[LadderMargin, LadderMargin],
+    option: OptionMargin | None,
+    factors: tuple[Factor, ...],
+    multiplier: tuple[F64, F64],
+    level: int,
+) -> F64:
+    part = ladder[level]
+    margin = part.margin * multiplier[level]
+    for factor in factors:
+        rows = factor.net.position
+        margin[:, rows] = bounded(margin[:, rows], part.value[:, rows], factor.net.schedule)
+    margin = margin + part.fee
+    if option is not None:
+        rows = prepared.option_rows
+        book, table = prepared.book, prepared.table
+        short = np.maximum(-book.quantity[rows], 0.0) * table.a[book.instrument[rows]]
+        per_coin = option.risk[level] * multiplier[level][:, rows] + option.mark[level]
+        short_margin = np.where(short > 0, short * per_coin, 0.0 * option.mark[level])
+        margin[:, rows] = recognised_margin(prepared.recognised, prepared.table, priced, book, option, short_margin, level)
+    rule = prepared.rulebook.rounding.margin
+    return margin if rule is None or margin.shape[0] > 1 else round_all(margin, Step(rule.step, rule.direction))
+
+
+def _ordered(charged: tuple[F64, F64], factors: tuple[Factor, ...]) -> tuple[F64, F64]:
+    # Initial margin keeps its distance above maintenance whatever the two tables say (spec 1.3 rule 4, INV-5).
+    initial, maintenance = charged
+    for factor in factors:
+        rows = factor.net.position
+        initial[:, rows] = np.maximum(initial[:, rows], factor.net.schedule.initial_over_maintenance * maintenance[:, rows])
+    return initial, maintenance
+
+
+def _to_pool(table: Table, priced: Priced, pools: Pools) -> F64:
+    asset = pools.bucket_asset[pools.position_bucket]
+    currency = pools.currency[pools.position_pool]
+    rate = priced.asset_price[:, asset] / priced.asset_price[:, currency]
+    return np.where(asset == currency, 1.0, rate)
+
+
+def _orders_in_pools(table: Table, priced: Priced, pools: Pools, orders: OrderMargin | None) -> F64:
+    asked = np.zeros((priced.mark.shape[0], len(pools.account)))
+    if orders is None:
+        return asked
+    for q, (account, instrument) in enumerate(zip(orders.account, orders.instrument, strict=True)):
+        settled = int(table.settlement[instrument])
+        here = ~pools.is_isolated[pools.bucket_pool] & (pools.account[pools.bucket_pool] == account) & (pools.bucket_asset == settled)
+        pool = int(pools.bucket_pool[np.flatnonzero(here)[0]])
+        currency = int(pools.currency[pool])
+        rate = 1.0 if settled == currency else priced.asset_price[:, settled] / priced.asset_price[:, currency]
+        asked[:, pool] += (orders.margin[:, q] + orders.open_loss[:, q]) * rate
+    return asked
+
+
