@@ -1,0 +1,5 @@
+"""Composition without formulas: assess an account, ask what if, compare rules, change an account.
+
+Here: the one calculation (`assess`), its answer (`assessment`), the tree of a requirement (`explain`). May
+import: `liquidation` and below. Start reading at `assess`.
+"""

@@ -1,0 +1,129 @@
+"""The one calculation: account, market and rulebook in, assessment out."""
+
+from collections.abc import Sequence
+
+from margrave.core.words import INITIAL, MAINTENANCE
+from margrave.domain.account import Account
+from margrave.domain.book import book_of
+from margrave.domain.market import Market
+from margrave.engine.assessment import Assessment, PoolAssessment, PositionAssessment, Status
+from margrave.engine.explain import explain
+from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
+from margrave.margin.requirement import Requirement
+from margrave.rulebook.schema import Rulebook
+
+
+def assess(account: Account, market: Market, rulebook: Rulebook) -> Assessment:
+    """Assess one account.
+
+    Parameters
+    ----------
+    account, market, rulebook : Account, Market, Rulebook
+        Three immutable inputs; time is ``market.at``.
+
+    Returns
+    -------
+    Assessment
+        A pool with a position that cannot be valued, or that the rulebook has no rule for, is ``unknown``.
+    """
+    return assess_all((account,), market, rulebook)[0]
+
+
+def assess_all(accounts: Sequence[Account], market: Market, rulebook: Rulebook) -> tuple[Assessment, ...]:
+    """Assess accounts together; each gets the digits that it gets alone."""
+    prepared = prepare(book_of(accounts), market, rulebook)
+    pooled = evaluate(prepared)
+    rows: list[list[int]] = [[] for _ in accounts]
+    for pool, account in enumerate(prepared.pools.account.tolist()):
+        rows[account].append(pool)
+    pools = _pools(prepared, pooled)
+    notes = _notes(prepared)
+    return tuple(
+        Assessment(
+            account.name,
+            rulebook.id,
+            rulebook.valid_from,
+            market.at,
+            tuple(pools[k] for k in mine),
+            notes,
+            _explainer(prepared, pooled, tuple(mine)),
+        )
+        for account, mine in zip(accounts, rows, strict=True)
+    )
+
+
+def _explainer(prepared: Prepared, pooled: Pooled, mine: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    def tree(level: str, pool: int) -> Requirement:
+        return explain(prepared, pooled, mine[pool], level)
+
+    return tree
+
+
+def _notes(prepared: Prepared) -> tuple[str, ...]:
+    rulebook, at = prepared.rulebook, prepared.market.at
+    notes = []
+    if at < rulebook.valid_from or (rulebook.valid_until is not None and at >= rulebook.valid_until):
+        notes.append(f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d} was not in force at {at:%Y-%m-%d}")
+    if rulebook.stale_after is not None and at.date() > rulebook.stale_after:
+        notes.append(f"{rulebook.id} was checked until {rulebook.stale_after}; the venue may have changed its rules since")
+    return tuple(notes)
+
+
+def _status(balance: float, initial: float, maintenance: float, unknown: bool) -> Status:
+    if unknown or not (balance == balance and initial == initial and maintenance == maintenance):  # noqa: PLR0124 - NaN
+        return Status.UNKNOWN
+    if balance < maintenance:
+        return Status.LIQUIDATABLE
+    return Status.CALL if balance < initial else Status.HEALTHY
+
+
+def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
+    pools, assets = prepared.pools, prepared.table.assets
+    positions = _positions(prepared, pooled)
+    held: list[list[PositionAssessment]] = [[] for _ in pools.account]
+    for position, pool in zip(positions, pools.position_pool.tolist(), strict=True):
+        held[pool].append(position)
+    columns = (pools.currency, pools.is_isolated, pooled.equity[0], pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0])
+    order_margin = _order_margin(prepared, pooled)
+    result = []
+    for k, (currency, isolated, equity, balance, initial, maintenance) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        issues = prepared.issues.get(k, ())
+        mode = "isolated" if isolated else "cross"
+        name = f"isolated {held[k][0].symbol}" if isolated else f"cross {assets[currency]}"
+        status = _status(balance, initial, maintenance, bool(issues))
+        result.append(
+            PoolAssessment(name, mode, assets[currency], equity, balance, initial, maintenance, order_margin[k], status, tuple(held[k]), issues)
+        )
+    return result
+
+
+def _order_margin(prepared: Prepared, pooled: Pooled) -> list[float]:
+    if pooled.workings.orders is None:
+        return [0.0] * len(prepared.pools.account)
+    held = [0.0] * len(prepared.pools.account)
+    margins = pooled.workings.charged[INITIAL][0] * pooled.workings.to_pool[0]
+    for margin, pool in zip(margins.tolist(), prepared.pools.position_pool.tolist(), strict=True):
+        held[pool] += margin
+    return [float(total) - own for total, own in zip(pooled.initial[0], held, strict=True)]
+
+
+def _positions(prepared: Prepared, pooled: Pooled) -> list[PositionAssessment]:
+    book, table, workings = prepared.book, prepared.table, pooled.workings
+    valued = workings.valued
+    settled = table.settlement[book.instrument].tolist()
+    columns = (
+        book.quantity,
+        book.entry,
+        valued.mark[0],
+        valued.profit[0],
+        valued.value[0],
+        valued.notional[0],
+        workings.charged[INITIAL][0],
+        workings.charged[MAINTENANCE][0],
+        book.leverage,
+    )
+    rows = zip(book.instrument.tolist(), settled, *(c.tolist() for c in columns), strict=True)
+    return [
+        PositionAssessment(book.symbols[i], q, entry, mark, table.assets[s], profit, value, notional, im, mm, None if lev != lev else lev)  # noqa: PLR0124
+        for i, s, q, entry, mark, profit, value, notional, im, mm, lev in rows
+    ]
