@@ -12,7 +12,8 @@ import numpy as np
 from margrave.core.words import INITIAL
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.ladder import ladder_margin_many
-from margrave.margin.plan import Plan, product_row
+from margrave.domain.instruments import Instrument, coefficients
+from margrave.margin.plan import Plan, known_of
 from margrave.rulebook.ladders import TierUnit
 from margrave.rulebook.schema import Basis, FeeBasis, LadderModel, RateRule
 from margrave.valuation.table import Table
@@ -27,7 +28,6 @@ class LadderTerms:
     ladder: I64  # row of the flat ladders
     by_value: Bools  # the tier unit is the notional itself
     unit_per_contract: F64  # tier units per contract where it is not
-    unit_is_coin_on_linear: Bools  # kept for the explanation
     basis: tuple[I64, I64]  # row of `BASES` for each level
     rate_rule: I64  # row of `RATE_RULES`, initial level
     fee: tuple[F64, F64]  # closing fee of each level [fraction]
@@ -43,46 +43,43 @@ _LEVERAGE_ONLY = RATE_RULES.index(RateRule.LEVERAGE_ONLY)
 
 def ladder_terms(plan: Plan, table: Table) -> LadderTerms:
     """Columns of the ladder products of a table's instruments."""
-    rows = [_terms(plan, table, k) for k in range(len(table.instruments))]
+    rows = [_NONE if i is None else _known(plan, i) for i in table.instruments]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 10).T.copy()
-    on, ladder, by_value, per_contract, coin_linear, basis_i, basis_m, rule, fee_i, fee_m = columns
+    on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy = columns
     return LadderTerms(
         on != 0.0,
         ladder.astype(np.int64),
         by_value != 0.0,
         per_contract,
-        coin_linear != 0.0,
         (basis_i.astype(np.int64), basis_m.astype(np.int64)),
         rule.astype(np.int64),
         (fee_i, fee_m),
-        np.array([_at_bankruptcy(plan, table, k) for k in range(len(rows))], dtype=bool),
+        at_bankruptcy != 0.0,
     )
 
 
 _NONE = (0.0,) * 10
 
 
-def _model(plan: Plan, table: Table, row: int) -> LadderModel | None:
-    instrument = table.instruments[row]
-    product = -1 if instrument is None else product_row(plan, instrument)
+def _known(plan: Plan, instrument: Instrument) -> tuple[float, ...]:
+    known = known_of(plan, instrument)
+    if known.ladder is None:
+        known.ladder = _terms(plan, instrument, known.product)
+    return known.ladder
+
+
+def _terms(plan: Plan, instrument: Instrument, product: int) -> tuple[float, ...]:
     model = None if product < 0 else plan.rulebook.products[product].model
-    return model if isinstance(model, LadderModel) else None
-
-
-def _at_bankruptcy(plan: Plan, table: Table, row: int) -> bool:
-    model = _model(plan, table, row)
-    return model is not None and model.closing_fee is not None and model.closing_fee.basis is FeeBasis.BANKRUPTCY
-
-
-def _terms(plan: Plan, table: Table, row: int) -> tuple[float, ...]:
-    model = _model(plan, table, row)
-    if model is None:
+    if not isinstance(model, LadderModel):
         return _NONE
-    instrument = table.instruments[row]
-    assert instrument is not None
     ladder = plan.rulebook.ladders[model.ladder]
-    a, c = float(table.a[row]), float(table.c[row])
-    per_contract = {TierUnit.VALUE: np.nan, TierUnit.COIN: np.nan if c else a, TierUnit.QUOTE: c or np.nan, TierUnit.CONTRACTS: 1.0}[ladder.unit]
+    a, c = coefficients(instrument.payoff)
+    per_contract = {
+        TierUnit.VALUE: np.nan,
+        TierUnit.COIN: np.nan if c else a,
+        TierUnit.QUOTE: c or np.nan,
+        TierUnit.CONTRACTS: 1.0,
+    }[ladder.unit]
     fee_i = fee_m = 0.0
     if (fee := model.closing_fee) is not None:
         rate = (instrument.taker_fee or 0.0) if fee.rate is None else fee.rate
@@ -92,12 +89,12 @@ def _terms(plan: Plan, table: Table, row: int) -> tuple[float, ...]:
         float(plan.ladder_names.index(model.ladder)),
         float(np.isnan(per_contract)),
         0.0 if np.isnan(per_contract) else per_contract,
-        float(ladder.unit is TierUnit.COIN and not c),
         float(BASES.index(model.initial.basis)),
         float(BASES.index(model.maintenance.basis)),
         float(RATE_RULES.index(model.initial.rate)),
         fee_i,
         fee_m,
+        float(model.closing_fee is not None and model.closing_fee.basis is FeeBasis.BANKRUPTCY),
     )
 
 

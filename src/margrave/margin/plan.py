@@ -23,7 +23,7 @@ from margrave.domain.instruments import (
 from margrave.kernels.arrays import C128, F64, I64
 from margrave.kernels.ladder import ladder_key
 from margrave.rulebook.ladders import Segments, resolve
-from margrave.rulebook.schema import LadderModel, Match, OptionModel, Product, Rulebook
+from margrave.rulebook.schema import Match, Product, Rulebook
 
 _KIND = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
 _PAYOFF = {Linear: "linear", Inverse: "inverse", Quanto: "quanto", CoinPremium: "coin-premium", QuotePremium: "quote-premium"}
@@ -43,6 +43,17 @@ class FlatLadders:
 
 
 @final
+@dataclass(slots=True)
+class Known:
+    """What a rulebook says of one instrument, resolved once."""
+
+    instrument: Instrument  # kept alive, so that its id stays its own
+    product: int  # row of the product, -1 where none
+    ladder: tuple[float, ...] | None = None  # columns of `margin.ladder`
+    option: tuple[float, ...] | None = None  # columns of `margin.short_options`
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A rulebook ready for arrays. Made once a rulebook; instruments are looked up once each."""
@@ -50,7 +61,7 @@ class Plan:
     rulebook: Rulebook
     ladder_names: tuple[str, ...]  # (L,)
     flat: tuple[FlatLadders, FlatLadders]  # a level each
-    known: dict[Instrument, int] = field(default_factory=dict)  # instrument -> product row, -1 where none
+    known: dict[int, Known] = field(default_factory=dict)  # id of an instrument -> what the rules say of it
 
 
 _PLANS: OrderedDict[int, Plan] = OrderedDict()
@@ -85,14 +96,19 @@ def _flatten(rulebook: Rulebook, names: tuple[str, ...], level: int) -> FlatLadd
     )
 
 
+def known_of(plan: Plan, instrument: Instrument) -> Known:
+    """What the rules say of an instrument; looked up once for each instrument object."""
+    known = plan.known.get(id(instrument))
+    if known is None or known.instrument is not instrument:
+        rows = (k for k, product in enumerate(plan.rulebook.products) if matches(product.match, instrument))
+        known = Known(instrument, next(rows, -1))
+        plan.known[id(instrument)] = known
+    return known
+
+
 def product_row(plan: Plan, instrument: Instrument) -> int:
     """Row of the first product that matches an instrument; -1 where the rulebook has none."""
-    row = plan.known.get(instrument)
-    if row is None:
-        rows = (k for k, product in enumerate(plan.rulebook.products) if matches(product.match, instrument))
-        row = next(rows, -1)
-        plan.known[instrument] = row
-    return row
+    return known_of(plan, instrument).product
 
 
 def matches(match: Match, instrument: Instrument) -> bool:
@@ -122,13 +138,3 @@ def no_rule(plan: Plan, instrument: Instrument) -> Issue:
     more = f" Not published by the venue: {gaps}." if gaps else ""
     message = f"{plan.rulebook.id} has no rule for a {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
     return Issue(instrument.symbol, Reason.NO_RULE, message)
-
-
-def is_ladder(product: Product) -> bool:
-    """Whether a product is margined by size."""
-    return isinstance(product.model, LadderModel)
-
-
-def is_option(product: Product) -> bool:
-    """Whether a product is margined by the standard option formula."""
-    return isinstance(product.model, OptionModel)

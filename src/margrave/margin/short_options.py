@@ -8,7 +8,8 @@ import numpy as np
 from margrave.core.words import INITIAL
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.option_margin import ShortOptionTerms, otm_amount, short_option_margin
-from margrave.margin.plan import Plan, product_row
+from margrave.domain.instruments import Instrument, Option, Right
+from margrave.margin.plan import Plan, known_of, product_row
 from margrave.rulebook.schema import OptionModel, OptionUnderlying, ShortTerms
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
@@ -31,7 +32,7 @@ _NONE = (0.0,) * 10 + (0.0,) * 4
 
 def option_terms(plan: Plan, table: Table) -> OptionTerms:
     """Columns of the option products of a table's instruments."""
-    rows = [_terms(plan, table, k) for k in range(len(table.instruments))]
+    rows = [_NONE if i is None else _known(plan, i) for i in table.instruments]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 14).T.copy()
 
     def terms(first: int) -> ShortOptionTerms:
@@ -49,11 +50,18 @@ def model_of(plan: Plan, table: Table, row: int) -> OptionModel | None:
     return model if isinstance(model, OptionModel) else None
 
 
-def _terms(plan: Plan, table: Table, row: int) -> tuple[float, ...]:
-    model = model_of(plan, table, row)
-    if model is None:
+def _known(plan: Plan, instrument: Instrument) -> tuple[float, ...]:
+    known = known_of(plan, instrument)
+    if known.option is None:
+        known.option = _terms(plan, instrument, known.product)
+    return known.option
+
+
+def _terms(plan: Plan, instrument: Instrument, product: int) -> tuple[float, ...]:
+    model = None if product < 0 else plan.rulebook.products[product].model
+    if not isinstance(model, OptionModel):
         return _NONE
-    call = bool(table.is_call[row])
+    call = isinstance(instrument.kind, Option) and instrument.kind.right is Right.CALL
     initial = model.initial_call if call else model.initial_put
     maintenance = model.maintenance_call if call else model.maintenance_put
     flags = (initial.covers_maintenance, initial.mark_at_least_entry, model.underlying is OptionUnderlying.FORWARD)

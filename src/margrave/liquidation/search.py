@@ -1,0 +1,79 @@
+"""Every place at which a function of one factor changes its sign, in one span, a few calls for all of them."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from margrave.kernels.arrays import F64
+from margrave.kernels.roots import bracketed_root
+
+FACTOR_MIN: Final = 1e-6
+FACTOR_MAX: Final = 1e6
+_GRID_HALF = 200  # points on either side of no move
+_GRID_BEND = 5.0  # how much denser the grid is about no move than at its ends
+_SIDE_STEP = 1e-12  # a break is looked at from both sides, for functions that jump there
+_DIP_POINTS = 33
+_DIP_ROUNDS = 6
+_ROOT_TOLERANCE = 2e-15  # of ln factor
+_ROOT_STEPS = 240
+
+Curve: TypeAlias = Callable[[F64], F64]
+
+
+def grid() -> F64:
+    """Factors from the least to the largest, dense about one; one itself is among them."""
+    u = np.linspace(-1.0, 1.0, 2 * _GRID_HALF + 1)
+    return np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND))
+
+
+def sign_changes(curve: Curve, breaks: F64) -> F64:
+    """Factors at which a curve changes between ``< 0`` and ``>= 0``.
+
+    Parameters
+    ----------
+    curve : callable, (S,) ndarray -> (S,) ndarray
+        Function of the factor, finite everywhere; may jump at the breaks.
+    breaks : (n,) ndarray
+        Factors at which the curve may bend, jump, or be zero.
+
+    Returns
+    -------
+    (m,) ndarray
+        Ascending. Every sign change that the breaks, the grid and its dips and humps show. At a jump, the
+        factor of the jump.
+    """
+    inside = breaks[(breaks > FACTOR_MIN) & (breaks < FACTOR_MAX)]
+    points = np.unique(np.concatenate([grid(), inside, inside * (1.0 - _SIDE_STEP), inside * (1.0 + _SIDE_STEP)]))
+    values = curve(points)
+    points, values = _with_dips(curve, points, values)
+    below = values < 0.0
+    at = np.flatnonzero(below[1:] != below[:-1])
+    if at.size == 0:
+        return np.empty(0)
+    low, high = np.log(points[at]), np.log(points[at + 1])
+    return np.exp(bracketed_root(lambda u: curve(np.exp(u)), low, high, _ROOT_TOLERANCE, 0.0, _ROOT_STEPS))
+
+
+def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
+    # A dip that touches zero between two points of the grid shows only at its lowest point: go down into every
+    # interior minimum of a positive stretch, and up every maximum of a negative one.
+    sign = np.where(values < 0.0, -1.0, 1.0)
+    depth = np.abs(values)
+    middle = (sign[1:-1] == sign[:-2]) & (sign[1:-1] == sign[2:]) & (depth[1:-1] <= depth[:-2]) & (depth[1:-1] <= depth[2:])
+    at = np.flatnonzero(middle & (depth[1:-1] < np.maximum(depth[:-2], depth[2:]))) + 1
+    if at.size == 0:
+        return points, values
+    low, high, side = np.log(points[at - 1]), np.log(points[at + 1]), sign[at]
+    found, fraction = [], np.linspace(0.0, 1.0, _DIP_POINTS)
+    for _ in range(_DIP_ROUNDS):
+        u = low[:, None] + (high - low)[:, None] * fraction
+        seen = curve(np.exp(u).ravel()).reshape(u.shape)
+        best = np.clip(np.argmin(seen * side[:, None], axis=1), 1, _DIP_POINTS - 2)
+        rows = np.arange(len(at))
+        found.append((np.exp(u[rows, best]), seen[rows, best]))
+        low, high = u[rows, best - 1], u[rows, best + 1]
+    points = np.concatenate([points, *(p for p, _ in found)])
+    values = np.concatenate([values, *(v for _, v in found)])
+    points, order = np.unique(points, return_index=True)
+    return points, values[order]
