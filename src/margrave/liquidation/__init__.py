@@ -17,10 +17,20 @@ from margrave.liquidation.pool import liquidation_along, pool_name
 from margrave.margin.pooled import Prepared, prepare
 from margrave.rulebook.schema import Rulebook
 
-__all__ = ["COMMON_FACTOR", "Bound", "JointMove", "NoBound", "PoolLiquidation", "liquidations", "liquidations_of"]
+__all__ = [
+    "COMMON_FACTOR",
+    "Bound",
+    "JointMove",
+    "NoBound",
+    "PoolLiquidation",
+    "liquidations",
+    "liquidations_of",
+]
 
 
-def liquidations(account: Account, market: Market, rulebook: Rulebook, along: str | None = None) -> tuple[PoolLiquidation, ...]:
+def liquidations(
+    account: Account, market: Market, rulebook: Rulebook, along: str | None = None
+) -> tuple[PoolLiquidation, ...]:
     """Liquidation and bankruptcy prices of every pool of an account.
 
     Parameters
@@ -71,5 +81,7 @@ def _stated(prepared: Prepared, pool: int, along: str) -> PoolLiquidation:
 def _joint(prepared: Prepared, common: Direction, found: list[PoolLiquidation]) -> JointMove | None:
     if found[0].reason in (NoBound.UNKNOWN, NoBound.ALREADY, NoBound.NO_POSITION):
         return None
-    starts = tuple((place, single.bounds[0].factor) for place, single in enumerate(found[1:]) if single.bounds)
+    starts = tuple(
+        (place, single.bounds[0].factor) for place, single in enumerate(found[1:]) if single.bounds
+    )
     return joint_move(prepared, common.pool, common.assets, starts)

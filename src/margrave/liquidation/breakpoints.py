@@ -64,7 +64,9 @@ def _reaches(now: float, wanted: float, power: int) -> float:
         return float(np.exp(np.log(wanted / now) / power))
 
 
-def _tier_edges(prepared: Prepared, direction: Direction, powers: Powers, workings: Workings) -> Iterator[Break]:
+def _tier_edges(
+    prepared: Prepared, direction: Direction, powers: Powers, workings: Workings
+) -> Iterator[Break]:
     table, book, terms = prepared.table, prepared.book, prepared.ladders
     flat, valued = prepared.plan.flat[MAINTENANCE], workings.valued
     for p in positions_of(prepared, direction.pool).tolist():
@@ -76,12 +78,16 @@ def _tier_edges(prepared: Prepared, direction: Direction, powers: Powers, workin
         convert = int(powers.convert[p])
         moving = int(powers.mark[p]) * (1 if table.a[row] else -1) + convert
         basis = int(terms.basis[MAINTENANCE][row])
-        for now, power in _values(basis, float(valued.notional[0, p]), float(valued.notional_entry[0, p]), moving, convert):
+        for now, power in _values(
+            basis, float(valued.notional[0, p]), float(valued.notional_entry[0, p]), moving, convert
+        ):
             for k, floor in enumerate(floors):
                 yield Break(_reaches(now, floor, power), f"edge of tier {k + 2} of {book.symbols[row]}")
 
 
-def _values(basis: int, at_mark: float, at_entry: float, moving: int, still: int) -> tuple[tuple[float, int], ...]:
+def _values(
+    basis: int, at_mark: float, at_entry: float, moving: int, still: int
+) -> tuple[tuple[float, int], ...]:
     # What the tier is looked up by now, and the power by which it moves. The index moves as the mark does, from
     # nearly the same value: its edges are found by the search.
     marked, entered = (at_mark, moving), (at_entry, still)
@@ -94,7 +100,10 @@ def _entries(prepared: Prepared, direction: Direction, powers: Powers) -> Iterat
     for p in positions_of(prepared, direction.pool).tolist():
         row = int(book.instrument[p])
         if not table.is_option[row]:
-            yield Break(_reaches(float(table.mark[row]), float(book.entry[p]), int(powers.mark[p])), f"entry of {book.symbols[row]}")
+            yield Break(
+                _reaches(float(table.mark[row]), float(book.entry[p]), int(powers.mark[p])),
+                f"entry of {book.symbols[row]}",
+            )
 
 
 def _strikes(prepared: Prepared, direction: Direction, powers: Powers) -> Iterator[Break]:
@@ -125,10 +134,14 @@ def _knots(prepared: Prepared, direction: Direction, powers: Powers, workings: W
             name = prepared.table.assets[int(net.base[g])]
             side, reference = float(net.side[0, g]), float(references[g])
             for x, price in _knot_prices(prepared, net, g, side, reference):
-                yield Break(_reaches(float(net.mark[0, g]), price, power), f"knot {x:g} of the schedule on {name}")
+                yield Break(
+                    _reaches(float(net.mark[0, g]), price, power), f"knot {x:g} of the schedule on {name}"
+                )
 
 
-def _knot_prices(prepared: Prepared, net: Net, group: int, side: float, reference: float) -> Iterator[tuple[float, float]]:
+def _knot_prices(
+    prepared: Prepared, net: Net, group: int, side: float, reference: float
+) -> Iterator[tuple[float, float]]:
     schedule = net.schedule
     width = float(prepared.vols[net.base[group]]) * np.sqrt(schedule.horizon_days / 365.0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):

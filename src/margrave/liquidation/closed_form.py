@@ -48,7 +48,10 @@ def has_formula(prepared: Prepared, direction: Direction) -> bool:
     if not pools.spans_assets[direction.pool]:
         return True
     own = pools.bucket_asset[buckets] == pools.currency[direction.pool]
-    named = [collateral_rule(prepared.rulebook, prepared.table.assets[a]) for a in pools.bucket_asset[buckets].tolist()]
+    named = [
+        collateral_rule(prepared.rulebook, prepared.table.assets[a])
+        for a in pools.bucket_asset[buckets].tolist()
+    ]
     return bool(own.all()) and not any(named)
 
 
@@ -60,13 +63,19 @@ def schedule_of(prepared: Prepared, position: int) -> Schedule | None:
     return None if name is None else prepared.rulebook.schedules[name]
 
 
-def proposals(prepared: Prepared, direction: Direction, breaks: tuple[Break, ...], level: int | None) -> tuple[tuple[float, str], ...]:
+def proposals(
+    prepared: Prepared, direction: Direction, breaks: tuple[Break, ...], level: int | None
+) -> tuple[tuple[float, str], ...]:
     """Factors at which the excess is zero by formula, and by which; empty where no formula is known."""
     if not has_formula(prepared, direction):
         return ()
     rows = positions_of(prepared, direction.pool).tolist()
     if level == MAINTENANCE and any(schedule_of(prepared, p) is not None for p in rows):
-        return tuple((f, "Lambert W") for f in _lambert(prepared, direction, rows, breaks)) if len(rows) == 1 else ()
+        return (
+            tuple((f, "Lambert W") for f in _lambert(prepared, direction, rows, breaks))
+            if len(rows) == 1
+            else ()
+        )
     return tuple((f, "closed form") for f in _polynomial(prepared, direction, rows, breaks, level))
 
 
@@ -77,7 +86,9 @@ def _stretches(breaks: tuple[Break, ...]) -> list[tuple[float, float]]:
     return list(zip(ends, ends[1:], strict=False))
 
 
-def _polynomial(prepared: Prepared, direction: Direction, rows: list[int], breaks: tuple[Break, ...], level: int | None) -> Iterator[float]:
+def _polynomial(
+    prepared: Prepared, direction: Direction, rows: list[int], breaks: tuple[Break, ...], level: int | None
+) -> Iterator[float]:
     stretches = _stretches(breaks)
     middle = np.array([sqrt(low) * sqrt(high) for low, high in stretches])
     workings = pooled_at(prepared, factors(prepared, direction, middle)).workings
@@ -115,7 +126,9 @@ def _rate_now(prepared: Prepared, position: int) -> tuple[float, float]:
         return 1.0 if top == bottom else float(table.asset_price[top] / table.asset_price[bottom])
 
     settled = int(pools.bucket_asset[pools.position_bucket[position]])
-    return ratio(int(table.payoff[row]), int(table.settlement[row])), ratio(settled, int(pools.currency[pools.position_pool[position]]))
+    return ratio(int(table.payoff[row]), int(table.settlement[row])), ratio(
+        settled, int(pools.currency[pools.position_pool[position]])
+    )
 
 
 def _add_profit(excess: Laurent, prepared: Prepared, powers: Powers, p: int) -> None:
@@ -124,13 +137,21 @@ def _add_profit(excess: Laurent, prepared: Prepared, powers: Powers, p: int) -> 
     convert, to_pool = _rate_now(prepared, p)
     each = float(book.quantity[p]) * convert * to_pool
     outer = int(powers.convert[p] + powers.to_pool[p])
-    a, c, mark, entry, e = float(table.a[row]), float(table.c[row]), float(table.mark[row]), float(book.entry[p]), int(powers.mark[p])
+    a, c, mark, entry, e = (
+        float(table.a[row]),
+        float(table.c[row]),
+        float(table.mark[row]),
+        float(book.entry[p]),
+        int(powers.mark[p]),
+    )
     excess[outer + e] += each * a * mark
     excess[outer - e] -= each * c / mark
     excess[outer] += each * (c / entry - a * entry)
 
 
-def _add_margin(excess: Laurent, prepared: Prepared, powers: Powers, p: int, tier: int, entered: bool) -> None:
+def _add_margin(
+    excess: Laurent, prepared: Prepared, powers: Powers, p: int, tier: int, entered: bool
+) -> None:
     table, book, terms = prepared.table, prepared.book, prepared.ladders
     row, flat = int(book.instrument[p]), prepared.plan.flat[MAINTENANCE]
     basis = int(terms.basis[MAINTENANCE][row])
@@ -158,7 +179,11 @@ def _fee_rate(prepared: Prepared, p: int, row: int) -> float:
     if not prepared.ladders.fee_at_bankruptcy[row]:
         return rate
     leverage, quantity = float(prepared.book.leverage[p]), float(prepared.book.quantity[p])
-    tilt = 0.0 if isnan(leverage) else copysign(1.0, quantity) / leverage * (1.0 if prepared.table.is_inverse[row] else -1.0)
+    tilt = (
+        0.0
+        if isnan(leverage)
+        else copysign(1.0, quantity) / leverage * (1.0 if prepared.table.is_inverse[row] else -1.0)
+    )
     return rate * max(1.0 + tilt, 0.0)
 
 
@@ -182,7 +207,9 @@ def roots(polynomial: Laurent) -> tuple[float, ...]:
     return tuple(f for f in found if f > 0.0)
 
 
-def _lambert(prepared: Prepared, direction: Direction, rows: list[int], breaks: tuple[Break, ...]) -> Iterator[float]:
+def _lambert(
+    prepared: Prepared, direction: Direction, rows: list[int], breaks: tuple[Break, ...]
+) -> Iterator[float]:
     del breaks
     position = rows[0]
     schedule = schedule_of(prepared, position)
@@ -199,11 +226,18 @@ def _lambert(prepared: Prepared, direction: Direction, rows: list[int], breaks: 
     side, reference = float(net.side[0, 0]), float(np.broadcast_to(reference_of(net), net.mark.shape)[0, 0])
     cash = sum(cash_of(prepared, direction, powers_of(prepared, direction)).values())
     # What is left at the reference, per notional there: A. The excess is s (A - exp(-s x ...)), see `segment_root`.
-    a, c, q, entry = float(table.a[row]), float(table.c[row]), abs(float(book.quantity[position])), float(book.entry[position])
+    a, c, q, entry = (
+        float(table.a[row]),
+        float(table.c[row]),
+        abs(float(book.quantity[position])),
+        float(book.entry[position]),
+    )
     inverse = bool(table.is_inverse[row])
     at_entry = q * (c / entry if inverse else a * entry)
     unit = q * (c / reference if inverse else a * reference)
-    adds = (side > 0) == inverse  # inverse long, linear short: W + entry value; the other two: entry value - W
+    adds = (
+        side > 0
+    ) == inverse  # inverse long, linear short: W + entry value; the other two: entry value - W
     left = ((cash + at_entry) if adds else (at_entry - cash)) / unit
     for (x0, g0), (x1, g1) in _segments(schedule):
         slope = 0.0 if x1 == x0 else rate * (g1 - g0) / (x1 - x0)
@@ -258,16 +292,32 @@ def _only_net(prepared: Prepared, direction: Direction) -> Net | None:
     g = np.flatnonzero(here[0].pool == direction.pool)
     net = here[0]
     memory = tuple(net.memory[int(k)] for k in g)
-    return Net(
-        net.schedule, net.position, net.group, net.pool[g], net.base[g], net.side[:, g], net.mark[:, g], net.reference[:, g],
-        net.profit[:, g], net.exposure_x[:, g], memory,
-    ) if g.size == 1 and np.isnan(net.exposure_x[0, g[0]]) else None
+    return (
+        Net(
+            net.schedule,
+            net.position,
+            net.group,
+            net.pool[g],
+            net.base[g],
+            net.side[:, g],
+            net.mark[:, g],
+            net.reference[:, g],
+            net.profit[:, g],
+            net.exposure_x[:, g],
+            memory,
+        )
+        if g.size == 1 and np.isnan(net.exposure_x[0, g[0]])
+        else None
+    )
 
 
 def _is_simple(prepared: Prepared, direction: Direction, position: int, schedule: Schedule) -> bool:
     # The formula's ground: mark basis, one price that moves, a schedule read from its knots and nothing else.
     powers, row = powers_of(prepared, direction), int(prepared.book.instrument[position])
-    plain = schedule.reference in (Reference.ENTRY, Reference.VWAP, Reference.SETTLEMENT) and schedule.excursion is Excursion.LOG
+    plain = (
+        schedule.reference in (Reference.ENTRY, Reference.VWAP, Reference.SETTLEMENT)
+        and schedule.excursion is Excursion.LOG
+    )
     free = schedule.discipline.release_per_hour is None and schedule.discipline.profit_share_max is None
     return (
         plain

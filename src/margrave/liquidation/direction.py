@@ -61,13 +61,23 @@ def direction_of(prepared: Prepared, pool: int, assets: tuple[int, ...], name: s
     future = [p for p in rows if not table.is_option[book.instrument[p]]]
     if not rows:
         asset = assets[0]
-        return Direction(name, pool, assets, table.assets[asset], float(table.asset_price[asset]), None, _vol(prepared, asset))
+        return Direction(
+            name,
+            pool,
+            assets,
+            table.assets[asset],
+            float(table.asset_price[asset]),
+            None,
+            _vol(prepared, asset),
+        )
     main = max(future or rows, key=lambda p: _size(prepared, p))
     row = int(book.instrument[main])
     instrument = table.instruments[row]
     vol = _vol(prepared, int(table.base[row]))
     if not future:  # the price of an option tells nothing: its underlying's does
-        return Direction(name, pool, assets, table.assets[table.base[row]], float(table.index[row]), None, vol)
+        return Direction(
+            name, pool, assets, table.assets[table.base[row]], float(table.index[row]), None, vol
+        )
     tick = None if instrument is None else instrument.tick
     return Direction(name, pool, assets, book.symbols[row], float(table.mark[row]), tick, vol)
 
@@ -149,4 +159,8 @@ def powers_of(prepared: Prepared, direction: Direction) -> Powers:
     moves[list(direction.assets)] = 1
     at = prepared.book.instrument
     to_pool = moves[pools.bucket_asset[pools.position_bucket]] - moves[pools.currency[pools.position_pool]]
-    return Powers(moves[table.base[at]] - moves[table.quote[at]], moves[table.payoff[at]] - moves[table.settlement[at]], to_pool)
+    return Powers(
+        moves[table.base[at]] - moves[table.quote[at]],
+        moves[table.payoff[at]] - moves[table.settlement[at]],
+        to_pool,
+    )

@@ -9,6 +9,9 @@ Hasofer and Lind, Journal of Engineering Mechanics 100, 1974; Rackwitz and Fiess
 1978.
 """
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from margrave.kernels.arrays import F64
@@ -17,13 +20,17 @@ from margrave.liquidation.bounds import DAYS_IN_YEAR, JointMove
 from margrave.liquidation.direction import pooled_at
 from margrave.margin.pooled import Prepared
 
+Surface: TypeAlias = Callable[[F64], F64]  # (n, d) standard normal moves -> (n,) excess
+
 _STEPS = 60
 _DIFFERENCE = 1e-5  # [standard deviations] of the central differences
 _LIMIT = 300.0  # [standard deviations] a move longer than this is none
 _TOLERANCE = 1e-9
 
 
-def joint_move(prepared: Prepared, pool: int, assets: tuple[int, ...], starts: tuple[tuple[int, float], ...]) -> JointMove | None:
+def joint_move(
+    prepared: Prepared, pool: int, assets: tuple[int, ...], starts: tuple[tuple[int, float], ...]
+) -> JointMove | None:
     """Shortest move of several underlyings to the boundary.
 
     Parameters
@@ -60,7 +67,7 @@ def joint_move(prepared: Prepared, pool: int, assets: tuple[int, ...], starts: t
         log = np.zeros(len(assets))
         log[place] = np.log(factor)
         first.append(inverse @ log)
-    ends = [end for start in first if (end := _nearest(excess, start, root)) is not None]
+    ends = [end for start in first if (end := _nearest(excess, start)) is not None]
     if not ends:
         return None
     best = min(ends, key=lambda z: float(z @ z))
@@ -85,9 +92,8 @@ def _root(correlation: F64) -> F64:
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
-def _nearest(excess, start: F64, root: F64) -> F64 | None:  # type: ignore[no-untyped-def]
+def _nearest(excess: Surface, start: F64) -> F64 | None:
     z = start
-    del root
     scale = abs(float(excess(np.zeros((1, z.size)))[0])) or 1.0
     for _ in range(_STEPS):
         value, gradient = _slope(excess, z)
@@ -97,21 +103,26 @@ def _nearest(excess, start: F64, root: F64) -> F64 | None:  # type: ignore[no-un
         wanted = gradient * ((float(gradient @ z) - value) / steep)
         if float(np.linalg.norm(wanted)) > _LIMIT:
             return None
-        if float(np.linalg.norm(wanted - z)) <= _TOLERANCE * (1.0 + float(np.linalg.norm(z))) and abs(value) <= 1e-9 * scale:
+        if (
+            float(np.linalg.norm(wanted - z)) <= _TOLERANCE * (1.0 + float(np.linalg.norm(z)))
+            and abs(value) <= 1e-9 * scale
+        ):
             return wanted
         z = _along(excess, z, wanted, value, gradient)
     return None
 
 
-def _slope(excess, z: F64) -> tuple[float, F64]:  # type: ignore[no-untyped-def]
+def _slope(excess: Surface, z: F64) -> tuple[float, F64]:
     steps = np.eye(z.size) * _DIFFERENCE
     seen = excess(np.vstack([z, z + steps, z - steps]))
     return float(seen[0]), (seen[1 : z.size + 1] - seen[z.size + 1 :]) / (2.0 * _DIFFERENCE)
 
 
-def _along(excess, z: F64, wanted: F64, value: float, gradient: F64) -> F64:  # type: ignore[no-untyped-def]
+def _along(excess: Surface, z: F64, wanted: F64, value: float, gradient: F64) -> F64:
     # The step is shortened until the merit, half the squared length and a penalty off the boundary, falls.
-    penalty = 2.0 * float(np.linalg.norm(z) / np.linalg.norm(gradient)) + 10.0 / float(np.linalg.norm(gradient))
+    penalty = 2.0 * float(np.linalg.norm(z) / np.linalg.norm(gradient)) + 10.0 / float(
+        np.linalg.norm(gradient)
+    )
     share = 0.5 ** np.arange(8)
     trial = z + share[:, None] * (wanted - z)
     merit = 0.5 * (trial * trial).sum(axis=1) + penalty * np.abs(excess(trial))

@@ -55,7 +55,9 @@ def liquidation_along(prepared: Prepared, direction: Direction) -> PoolLiquidati
     bounds = tuple(_with_bankruptcy(b, broken) for b in found)
     if float(excess(np.ones(1))[0]) < 0.0:
         return _answer(prepared, direction, (), broken, inside, NoBound.ALREADY)
-    return _answer(prepared, direction, bounds, broken, inside, None if bounds else _never(prepared, direction))
+    return _answer(
+        prepared, direction, bounds, broken, inside, None if bounds else _never(prepared, direction)
+    )
 
 
 def _no_search(prepared: Prepared, direction: Direction) -> NoBound | None:
@@ -70,7 +72,7 @@ def _none(prepared: Prepared, direction: Direction, reason: NoBound) -> PoolLiqu
     return _answer(prepared, direction, (), (), (), reason)
 
 
-def _answer(  # noqa: PLR0913 - the parts of one answer
+def _answer(
     prepared: Prepared,
     direction: Direction,
     bounds: tuple[Bound, ...],
@@ -82,7 +84,9 @@ def _answer(  # noqa: PLR0913 - the parts of one answer
     return PoolLiquidation(name, direction.name, bounds, reason, bankruptcy, direction.instrument, inside)
 
 
-def _bounds(prepared: Prepared, direction: Direction, excess: Excess, breaks: tuple[Break, ...]) -> tuple[Bound, ...]:
+def _bounds(
+    prepared: Prepared, direction: Direction, excess: Excess, breaks: tuple[Break, ...]
+) -> tuple[Bound, ...]:
     formula = proposals(prepared, direction, breaks, excess.level)
     proposed = np.array([f for f, _ in formula])
     found = sign_changes(excess, np.concatenate([places(breaks), proposed]))
@@ -142,27 +146,43 @@ def _nearest_first(bounds: list[Bound]) -> tuple[Bound, ...]:
 
 
 def _with_bankruptcy(bound: Bound, broken: tuple[Bound, ...]) -> Bound:
-    beyond = [b for b in broken if (b.factor <= bound.factor if bound.side == "down" else b.factor >= bound.factor)]
+    beyond = [
+        b for b in broken if (b.factor <= bound.factor if bound.side == "down" else b.factor >= bound.factor)
+    ]
     beyond = [b for b in beyond if b.side == bound.side]
     price = min(beyond, key=lambda b: abs(np.log(b.factor / bound.factor))).exact if beyond else None
     return Bound(
-        bound.side, bound.price, bound.exact, bound.factor, bound.distance, bound.sigma, bound.touch_probability,
-        bound.binds, bound.method, price,
+        bound.side,
+        bound.price,
+        bound.exact,
+        bound.factor,
+        bound.distance,
+        bound.sigma,
+        bound.touch_probability,
+        bound.binds,
+        bound.method,
+        price,
     )
 
 
 def _intervals(excess: Excess, at: F64) -> list[tuple[float, float]]:
     # Stretches between crossings are probed once each: the set of factors at which the pool is liquidatable.
-    ends = np.concatenate([[0.0], at, [np.inf]])
-    low, high = np.maximum(ends[:-1], ends[1] * 0.5 if at.size else 0.5), np.minimum(ends[1:], ends[-2] * 2.0 if at.size else 2.0)
-    below = excess(np.sqrt(low * high)) < 0.0
-    return [(float(a), float(b)) for a, b, is_below in zip(ends[:-1], ends[1:], below, strict=True) if is_below]
+    if at.size == 0:
+        return [(0.0, float("inf"))] if float(excess(np.ones(1))[0]) < 0.0 else []
+    probes = np.concatenate([[at[0] * 0.5], np.sqrt(at[1:] * at[:-1]), [at[-1] * 2.0]])
+    ends = [0.0, *at.tolist(), float("inf")]
+    below = (excess(probes) < 0.0).tolist()
+    return [(low, high) for low, high, is_below in zip(ends, ends[1:], below, strict=False) if is_below]
 
 
-def _what_binds(prepared: Prepared, direction: Direction, found: F64, excess: Excess, breaks: tuple[Break, ...]) -> list[str]:
+def _what_binds(
+    prepared: Prepared, direction: Direction, found: F64, excess: Excess, breaks: tuple[Break, ...]
+) -> list[str]:
     pooled = pooled_at(prepared, factors(prepared, direction, found))
     left = excess(found)
-    scale = np.abs(pooled.margin_balance[: found.size, direction.pool]) + np.abs(pooled.maintenance[: found.size, direction.pool])
+    scale = np.abs(pooled.margin_balance[: found.size, direction.pool]) + np.abs(
+        pooled.maintenance[: found.size, direction.pool]
+    )
     told = []
     for s, factor in enumerate(found.tolist()):
         jump = nearest_break(breaks, factor)
@@ -197,4 +217,7 @@ def _never(prepared: Prepared, direction: Direction) -> NoBound:
 def _collateral_moves(prepared: Prepared, direction: Direction) -> bool:
     pools = prepared.pools
     held = pools.bucket_asset[(pools.bucket_pool == direction.pool) & (pools.bucket_balance != 0.0)]
-    return bool(np.isin(held, direction.assets).any()) and int(pools.currency[direction.pool]) not in direction.assets
+    return (
+        bool(np.isin(held, direction.assets).any())
+        and int(pools.currency[direction.pool]) not in direction.assets
+    )

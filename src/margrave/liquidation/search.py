@@ -1,4 +1,4 @@
-"""Every place at which a function of one factor changes its sign, in one span, a few calls for all of them."""
+"""Every place at which a function of one factor changes its sign, found in a few calls for all of them."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -24,7 +24,7 @@ Curve: TypeAlias = Callable[[F64], F64]
 def grid() -> F64:
     """Factors from the least to the largest, dense about one; one itself is among them."""
     u = np.linspace(-1.0, 1.0, 2 * _GRID_HALF + 1)
-    return np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND))
+    return np.asarray(np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND)))
 
 
 def sign_changes(curve: Curve, breaks: F64) -> F64:
@@ -44,7 +44,9 @@ def sign_changes(curve: Curve, breaks: F64) -> F64:
         factor of the jump.
     """
     inside = breaks[(breaks > FACTOR_MIN) & (breaks < FACTOR_MAX)]
-    points = np.unique(np.concatenate([grid(), inside, inside * (1.0 - _SIDE_STEP), inside * (1.0 + _SIDE_STEP)]))
+    points = np.unique(
+        np.concatenate([grid(), inside, inside * (1.0 - _SIDE_STEP), inside * (1.0 + _SIDE_STEP)])
+    )
     values = curve(points)
     points, values = _with_dips(curve, points, values)
     below = values < 0.0
@@ -56,12 +58,13 @@ def sign_changes(curve: Curve, breaks: F64) -> F64:
 
 
 def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
-    # A dip that touches zero between two points of the grid shows only at its lowest point: go down into every
-    # interior minimum of a positive stretch, and up every maximum of a negative one.
+    # A dip below zero between two points of the grid shows only at its lowest point: go down into every interior
+    # minimum of a positive stretch, and up every maximum of a negative one.
     sign = np.where(values < 0.0, -1.0, 1.0)
     depth = np.abs(values)
-    middle = (sign[1:-1] == sign[:-2]) & (sign[1:-1] == sign[2:]) & (depth[1:-1] <= depth[:-2]) & (depth[1:-1] <= depth[2:])
-    at = np.flatnonzero(middle & (depth[1:-1] < np.maximum(depth[:-2], depth[2:]))) + 1
+    left, here, right = depth[:-2], depth[1:-1], depth[2:]
+    same = (sign[1:-1] == sign[:-2]) & (sign[1:-1] == sign[2:])
+    at = np.flatnonzero(same & (here <= left) & (here <= right) & (here < np.maximum(left, right))) + 1
     if at.size == 0:
         return points, values
     low, high, side = np.log(points[at - 1]), np.log(points[at + 1]), sign[at]
