@@ -1,8 +1,9 @@
 """At which prices an account is liquidated: the set of them, in every pool, along every underlying.
 
-Here: what is answered (`bounds`), along which prices (`direction`), where the excess may bend (`breakpoints`),
-formulas (`closed_form`), the search that judges them (`search`), one pool put together (`pool`) and the nearest
-joint move (`joint`). May import: `margin` and below. Start reading at `pool`. Letters: S scenarios, K pools.
+Here: what is answered (`bounds`), along which prices (`direction`), where the excess may bend
+(`breakpoints`), formulas (`closed_form`), the search that judges them (`search`), one pool put together
+(`pool`) and the nearest joint move (`joint`). May import: `margin` and below. Start reading at `pool`.
+Letters: S scenarios, A assets, K pools, P positions.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Where the excess of a pool may bend or jump along a direction, exactly: tiers, entries, strikes, knots.
 
-Every break is a factor of the price now, with a word for what lies there. What has no exact place (an option's
-value, a bucket of options that changes its sign) is left to the grid of `search`.
+Every break is a factor of the price now, with a word for what lies there. What has no exact place (an
+option's value, a bucket of options that changes its sign) is left to the grid of `search`.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def places(breaks: tuple[Break, ...]) -> F64:
 
 
 def nearest_break(breaks: tuple[Break, ...], factor: float) -> str:
-    """What lies at a factor; empty where no break is within rounding of it."""
+    """Say what lies at a factor; empty where no break is within rounding of it."""
     near = [b for b in breaks if abs(b.factor / factor - 1.0) < 1e-9]
     return min(near, key=lambda b: abs(b.factor / factor - 1.0)).what if near else ""
 
@@ -89,7 +89,7 @@ def _values(
     basis: int, at_mark: float, at_entry: float, moving: int, still: int
 ) -> tuple[tuple[float, int], ...]:
     # What the tier is looked up by now, and the power by which it moves. The index moves as the mark does, from
-    # nearly the same value: its edges are found by the search.
+    # nearly the same value: its edges are left to the search.
     marked, entered = (at_mark, moving), (at_entry, still)
     return {_MARK: (marked,), _INDEX: (marked,), _ENTRY: (entered,), _WORST: (marked, entered)}[basis]
 

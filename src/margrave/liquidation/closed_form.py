@@ -1,11 +1,12 @@
 """Liquidation prices by formula, as proposals that the evaluator judges.
 
-Between breaks the excess of a pool of delta-one positions is a Laurent polynomial in the factor f of the price:
-profit is ``q ((a P f - a E) + (c / E - c / (P f)))``, a notional ``|q| (a P f + c / (P f))``, and the margin by
-size ``V (r + b z) - d V / z``. Its coefficients are read from the columns, and where its powers span two or less
-the roots are explicit. One position under a linear schedule on the log excursion has Lambert's W instead.
+Between breaks the excess of a pool of delta-one positions is a Laurent polynomial in the factor f of the
+price: profit is ``q ((a P f - a E) + (c / E - c / (P f)))``, a notional ``|q| (a P f + c / (P f))``, and the
+margin by size ``V (r + b z) - d V / z``. Its coefficients are read from the columns, and where its powers span
+two or less the roots are explicit. One position under a linear schedule on the log excursion has Lambert's W.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from math import copysign, exp, isnan, sqrt
@@ -83,7 +84,7 @@ def _stretches(breaks: tuple[Break, ...]) -> list[tuple[float, float]]:
     inside = places(breaks)
     inside = np.unique(inside[(inside > FACTOR_MIN) & (inside < FACTOR_MAX)])
     ends = [FACTOR_MIN, *inside.tolist(), FACTOR_MAX]
-    return list(zip(ends, ends[1:], strict=False))
+    return list(itertools.pairwise(ends))
 
 
 def _polynomial(
@@ -280,7 +281,7 @@ def segment_root(left: float, level: float, slope: float, adds: bool) -> float |
 def _segments(schedule: Schedule) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     knots = [(float(x), float(g)) for x, g in schedule.knots]
     padded = [(-np.inf, knots[0][1]), *knots, (np.inf, knots[-1][1])]
-    return list(zip(padded, padded[1:], strict=False))
+    return list(itertools.pairwise(padded))
 
 
 def _only_net(prepared: Prepared, direction: Direction) -> Net | None:

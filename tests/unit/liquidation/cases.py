@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import (
@@ -18,7 +20,19 @@ from margrave.domain.market import Market, Quote
 from margrave.rulebook.ladders import Ladder, Progressive, Tier, TierUnit
 from margrave.rulebook.reform import stated, with_schedule
 from margrave.rulebook.schedules import Schedule
-from margrave.rulebook.schema import AccountRules, Basis, ClosingFee, CrossPool, LadderModel, LevelRule, Rulebook
+from margrave.rulebook.schema import (
+    AccountRules,
+    Basis,
+    ClosingFee,
+    CrossPool,
+    LadderModel,
+    LevelRule,
+    Match,
+    OptionModel,
+    Product,
+    Rulebook,
+    ShortTerms,
+)
 
 AT = datetime(2026, 8, 1, tzinfo=UTC)
 INVERSE = Instrument(
@@ -123,3 +137,22 @@ def option(
     quote = "USD" if coin else "USDT"
     symbol = f"{base}-{strike:g}-{right}{'' if coin else '-L'}"
     return Instrument(symbol=symbol, base=base, quote=quote, settlement=settled, kind=kind, payoff=payoff)
+
+
+def mixed_rules(maintenance: float = 0.05, **parts: object) -> Rulebook:
+    """Futures by a flat ladder, options by the standard formula, in one pool a settlement asset."""
+
+    def short(base: float, floor: float) -> ShortTerms:
+        return ShortTerms(code="O", base=base, floor=floor)
+
+    options = OptionModel(
+        initial_call=short(0.15, 0.10),
+        initial_put=short(0.15, 0.10),
+        maintenance_call=short(0.075, 0.05),
+        maintenance_put=short(0.075, 0.05),
+    )
+    book = rules(flat(maintenance), **parts)  # type: ignore[arg-type]
+    first = structs.replace(book.products[0], match=Match(kinds=("perpetual", "future")))
+    second = Product(name="options", match=Match(kinds=("option",)), model=options)
+    account = structs.replace(book.account, option_value_credit=True)
+    return structs.replace(book, products=(first, second), account=account)

@@ -99,7 +99,9 @@ TIERED_TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("instrument", "quantity", "margin", "side", "printed", "distance", "broken"), TIERED_TABLE)
+@pytest.mark.parametrize(
+    ("instrument", "quantity", "margin", "side", "printed", "distance", "broken"), TIERED_TABLE
+)
 def test_directional_schedule(instrument, quantity, margin, side, printed, distance, broken):
     bound = single(instrument, quantity, margin, rules(flat(0.05), schedule=T1)).bounds[0]
     assert (bound.side, bound.method) == (side, "Lambert W")
@@ -128,7 +130,8 @@ def test_duality_of_inverse_short_and_linear_long():
 def test_cross_margin_along_the_coin():
     book = rules(flat(0.05))
     second = INVERSE.__class__(
-        **{f: getattr(INVERSE, f) for f in ("base", "quote", "settlement", "payoff", "kind")}, symbol="BTC-DATED"
+        **{f: getattr(INVERSE, f) for f in ("base", "quote", "settlement", "payoff", "kind")},
+        symbol="BTC-DATED",
     )
     from margrave.domain.market import Quote
     from tests.unit.liquidation.cases import market
