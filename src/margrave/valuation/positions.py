@@ -60,8 +60,10 @@ def value_positions(table: Table, priced: Priced, instrument: I64, quantity: F64
     a, c = table.a[instrument], table.c[instrument]
     mark = priced.mark[:, instrument]
     size = np.abs(quantity)
-    profit = quantity * ((mark - entry) * (a + c / (mark * entry)))
-    notional = size * (a * mark + c / mark)
+    # An option may be worth nothing: only what has a c / P part is divided by its mark.
+    per_price = c / np.where(c > 0.0, mark, 1.0)
+    profit = quantity * ((mark - entry) * (a + per_price / entry))
+    notional = size * (a * mark + per_price)
     at_entry = np.broadcast_to(size * (a * entry + c / entry), notional.shape)
     is_option = table.is_option[instrument]
     value = np.where(is_option, quantity * a * mark, 0.0)
