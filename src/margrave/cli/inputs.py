@@ -1,0 +1,151 @@
+"""What commands share: the case, the rules, prices, and how results are written."""
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, final
+
+import click
+import msgspec
+
+from margrave.adapters.files import Case, example_names, load_case, load_example, parse_case
+from margrave.core.errors import Reason, invalid
+from margrave.engine.assessment import Assessment, Status
+from margrave.engine.whatif import moved
+from margrave.report.tables import FORMATS, Column, render
+from margrave.rulebook.catalogue import in_force, shipped
+from margrave.rulebook.load import parse
+from margrave.rulebook.reform import with_schedule
+from margrave.rulebook.schedules import Schedule
+from margrave.rulebook.schema import Rulebook
+
+F = TypeVar("F", bound=Callable[..., Any])
+EXIT = {Status.HEALTHY: 0, Status.CALL: 3, Status.LIQUIDATABLE: 4, Status.UNKNOWN: 1}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A case and the rules that hold for it."""
+
+    case: Case
+    rulebook: Rulebook
+
+
+def case_options(command: F) -> F:
+    """The arguments of every command that works on a case."""
+    for decorate in (
+        click.option("--price", "moves", multiple=True, metavar="ASSET=MOVE", help="Move an asset's price: BTC=-5%, or BTC=62000."),
+        click.option("--schedule", metavar="NAME|none", help="Directional schedule to put on the rules, or none."),
+        click.option("--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the case names."),
+        click.argument("file", metavar="FILE", default="-"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def format_option(command: F) -> F:
+    """How a result is written."""
+    return click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True, help="How the result is written.")(command)
+
+
+def read_case(file: str) -> Case:
+    """A case from a file, from standard input (``-``), or a shipped example by ``example:NAME``."""
+    if file.startswith("example:"):
+        return load_example(file.removeprefix("example:"))
+    if file == "-":
+        if sys.stdin.isatty():
+            raise click.UsageError(f"give a case file, - to read standard input, or one of {', '.join('example:' + n for n in example_names())}")
+        text = sys.stdin.read()
+        return parse_case(text, "standard input", is_json=text.lstrip().startswith("{"))
+    return load_case(file)
+
+
+def read_rules(name: str | None, case: Case) -> Rulebook:
+    """The rulebook that was asked for, or that the case names: a file, or an id in force at the case's instant."""
+    name = name or case.rules
+    if name is None:
+        raise invalid("--rules", Reason.NOT_FOUND, f"neither the case nor the command names a rulebook; there are {', '.join(sorted({b.id for b in shipped()}))}")
+    if name.endswith(".toml"):
+        try:
+            with open(name, encoding="utf-8") as file:
+                return parse(file.read(), name)
+        except OSError as fault:
+            raise invalid(name, Reason.NOT_FOUND, f"cannot be read ({fault}); check the name") from fault
+    return in_force(name, case.market.at)
+
+
+def schedules() -> dict[str, Schedule]:
+    """Every directional schedule of the shipped rulebooks, by name."""
+    return {name: schedule for book in shipped() for name, schedule in book.schedules.items()}
+
+
+def pick_schedule(name: str, rulebook: Rulebook) -> Schedule | None:
+    """A schedule by name; ``none`` is none."""
+    if name == "none":
+        return None
+    known = {**schedules(), **rulebook.schedules}
+    if name not in known:
+        raise invalid(name, Reason.NOT_FOUND, f"no schedule has this name; there are none, {', '.join(sorted(known))}")
+    return known[name]
+
+
+def parse_moves(moves: Sequence[str], case: Case) -> dict[str, float]:
+    """Factors of asset prices from ``BTC=-5%`` and ``BTC=62000``."""
+    factors = {}
+    for move in moves:
+        asset, _, told = move.partition("=")
+        try:
+            number = float(told.rstrip("%").replace(",", ""))
+        except ValueError as fault:
+            raise click.UsageError(f"--price {move!r}: write BTC=-5% or BTC=62000") from fault
+        now = case.market.index_of(asset)
+        if now is None:
+            raise invalid(asset, Reason.MISSING_INDEX, f"has no index price to move; the case has {', '.join(case.market.index)}")
+        factor = 1 + number / 100 if told.endswith("%") else number / now
+        if not 0 < factor < 1e6:
+            raise invalid(asset, Reason.INVALID_VALUE, f"a move to {factor * now:g} is not a price above zero")
+        factors[asset] = factor
+    return factors
+
+
+def inputs(file: str, rules: str | None, schedule: str | None, moves: Sequence[str]) -> Inputs:
+    """Case and rules of a command."""
+    case = read_case(file)
+    rulebook = read_rules(rules, case)
+    wanted = schedule or case.schedule
+    if wanted is not None:
+        rulebook = with_schedule(rulebook, pick_schedule(wanted, rulebook))
+    if moves:
+        case = replace(case, market=moved(case.market, parse_moves(moves, case)))
+    if not case.accounts:
+        raise invalid(file, Reason.NOT_FOUND, "has no account; add [[accounts]]")
+    return Inputs(case, rulebook)
+
+
+def width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def show(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str) -> None:
+    """Write rows to standard output."""
+    click.echo(render(rows, columns, kind, width()))
+
+
+def warn(assessments: Sequence[Assessment]) -> int:
+    """Write issues and notes to standard error; the exit code is that of the worst status."""
+    for note in dict.fromkeys(note for a in assessments for note in a.notes):
+        click.echo(f"note: {note}", err=True)
+    for assessment in assessments:
+        for issue in dict.fromkeys(assessment.issues):
+            click.echo(f"error: {assessment.account}: {issue}", err=True)
+    order = list(Status)
+    worst = max((a.status for a in assessments), key=order.index, default=Status.HEALTHY)
+    return EXIT[worst]
+
+
+def echo_json(value: Any) -> None:
+    """Write plain data as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

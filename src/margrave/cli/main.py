@@ -1,0 +1,73 @@
+"""The group of commands. Modules are imported when their command runs, so that help answers at once."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+import margrave
+
+# command -> (module, one line of help)
+COMMANDS = {
+    "demo": ("account", "Margin, liquidation and explanation of a made account that ships with Margrave."),
+    "margin": ("account", "Equity, initial and maintenance margin of every pool."),
+    "explain": ("account", "The requirement as a tree: every factor, tier, rule code and source."),
+    "liquidation": ("account", "The set of prices at which each pool is liquidated."),
+    "whatif": ("account", "Before and after trades or price moves."),
+    "compare": ("account", "The same account under several rulebooks, modes or schedules."),
+    "plot": ("account", "Payoff, margin and equity against price, as an image."),
+    "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),
+    "rules": ("rules", "Rulebooks: list, show, diff."),
+    "validate": ("data", "Check case files and rulebooks; every fault with its place."),
+    "import": ("data", "Turn a venue's own payloads into a case file."),
+    "conform": ("data", "Run published numbers through the calculation."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"margrave.cli.{COMMANDS[cmd_name][0]}")
+        return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(margrave.__version__, prog_name="margrave")
+def cli() -> None:
+    """Margin of crypto derivatives: what each venue asks, where it liquidates, and why.
+
+    Results go to standard output, messages to standard error. Exit codes: 0 well, 1 something is wrong,
+    2 usage, 3 a pool is below initial margin, 4 a pool is liquidatable, 5 numbers do not agree.
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; faults of input become one line each, never a traceback."""
+    from margrave.core.errors import MargraveError  # noqa: PLC0415 - keeps help fast
+
+    try:
+        code = cli.main(argv, prog_name="margrave", standalone_mode=False)
+    except click.ClickException as fault:
+        fault.show()
+        code = fault.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        code = 130
+    except MargraveError as fault:
+        for issue in fault.issues:
+            click.echo(f"error: {issue}", err=True)
+        code = 1
+    except BrokenPipeError:
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,113 @@
+"""Before and after: fills and price moves on an account, without touching it."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from margrave.core.errors import Reason, invalid
+from margrave.domain.account import Account, Balance, Position
+from margrave.domain.fills import fill, premium
+from margrave.domain.instruments import Instrument, Option
+from margrave.domain.market import Market, Quote
+from margrave.engine.assess import assess
+from margrave.engine.assessment import Assessment
+from margrave.rulebook.schema import Rulebook
+from margrave.valuation.scenarios import shifted
+from margrave.valuation.table import table_of
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A trade that might be made."""
+
+    symbol: str
+    quantity: float  # [contracts] buy > 0
+    price: float | None = None  # None: at the mark
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The account as it is and as it would be."""
+
+    before: Assessment
+    after: Assessment
+    account: Account  # as it would be
+    market: Market  # as it would be
+
+
+def moved(market: Market, factors: dict[str, float]) -> Market:
+    """A market in which asset prices are multiplied by factors; futures keep their basis, options their vol.
+
+    Raises
+    ------
+    InvalidInputError
+        An asset has no index price, or an option without a vol would have to move.
+    """
+    for asset in factors:
+        if market.index_of(asset) is None:
+            raise invalid(asset, Reason.MISSING_INDEX, f"has no index price to move; the market has {', '.join(market.index)}")
+    symbols = tuple(s for s in market.quotes if s in market.instruments)
+    table = table_of(symbols, tuple(market.index), market)
+    row = [[factors.get(asset, 1.0) for asset in table.assets]]
+
+
+    priced = shifted(table, np.array(row, dtype=np.float64))
+    quotes: dict[str, Quote] = dict(market.quotes)
+    for k, symbol in enumerate(symbols):
+        mark, quote = float(priced.mark[0, k]), market.quotes[symbol]
+        if not mark == mark:  # noqa: PLR0124 - NaN
+            raise invalid(symbol, Reason.MISSING_VOL, "cannot be repriced without a vol; add it to its quote")
+        index = None if quote.index is None else float(priced.index[0, k])
+        forward = None if quote.forward is None else float(priced.forward[0, k])
+        quotes[symbol] = replace(quote, mark=max(mark, 1e-12), index=index, forward=forward)
+    index_now = {asset: price * factors.get(asset, 1.0) for asset, price in market.index.items()}
+    return replace(market, quotes=quotes, index=index_now)
+
+
+def filled(account: Account, market: Market, leg: Leg) -> Account:
+    """The account after one trade: position, realised profit, premium and fee booked."""
+    instrument = market.instruments.get(leg.symbol)
+    quote = market.quotes.get(leg.symbol)
+    if instrument is None or (leg.price is None and quote is None):
+        reason = Reason.UNKNOWN_INSTRUMENT if instrument is None else Reason.MISSING_MARK
+        raise invalid(leg.symbol, reason, f"is needed for the leg; the market has {', '.join(market.instruments)}")
+    price = leg.price if leg.price is not None else (quote.mark if quote else 0.0)
+    held = next((p for p in account.positions if p.symbol == leg.symbol), None)
+    start = held or Position(symbol=leg.symbol, quantity=0.0, entry=price)
+    after, flows = fill(instrument, start, leg.quantity, price, instrument.taker_fee or 0.0)
+    positions = tuple(after if p is held else p for p in account.positions) if held else (*account.positions, after)
+    kept = tuple(p for p in positions if p.quantity != 0)
+    cash = premium(instrument, leg.quantity, price) + flows.fee if isinstance(instrument.kind, Option) else flows.total
+    return replace(account, positions=kept, balances=_paid(account, instrument, cash))
+
+
+def _paid(account: Account, instrument: Instrument, cash: float) -> tuple[Balance, ...]:
+    held = {b.asset: b for b in account.balances}
+    asset = instrument.settlement
+    balance = held.get(asset, Balance(asset=asset, amount=0.0))
+    held[asset] = replace(balance, amount=balance.amount + cash)
+    return tuple(held.values())
+
+
+def what_if(account: Account, market: Market, rulebook: Rulebook, legs: tuple[Leg, ...] = (), factors: dict[str, float] | None = None) -> WhatIf:
+    """Assess an account before and after trades at today's prices and a move of asset prices that follows.
+
+    Parameters
+    ----------
+    account, market, rulebook : Account, Market, Rulebook
+        As they are.
+    legs : tuple of Leg
+        Trades, filled in order before prices move.
+    factors : dict of str to float, optional
+        What each asset's price is multiplied by.
+    """
+    after = account
+    for leg in legs:
+        after = filled(after, market, leg)
+    later = moved(market, factors) if factors else market
+    return WhatIf(assess(account, market, rulebook), assess(after, later, rulebook), after, later)
+
+
