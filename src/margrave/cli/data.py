@@ -1,0 +1,75 @@
+"""Commands on data: validate, import, conform."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from margrave.adapters.files import dump_case, load_case
+from margrave.core.errors import InvalidInputError, Reason, invalid
+from margrave.rulebook.load import parse
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+def validate(files: Sequence[str]) -> int:
+    """Check case files and rulebooks: every fault with its place on standard error, exit code 1 if there is any."""
+    wrong = 0
+    for name in files:
+        try:
+            text = Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
+            if "\nproducts" in text or "[[products]]" in text:
+                parse(text, name)
+            else:
+                load_case(name)
+            click.echo(f"{name}: fine")
+        except InvalidInputError as fault:
+            wrong += 1
+            for issue in fault.issues:
+                click.echo(f"error: {issue}", err=True)
+    return 1 if wrong else 0
+
+
+@click.command(name="import")
+@click.argument("venue")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Case file to write; standard output by default.")
+@click.option("--rules", default=None, help="Rulebook that the case is to name.")
+def import_payloads(venue: str, files: Sequence[str], output: Path | None, rules: str | None) -> int:
+    """Turn payloads of VENUE (deribit, or ccxt:EXCHANGE) as they come into a case file."""
+    from margrave.adapters.payloads import import_files  # noqa: PLC0415 - parsers of every venue
+
+    case, notes = import_files(venue, [Path(f) for f in files], rules)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    text = dump_case(case)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(str(output))
+    return 0
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("--all", "every", is_flag=True, help="Show vectors that pass, too.")
+@click.option("--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
+def conform(paths: Sequence[str], every: bool, kind: str) -> int:
+    """Run published vectors through the calculation; ends with how many passed, failed and are unsupported."""
+    from margrave.adapters.conform import run  # noqa: PLC0415
+    from margrave.cli.inputs import show  # noqa: PLC0415
+    from margrave.report.tables import Column  # noqa: PLC0415
+
+    for name in paths:
+        if not Path(name).exists():
+            raise invalid(name, Reason.NOT_FOUND, "is no file; give a file of vectors, or a folder of them")
+    report = run([Path(p) for p in paths])
+    rows = [r.to_dict() for r in report.results if every or r.outcome != "passed"]
+    if rows:
+        show(rows, [Column(k, k, left=True) for k in ("id", "venue", "model", "outcome", "detail")], kind)
+    click.echo(report.summary)
+    return 5 if report.failed else 0
+
+
+COMMANDS = {"validate": validate, "import": import_payloads, "conform": conform}
