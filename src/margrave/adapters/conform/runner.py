@@ -1,0 +1,146 @@
+"""Reading vector files, running each vector, and judging by the digits that the source displays."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any, final
+
+from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices
+from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
+from margrave.core.errors import MargraveError, Reason, invalid
+
+Translator = Callable[[Vector], dict[str, Any]]
+TRANSLATORS: dict[str, Translator] = {
+    **futures.TRANSLATORS,
+    **positions.TRANSLATORS,
+    **ladders.TRANSLATORS,
+    **options.TRANSLATORS,
+    **deribit.TRANSLATORS,
+    **prices.TRANSLATORS,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one vector."""
+
+    vector: Vector
+    outcome: str  # passed, failed, unsupported
+    got: dict[str, Any]
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """A row for a table."""
+        v = self.vector
+        return {"id": v.id, "venue": v.venue, "model": v.model, "outcome": self.outcome, "detail": self.detail, "got": self.got}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All results, in the order of the files."""
+
+    results: tuple[Result, ...]
+
+    def count(self, outcome: str) -> int:
+        """How many vectors ended so."""
+        return sum(r.outcome == outcome for r in self.results)
+
+    @property
+    def failed(self) -> int:
+        """How many do not agree."""
+        return self.count("failed")
+
+    @property
+    def summary(self) -> str:
+        """The closing line."""
+        return f"{self.count('passed')} passed, {self.failed} failed, {self.count('unsupported')} unsupported"
+
+
+def run(paths: Sequence[Path]) -> Report:
+    """Run every vector of files, or of the folders' JSON files.
+
+    Raises
+    ------
+    InvalidInputError
+        A file is not JSON or holds no vectors.
+    """
+    files = [f for p in paths for f in (sorted(p.glob("*.json")) if p.is_dir() else [p])]
+    return Report(tuple(judge(vector) for file in files for vector in read(file)))
+
+
+def read(file: Path) -> Iterable[Vector]:
+    """Vectors of a file: a list, or a table with one under ``vectors``."""
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise invalid(str(file), Reason.MALFORMED, f"cannot be read as JSON ({fault}); give a file of vectors") from fault
+    rows = tree.get("vectors", []) if isinstance(tree, dict) else tree
+    return [vector_of(row, file.parent) for row in rows if isinstance(row, dict) and "model" in row]
+
+
+def judge(vector: Vector) -> Result:
+    """Run one vector and compare."""
+    translate = TRANSLATORS.get(vector.model)
+    if translate is None:
+        return Result(vector, "unsupported", {}, "no calculation for this model yet")
+    try:
+        got = translate(vector)
+        wrong = [text for name in vector.expected if (text := _compared(vector, translate, name, got))]
+    except UnsupportedError as reason:
+        return Result(vector, "unsupported", {}, str(reason))
+    except MargraveError as fault:
+        return Result(vector, "failed", {}, str(fault))
+    if wrong and not vector.status.startswith("reproduced"):
+        return Result(vector, "unsupported", got, f"source {vector.status}: " + "; ".join(wrong))
+    return Result(vector, "failed" if wrong else "passed", got, "; ".join(wrong))
+
+
+def _compared(vector: Vector, translate: Translator, name: str, got: dict[str, Any]) -> str:
+    if name not in got:
+        raise UnsupportedError(f"output {name!r} is not calculated")
+    wanted, found = vector.expected[name], got[name]
+    pairs = list(zip(wanted, found, strict=True)) if isinstance(wanted, list) else [(wanted, found)]
+    digits = vector.digits.get(name)
+    for want, have in pairs:
+        if not agrees(vector, want, have, digits) and not _within_inputs(vector, translate, name, want, digits):
+            return f"{name}: published {want}, calculated {have!r}"
+    return ""
+
+
+def agrees(vector: Vector, want: Any, have: Any, digits: int | None) -> bool:
+    """Whether a number shows the published digits; truncated where the source says that it truncates."""
+    if have is None or want is None:
+        return have is want
+    exact, published = Decimal(f"{float(have):.15g}"), Decimal(str(want))
+    if digits is None:
+        digits = max(-int(published.as_tuple().exponent), 0)
+    if digits > 12:  # doubles do not hold more: fifteen significant digits
+        return abs(exact - published) <= Decimal("1e-14") * max(abs(published), Decimal(1))
+    unit = Decimal(1).scaleb(-digits)
+    told = published.quantize(unit, ROUND_HALF_UP)
+    shown = {exact.quantize(unit, ROUND_HALF_UP)}
+    if truncates(vector):
+        shown.add(exact.quantize(unit, ROUND_DOWN))
+    return told in shown or abs(exact - published) <= unit / 2
+
+
+def truncates(vector: Vector) -> bool:
+    """Whether the source cuts digits instead of rounding: its note says so, or the venue does (Binance, cex.md 0c)."""
+    return vector.venue == "Binance" or any(word in vector.note for word in ("truncat", "floor"))
+
+
+def _within_inputs(vector: Vector, translate: Translator, name: str, want: Any, digits: int | None) -> bool:
+    # Inputs that the source shows rounded: the published number must lie in the span that they allow.
+    if not vector.input_rounding:
+        return False
+    got = [float(translate(vector)[name])]
+    for key, error in vector.input_rounding.items():
+        for shift in (-error, error):
+            moved = replace(vector, inputs={**vector.inputs, key: vector.number(key) + shift})
+            got.append(float(translate(moved)[name]))
+    spread = sum(abs(g - got[0]) for g in got) / 2 + 0.5 * 10.0 ** -(digits or 0)
+    return abs(float(want) - got[0]) <= spread * (1 + 1e-9)
