@@ -15,7 +15,7 @@ _GRID_BEND = 5.0  # how much denser the grid is about no move than at its ends
 _SIDE_STEP = 1e-12  # a break is looked at from both sides, for functions that jump there
 _DIP_POINTS = 33
 _DIP_ROUNDS = 6
-_ROOT_TOLERANCE = 2e-15  # of ln factor
+_ROOT_TOLERANCE = 2e-15  # relative, of the factor
 _ROOT_STEPS = 240
 
 Curve: TypeAlias = Callable[[F64], F64]
@@ -53,8 +53,8 @@ def sign_changes(curve: Curve, breaks: F64) -> F64:
     at = np.flatnonzero(below[1:] != below[:-1])
     if at.size == 0:
         return np.empty(0)
-    low, high = np.log(points[at]), np.log(points[at + 1])
-    return np.exp(bracketed_root(lambda u: curve(np.exp(u)), low, high, _ROOT_TOLERANCE, 0.0, _ROOT_STEPS))
+    # In the factor itself: its logarithm would move the ends by a last digit, and a sign with them.
+    return bracketed_root(curve, points[at], points[at + 1], 0.0, _ROOT_TOLERANCE, _ROOT_STEPS)
 
 
 def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:

@@ -17,6 +17,7 @@ from margrave.adapters.conform.objects import (
     rules,
 )
 from margrave.adapters.conform.vector import Vector
+from margrave.core.rounding import Direction
 from margrave.domain.fills import notional
 from margrave.rulebook.load import checked
 from margrave.rulebook.schema import Basis, ClosingFee, Match, Product, RateRule, Roundings
@@ -167,8 +168,10 @@ def okx_cross(v: Vector) -> dict[str, Any]:
     held = _held(v, linear())
     fee = ClosingFee(code=CODE, rate=v.number("liq_fee"), initial=False)
     account = account_of(held, cash={"USDT": v.number("available")})
-    book = rules(one_rate(v.number("mmr")), fee=fee)
-    return {"liquidation_price": liquidated(account, market_of(held), book, v.sign)}
+    # The venue's calculator shows the price on its tick of 0.1, cut.
+    on_tick = Roundings(price_step=0.1, price_direction=Direction.DOWN)
+    book = rules(one_rate(v.number("mmr")), fee=fee, rounding=on_tick)
+    return {"liquidation_price": liquidated(account, market_of(held), book, v.sign, rounded=True)}
 
 
 def kraken_inverse(v: Vector) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def liquidated(account: Account, market: Market, rulebook: Rulebook, sign: float
     base = market.instruments[account.positions[0].symbol].base
     found = next(p for p in liquidations(account, market, rulebook, base) if p.instrument == account.positions[0].symbol)
     side = "down" if sign > 0 else "up"
-    bounds = [b for b in (found.bankruptcy if bankrupt else found.bounds) if b.side == side]
+    # At a hundredfold leverage the liquidation price may be the entry itself, which lies on neither side.
+    bounds = [b for b in (found.bankruptcy if bankrupt else found.bounds) if b.side == side or abs(b.factor - 1.0) < 1e-12]
     if not bounds:
         raise UnsupportedError(f"no {side} bound: {found.reason}")
     return bounds[0].price if rounded else bounds[0].exact

@@ -34,7 +34,13 @@ class Vector:
     note: str
     input_rounding: dict[str, float]
     tolerance: Any
+    kind: str  # worked example, recorded exchange data, test-suite vector
     folder: Path  # where its file lies
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Inputs that stand as expressions of others."""
+        return tuple(k for k, v in self.inputs.items() if isinstance(v, str) and any(op in v for op in "*/") and not v.startswith("data/"))
 
     def number(self, name: str, default: float | None = None) -> float:
         """An input as a number; an expression of other inputs is resolved."""
@@ -84,5 +90,6 @@ def vector_of(tree: dict[str, Any], folder: Path) -> Vector:
         str(tree.get("note", "")),
         dict(tree.get("input_rounding", {})),
         tree.get("tolerance"),
+        str(tree.get("kind", "")),
         folder,
     )
