@@ -16,7 +16,15 @@ from margrave.margin.requirement import discrepancy
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schedules import Interpolation, Reference, Schedule
 from margrave.valuation.scenarios import shifted
-from tests.unit.made import AT, flat_ladder, inverse_account, inverse_market, linear_account, linear_market, rules
+from tests.unit.made import (
+    AT,
+    flat_ladder,
+    inverse_account,
+    inverse_market,
+    linear_account,
+    linear_market,
+    rules,
+)
 
 MARKS = st.floats(5_000, 500_000)
 SIDES = st.sampled_from([1.0, -1.0])
@@ -27,8 +35,12 @@ RATES = st.floats(0.001, 0.2)
 def schedules(draw, **fixed):
     adverse = sorted(draw(st.lists(st.floats(-1.0, -0.01), min_size=1, max_size=4, unique=True)))
     favour = sorted(draw(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=4, unique=True)))
-    above = sorted(draw(st.lists(st.floats(1.0, 3.0), min_size=len(adverse), max_size=len(adverse))), reverse=True)
-    below = sorted(draw(st.lists(st.floats(0.1, 1.0), min_size=len(favour), max_size=len(favour))), reverse=True)
+    above = sorted(
+        draw(st.lists(st.floats(1.0, 3.0), min_size=len(adverse), max_size=len(adverse))), reverse=True
+    )
+    below = sorted(
+        draw(st.lists(st.floats(0.1, 1.0), min_size=len(favour), max_size=len(favour))), reverse=True
+    )
     interpolation = draw(st.sampled_from([Interpolation.LINEAR, Interpolation.PCHIP]))
     knots = (*zip(adverse, above, strict=True), (0.0, 1.0), *zip(favour, below, strict=True))
     return Schedule(name="any", code="TEST-ANY-001", knots=knots, **{"interpolation": interpolation, **fixed})
@@ -77,8 +89,18 @@ def test_inv_4_a_long_at_p_is_charged_the_rate_of_a_short_at_r_squared_over_p(sc
     assert long == pytest.approx(short, rel=1e-9)
 
 
-@given(schedules(), SIDES, RATES, st.floats(0.3, 3.0), st.floats(0.0, 0.05), st.floats(0.05, 0.5), st.floats(1.0, 2.0))
-def test_inv_5_floor_and_cap_hold_and_initial_keeps_its_distance(schedule, side, rate, move, floor, cap, apart):
+@given(
+    schedules(),
+    SIDES,
+    RATES,
+    st.floats(0.3, 3.0),
+    st.floats(0.0, 0.05),
+    st.floats(0.05, 0.5),
+    st.floats(1.0, 2.0),
+)
+def test_inv_5_floor_and_cap_hold_and_initial_keeps_its_distance(
+    schedule, side, rate, move, floor, cap, apart
+):
     import msgspec
 
     bounded = msgspec.structs.replace(schedule, floor=floor, cap=cap, initial_over_maintenance=apart)
@@ -91,7 +113,11 @@ def test_inv_5_floor_and_cap_hold_and_initial_keeps_its_distance(schedule, side,
 @given(schedules(), SIDES, RATES, st.booleans())
 def test_inv_6_excess_keeps_one_sign_of_slope(schedule, side, rate, inverse):
     rulebook = with_schedule(rules(flat_ladder(min(2 * rate, 1), rate)), schedule)
-    account, market = (inverse_account(side * 1e5), inverse_market(50_000)) if inverse else (linear_account(side * 2.0), linear_market(50_000))
+    account, market = (
+        (inverse_account(side * 1e5), inverse_market(50_000))
+        if inverse
+        else (linear_account(side * 2.0), linear_market(50_000))
+    )
     factors = np.exp(np.linspace(-1.5, 1.5, 401))
     pooled, charged = along(account, market, rulebook, factors)
     if np.max(charged) < 1:
@@ -107,10 +133,16 @@ def test_inv_8_ratchet_depends_on_mark_and_best_only_and_is_entry_at_a_new_high(
     memory = Memory(underlying="BTC", at=AT, best_mark=best, side=int(side))
     account = replace(inverse_account(side * 1e5), memory=(memory,))
     entry = msgspec.structs.replace(schedule, reference=Reference.ENTRY)
-    at_best = [assess(account, inverse_market(best), with_schedule(rules(), s)).pools[0].maintenance for s in (schedule, entry)]
+    at_best = [
+        assess(account, inverse_market(best), with_schedule(rules(), s)).pools[0].maintenance
+        for s in (schedule, entry)
+    ]
     assert at_best[0] == pytest.approx(at_best[1], rel=1e-12)
     below = best * (0.9 if side > 0 else 1.1)
-    pulled = [assess(account, inverse_market(below), with_schedule(rules(), s)).pools[0].maintenance for s in (schedule, entry)]
+    pulled = [
+        assess(account, inverse_market(below), with_schedule(rules(), s)).pools[0].maintenance
+        for s in (schedule, entry)
+    ]
     assert pulled[0] >= pulled[1] * (1 - 1e-12)
 
 
@@ -127,7 +159,11 @@ def test_inv_9_a_table_of_ones_is_the_flat_rule_bit_for_bit(side, rate, move):
 def test_inv_10_splitting_a_position_changes_nothing(schedule, side, move):
     rulebook, market = with_schedule(rules(), schedule), inverse_market(50_000 * move)
     twin = replace(market.instruments["BTCUSD"], symbol="TWIN")
-    market = replace(market, instruments={**market.instruments, "TWIN": twin}, quotes={**market.quotes, "TWIN": market.quotes["BTCUSD"]})
+    market = replace(
+        market,
+        instruments={**market.instruments, "TWIN": twin},
+        quotes={**market.quotes, "TWIN": market.quotes["BTCUSD"]},
+    )
     halves = tuple(Position(symbol=s, quantity=side * 5e4, entry=50_000) for s in ("BTCUSD", "TWIN"))
     split = Account(balances=(Balance(asset="BTC", amount=0.2),), positions=halves)
     whole, parts = (assess(a, market, rulebook).pools[0] for a in (inverse_account(side * 1e5), split))
@@ -136,7 +172,9 @@ def test_inv_10_splitting_a_position_changes_nothing(schedule, side, move):
 
 @given(schedules(), SIDES, st.floats(0.3, 3.0))
 def test_the_tree_gives_back_every_number(schedule, side, move):
-    assessment = assess(inverse_account(side * 1e5), inverse_market(50_000 * move), with_schedule(rules(), schedule))
+    assessment = assess(
+        inverse_account(side * 1e5), inverse_market(50_000 * move), with_schedule(rules(), schedule)
+    )
     for level in ("initial", "maintenance"):
         tree = assessment.explain(level)
         assert discrepancy(tree) < 1e-12

@@ -19,10 +19,20 @@ T1 = Schedule(
 """The default example schedule of the specification, section 1.3."""
 
 INVERSE = Instrument(
-    symbol="BTCUSD", base="BTC", quote="USD", settlement="BTC", kind=Perpetual(), payoff=Inverse(contract_value=1.0)
+    symbol="BTCUSD",
+    base="BTC",
+    quote="USD",
+    settlement="BTC",
+    kind=Perpetual(),
+    payoff=Inverse(contract_value=1.0),
 )
 LINEAR = Instrument(
-    symbol="BTCUSDT", base="BTC", quote="USDT", settlement="USDT", kind=Perpetual(), payoff=Linear(contract_size=1.0)
+    symbol="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    settlement="USDT",
+    kind=Perpetual(),
+    payoff=Linear(contract_size=1.0),
 )
 
 
@@ -33,7 +43,10 @@ def flat_ladder(initial: float = 0.10, maintenance: float = 0.05) -> Ladder:
 
 
 def rules(
-    ladder: Ladder | None = None, basis: Basis = Basis.MARK, account: AccountRules | None = None, **parts: object
+    ladder: Ladder | None = None,
+    basis: Basis = Basis.MARK,
+    account: AccountRules | None = None,
+    **parts: object,
 ) -> Rulebook:
     """Rulebook of one ladder for every instrument."""
     model = LadderModel(
@@ -62,7 +75,9 @@ def linear_market(mark: float) -> Market:
     return market(LINEAR, BTCUSDT=mark)
 
 
-def inverse_account(quantity: float = 100_000.0, entry: float = 50_000.0, coins: float = 0.2, **more: object) -> Account:
+def inverse_account(
+    quantity: float = 100_000.0, entry: float = 50_000.0, coins: float = 0.2, **more: object
+) -> Account:
     """One inverse position on a wallet of coins."""
     position = Position(symbol="BTCUSD", quantity=quantity, entry=entry, **more)  # type: ignore[arg-type]
     return Account(balances=(Balance(asset="BTC", amount=coins),), positions=(position,))

@@ -64,7 +64,9 @@ def load_case(path: Path | str) -> Case:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise invalid(str(path), Reason.NOT_FOUND, f"cannot be read ({fault}); check the name and that it is text") from fault
+        raise invalid(
+            str(path), Reason.NOT_FOUND, f"cannot be read ({fault}); check the name and that it is text"
+        ) from fault
     return parse_case(text, str(path), is_json=path.suffix == ".json" or text.lstrip().startswith("{"))
 
 
@@ -93,12 +95,22 @@ class _Reader:
 
     def case(self, form: CaseForm) -> Case:
         if form.schema != SCHEMA_VERSION:
-            self.fault("schema", Reason.INVALID_VALUE, f"is {form.schema}; this Margrave reads {SCHEMA_VERSION}")
+            self.fault(
+                "schema", Reason.INVALID_VALUE, f"is {form.schema}; this Margrave reads {SCHEMA_VERSION}"
+            )
         market = self.market(form.market)
-        accounts = tuple(a for k, account in enumerate(form.accounts) if (a := self.account(account, f"accounts[{k}]")) is not None)
+        accounts = tuple(
+            a
+            for k, account in enumerate(form.accounts)
+            if (a := self.account(account, f"accounts[{k}]")) is not None
+        )
         names = [a.name for a in form.accounts]
         for name in dict.fromkeys(n for n in names if names.count(n) > 1):
-            self.fault("accounts", Reason.DUPLICATE, f"{name!r} is the name of {names.count(name)} accounts; name each differently")
+            self.fault(
+                "accounts",
+                Reason.DUPLICATE,
+                f"{name!r} is the name of {names.count(name)} accounts; name each differently",
+            )
         if market is not None:
             self.known(form, set(market.instruments))
         if self.issues or market is None:
@@ -117,11 +129,19 @@ class _Reader:
 
     def known(self, form: CaseForm, symbols: set[str]) -> None:
         for a, account in enumerate(form.accounts):
-            for name, rows in (("positions", account.positions), ("orders", account.orders)):
-                for k, row in enumerate(rows):
-                    if row.symbol not in symbols:
+            named: dict[str, list[str]] = {
+                "positions": [p.symbol for p in account.positions],
+                "orders": [o.symbol for o in account.orders],
+            }
+            for name, rows in named.items():
+                for k, symbol in enumerate(rows):
+                    if symbol not in symbols:
                         place = f"accounts[{a}].{name}[{k}].symbol"
-                        self.fault(place, Reason.UNKNOWN_INSTRUMENT, f"{row.symbol!r} is not among market.instruments ({', '.join(sorted(symbols)[:6])}); add its terms or correct the name")
+                        self.fault(
+                            place,
+                            Reason.UNKNOWN_INSTRUMENT,
+                            f"{symbol!r} is not among market.instruments ({', '.join(sorted(symbols)[:6])}); add its terms or correct the name",
+                        )
 
     def market(self, form: MarketForm) -> Market | None:
         instruments, quotes = {}, {}
@@ -138,7 +158,11 @@ class _Reader:
             if quote.symbol in quotes:
                 self.fault(path, Reason.DUPLICATE, f"{quote.symbol!r} is quoted twice; keep one")
             if quote.symbol not in listed:
-                self.fault(path, Reason.UNKNOWN_INSTRUMENT, f"{quote.symbol!r} is not among market.instruments; add its terms or correct the name")
+                self.fault(
+                    path,
+                    Reason.UNKNOWN_INSTRUMENT,
+                    f"{quote.symbol!r} is not among market.instruments; add its terms or correct the name",
+                )
             read = self.quote(quote, path)
             if read is not None:
                 quotes[quote.symbol] = read
@@ -157,21 +181,39 @@ class _Reader:
 
         for name, vol in form.vols.items():
             if vol > 10:
-                self.fault(f"market.vols.{name}", Reason.WRONG_UNIT, f"is {vol:g}, a vol of {vol:.0%} a year; write 65 % as 0.65")
+                self.fault(
+                    f"market.vols.{name}",
+                    Reason.WRONG_UNIT,
+                    f"is {vol:g}, a vol of {vol:.0%} a year; write 65 % as 0.65",
+                )
         return self.built("market", build)
 
     def quote(self, form: QuoteForm, path: str) -> Quote | None:
         mark = form.mark
-        if mark is msgspec.UNSET:
-            self.fault(f"{path}.mark", Reason.MISSING_MARK, f"{form.symbol!r} has no mark; add it, or leave the quote out")
+        if mark is None:
+            self.fault(
+                f"{path}.mark",
+                Reason.MISSING_MARK,
+                f"{form.symbol!r} has no mark; add it, or leave the quote out",
+            )
             return None
-        assert not isinstance(mark, msgspec.UnsetType)
         if form.vol is not None and form.vol > 10:
-            self.fault(f"{path}.vol", Reason.WRONG_UNIT, f"is {form.vol:g}, a vol of {form.vol:.0%} a year; write 65 % as 0.65")
+            self.fault(
+                f"{path}.vol",
+                Reason.WRONG_UNIT,
+                f"is {form.vol:g}, a vol of {form.vol:.0%} a year; write 65 % as 0.65",
+            )
             return None
         return self.built(
             path,
-            lambda: Quote(mark=mark, index=form.index, forward=form.forward, vol=form.vol, settlement=form.settlement, at=form.at),
+            lambda: Quote(
+                mark=mark,
+                index=form.index,
+                forward=form.forward,
+                vol=form.vol,
+                settlement=form.settlement,
+                at=form.at,
+            ),
         )
 
     def instrument(self, form: InstrumentForm, path: str) -> Instrument | None:
@@ -209,7 +251,13 @@ class _Reader:
 
     def payoff(self, form: InstrumentForm, path: str) -> Payoff | None:
         unit = {"inverse": "contract_value", "quanto": "multiplier"}.get(form.payoff, "contract_size")
-        if not self.has(form, path, (unit,), ("contract_size", "contract_value", "multiplier"), f"an instrument with {form.payoff} payoff"):
+        if not self.has(
+            form,
+            path,
+            (unit,),
+            ("contract_size", "contract_value", "multiplier"),
+            f"an instrument with {form.payoff} payoff",
+        ):
             return None
         made: dict[str, Callable[[Any], Payoff]] = {
             "linear": lambda n: Linear(contract_size=n),
@@ -220,20 +268,33 @@ class _Reader:
         }
         return self.built(f"{path}.{unit}", lambda: made[form.payoff](getattr(form, unit)))
 
-    def has(self, form: InstrumentForm, path: str, wants: tuple[str, ...], fields: tuple[str, ...], what: str) -> bool:
+    def has(
+        self, form: InstrumentForm, path: str, wants: tuple[str, ...], fields: tuple[str, ...], what: str
+    ) -> bool:
         fine = True
         for name in fields:
             given = getattr(form, name) is not None
             if name in wants and not given:
-                self.fault(f"{path}.{name}", Reason.INVALID_VALUE, f"is missing; {what} ({form.symbol}) needs it")
+                self.fault(
+                    f"{path}.{name}", Reason.INVALID_VALUE, f"is missing; {what} ({form.symbol}) needs it"
+                )
                 fine = False
             if given and name not in wants:
-                self.fault(f"{path}.{name}", Reason.WRONG_UNIT, f"does not belong to {what} ({form.symbol}); remove it" + (f" and give {wants[0]}" if wants else ""))
+                self.fault(
+                    f"{path}.{name}",
+                    Reason.WRONG_UNIT,
+                    f"does not belong to {what} ({form.symbol}); remove it"
+                    + (f" and give {wants[0]}" if wants else ""),
+                )
                 fine = False
         return fine
 
     def account(self, form: AccountForm, path: str) -> Account | None:
-        balances = self.rows(form.balances, f"{path}.balances", lambda f: Balance(asset=f.asset, amount=f.amount, locked=f.locked))
+        balances = self.rows(
+            form.balances,
+            f"{path}.balances",
+            lambda f: Balance(asset=f.asset, amount=f.amount, locked=f.locked),
+        )
         positions = self.rows(
             form.positions,
             f"{path}.positions",
@@ -250,16 +311,33 @@ class _Reader:
         orders = self.rows(
             form.orders,
             f"{path}.orders",
-            lambda f: Order(symbol=f.symbol, quantity=f.quantity, price=f.price, reduce_only=f.reduce_only, leverage=f.leverage),
+            lambda f: Order(
+                symbol=f.symbol,
+                quantity=f.quantity,
+                price=f.price,
+                reduce_only=f.reduce_only,
+                leverage=f.leverage,
+            ),
         )
         memory = self.rows(form.memory, f"{path}.memory", lambda f: Memory(**msgspec.structs.asdict(f)))
         self.twice([f.asset for f in form.balances], f"{path}.balances", "add the amounts up")
-        self.twice([f"{f.symbol} ({f.leg}, {f.mode})" for f in form.positions], f"{path}.positions", "net them, or use hedge legs")
+        self.twice(
+            [f"{f.symbol} ({f.leg}, {f.mode})" for f in form.positions],
+            f"{path}.positions",
+            "net them, or use hedge legs",
+        )
         if any(i.where.startswith(f"{self.where}: {path}") for i in self.issues):
             return None
         return self.built(
             path,
-            lambda: Account(name=form.name, balances=balances, positions=positions, orders=orders, memory=memory, parent=form.parent),
+            lambda: Account(
+                name=form.name,
+                balances=balances,
+                positions=positions,
+                orders=orders,
+                memory=memory,
+                parent=form.parent,
+            ),
         )
 
     def twice(self, names: list[str], path: str, remedy: str) -> None:
@@ -280,7 +358,9 @@ def example_names() -> tuple[str, ...]:
 def load_example(name: str) -> Case:
     """A case that ships with Margrave; it is made, and says so."""
     if name not in example_names():
-        raise invalid(name, Reason.NOT_FOUND, f"no example has this name; there are {', '.join(example_names())}")
+        raise invalid(
+            name, Reason.NOT_FOUND, f"no example has this name; there are {', '.join(example_names())}"
+        )
     file = resources.files("margrave.adapters") / "examples" / f"{name}.toml"
     return parse_case(file.read_text(encoding="utf-8"), f"example {name}")
 
@@ -293,14 +373,32 @@ def case_form(case: Case) -> CaseForm:
     market = MarketForm(
         at=case.market.at,
         instruments=[_instrument_form(i) for i in case.market.instruments.values()],
-        quotes=[QuoteForm(symbol=s, mark=q.mark, index=q.index, forward=q.forward, vol=q.vol, settlement=q.settlement, at=q.at) for s, q in case.market.quotes.items()],
+        quotes=[
+            QuoteForm(
+                symbol=s,
+                mark=q.mark,
+                index=q.index,
+                forward=q.forward,
+                vol=q.vol,
+                settlement=q.settlement,
+                at=q.at,
+            )
+            for s, q in case.market.quotes.items()
+        ],
         index=dict(case.market.index),
         vols=dict(case.market.vols),
         correlations={"/".join(k): v for k, v in case.market.correlations.items()},
         numeraire=case.market.numeraire,
     )
     accounts = [msgspec.convert(_fields(a), type=AccountForm) for a in case.accounts]
-    return CaseForm(schema=SCHEMA_VERSION, market=market, title=case.title, rules=case.rules, schedule=case.schedule, accounts=accounts)
+    return CaseForm(
+        schema=SCHEMA_VERSION,
+        market=market,
+        title=case.title,
+        rules=case.rules,
+        schedule=case.schedule,
+        accounts=accounts,
+    )
 
 
 def _fields(account: Account) -> Any:
@@ -308,13 +406,28 @@ def _fields(account: Account) -> Any:
 
 
 def _instrument_form(instrument: Instrument) -> InstrumentForm:
-    kinds = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-    payoffs = {Linear: "linear", Inverse: "inverse", Quanto: "quanto", CoinPremium: "coin-premium", QuotePremium: "quote-premium"}
-    terms = {name: getattr(instrument.payoff, name, None) for name in ("contract_size", "contract_value", "multiplier")}
+    kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
+    payoffs: dict[type, str] = {
+        Linear: "linear",
+        Inverse: "inverse",
+        Quanto: "quanto",
+        CoinPremium: "coin-premium",
+        QuotePremium: "quote-premium",
+    }
+    terms = {
+        name: getattr(instrument.payoff, name, None)
+        for name in ("contract_size", "contract_value", "multiplier")
+    }
     terms |= {name: getattr(instrument.kind, name, None) for name in ("expiry", "strike", "right")}
-    named = {name: getattr(instrument, name) for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")}
+    named = {
+        name: getattr(instrument, name)
+        for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")
+    }
     given = {k: v for k, v in {**named, **terms}.items() if v is not None}
-    return msgspec.convert({**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]}, type=InstrumentForm)
+    return msgspec.convert(
+        {**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]},
+        type=InstrumentForm,
+    )
 
 
 def dump_case(case: Case) -> str:

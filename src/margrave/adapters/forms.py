@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 KindName = Literal["spot", "perpetual", "future", "option"]
 PayoffName = Literal["linear", "inverse", "quanto", "coin-premium", "quote-premium"]
@@ -36,7 +36,7 @@ class QuoteForm(_Form):
     """Prices of one instrument."""
 
     symbol: str
-    mark: float | UnsetType = UNSET
+    mark: float | None = None  # a quote without a mark is a fault of meaning, not of form
     index: float | None = None
     forward: float | None = None
     vol: float | None = None

@@ -33,11 +33,16 @@ def validate(files: Sequence[str]) -> int:
 @click.command(name="import")
 @click.argument("venue")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Case file to write; standard output by default.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Case file to write; standard output by default.",
+)
 @click.option("--rules", default=None, help="Rulebook that the case is to name.")
 def import_payloads(venue: str, files: Sequence[str], output: Path | None, rules: str | None) -> int:
     """Turn payloads of VENUE (deribit, or ccxt:EXCHANGE) as they come into a case file."""
-    from margrave.adapters.payloads import import_files  # noqa: PLC0415 - parsers of every venue
+    from margrave.adapters.payloads import import_files
 
     case, notes = import_files(venue, [Path(f) for f in files], rules)
     for note in notes:
@@ -54,12 +59,14 @@ def import_payloads(venue: str, files: Sequence[str], output: Path | None, rules
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--all", "every", is_flag=True, help="Show vectors that pass, too.")
-@click.option("--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
+)
 def conform(paths: Sequence[str], every: bool, kind: str) -> int:
     """Run published vectors through the calculation; ends with how many passed, failed and are unsupported."""
-    from margrave.adapters.conform import run  # noqa: PLC0415
-    from margrave.cli.inputs import show  # noqa: PLC0415
-    from margrave.report.tables import Column  # noqa: PLC0415
+    from margrave.adapters.conform import run
+    from margrave.cli.inputs import show
+    from margrave.report.tables import Column
 
     for name in paths:
         if not Path(name).exists():

@@ -36,9 +36,19 @@ class Inputs:
 def case_options(command: F) -> F:
     """The arguments of every command that works on a case."""
     for decorate in (
-        click.option("--price", "moves", multiple=True, metavar="ASSET=MOVE", help="Move an asset's price: BTC=-5%, or BTC=62000."),
-        click.option("--schedule", metavar="NAME|none", help="Directional schedule to put on the rules, or none."),
-        click.option("--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the case names."),
+        click.option(
+            "--price",
+            "moves",
+            multiple=True,
+            metavar="ASSET=MOVE",
+            help="Move an asset's price: BTC=-5%, or BTC=62000.",
+        ),
+        click.option(
+            "--schedule", metavar="NAME|none", help="Directional schedule to put on the rules, or none."
+        ),
+        click.option(
+            "--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the case names."
+        ),
         click.argument("file", metavar="FILE", default="-"),
     ):
         command = decorate(command)
@@ -47,7 +57,14 @@ def case_options(command: F) -> F:
 
 def format_option(command: F) -> F:
     """How a result is written."""
-    return click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True, help="How the result is written.")(command)
+    return click.option(
+        "--format",
+        "kind",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How the result is written.",
+    )(command)
 
 
 def read_case(file: str) -> Case:
@@ -56,7 +73,9 @@ def read_case(file: str) -> Case:
         return load_example(file.removeprefix("example:"))
     if file == "-":
         if sys.stdin.isatty():
-            raise click.UsageError(f"give a case file, - to read standard input, or one of {', '.join('example:' + n for n in example_names())}")
+            raise click.UsageError(
+                f"give a case file, - to read standard input, or one of {', '.join('example:' + n for n in example_names())}"
+            )
         text = sys.stdin.read()
         return parse_case(text, "standard input", is_json=text.lstrip().startswith("{"))
     return load_case(file)
@@ -66,7 +85,11 @@ def read_rules(name: str | None, case: Case) -> Rulebook:
     """The rulebook that was asked for, or that the case names: a file, or an id in force at the case's instant."""
     name = name or case.rules
     if name is None:
-        raise invalid("--rules", Reason.NOT_FOUND, f"neither the case nor the command names a rulebook; there are {', '.join(sorted({b.id for b in shipped()}))}")
+        raise invalid(
+            "--rules",
+            Reason.NOT_FOUND,
+            f"neither the case nor the command names a rulebook; there are {', '.join(sorted({b.id for b in shipped()}))}",
+        )
     if name.endswith(".toml"):
         try:
             with open(name, encoding="utf-8") as file:
@@ -87,7 +110,9 @@ def pick_schedule(name: str, rulebook: Rulebook) -> Schedule | None:
         return None
     known = {**schedules(), **rulebook.schedules}
     if name not in known:
-        raise invalid(name, Reason.NOT_FOUND, f"no schedule has this name; there are none, {', '.join(sorted(known))}")
+        raise invalid(
+            name, Reason.NOT_FOUND, f"no schedule has this name; there are none, {', '.join(sorted(known))}"
+        )
     return known[name]
 
 
@@ -102,10 +127,16 @@ def parse_moves(moves: Sequence[str], case: Case) -> dict[str, float]:
             raise click.UsageError(f"--price {move!r}: write BTC=-5% or BTC=62000") from fault
         now = case.market.index_of(asset)
         if now is None:
-            raise invalid(asset, Reason.MISSING_INDEX, f"has no index price to move; the case has {', '.join(case.market.index)}")
+            raise invalid(
+                asset,
+                Reason.MISSING_INDEX,
+                f"has no index price to move; the case has {', '.join(case.market.index)}",
+            )
         factor = 1 + number / 100 if told.endswith("%") else number / now
         if not 0 < factor < 1e6:
-            raise invalid(asset, Reason.INVALID_VALUE, f"a move to {factor * now:g} is not a price above zero")
+            raise invalid(
+                asset, Reason.INVALID_VALUE, f"a move to {factor * now:g} is not a price above zero"
+            )
         factors[asset] = factor
     return factors
 

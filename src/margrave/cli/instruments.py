@@ -1,5 +1,7 @@
 """The command on a single option: price and Greeks."""
 
+import dataclasses
+
 import click
 import numpy as np
 
@@ -30,10 +32,25 @@ _COIN = {
 @click.option("--vol", type=float, required=True, help="Implied vol as a fraction: 0.65 for 65 %.")
 @click.option("--days", type=float, required=True, help="Days to expiry (ACT/365).")
 @click.option("--put/--call", "is_put", default=False, show_default="call")
-@click.option("--rate", type=float, default=0.0, show_default=True, help="Lending rate of the settlement asset, per year.")
+@click.option(
+    "--rate",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Lending rate of the settlement asset, per year.",
+)
 @click.option("--quote-settled", is_flag=True, help="Premium and payoff in the quote asset (linear option).")
 @format_option
-def price(forward: float, strike: float, vol: float, days: float, is_put: bool, rate: float, quote_settled: bool, kind: str) -> int:  # noqa: PLR0913
+def price(
+    forward: float,
+    strike: float,
+    vol: float,
+    days: float,
+    is_put: bool,
+    rate: float,
+    quote_settled: bool,
+    kind: str,
+) -> int:
     """An option's price and Greeks: coin-settled (Black-76 over forward) unless --quote-settled."""
     if vol > 10:
         raise click.UsageError(f"--vol {vol:g} is {vol:.0%} a year; write 65 % as 0.65")
@@ -42,7 +59,7 @@ def price(forward: float, strike: float, vol: float, days: float, is_put: bool, 
         greeks = compute(forward, strike, vol, days / 365.0, not is_put, rate)
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
-    fields = [name for name in type(greeks).__slots__]  # type: ignore[attr-defined]  # noqa: C416
+    fields = [field.name for field in dataclasses.fields(greeks)]
     values = {name: float(np.asarray(getattr(greeks, name))) for name in fields}
     if kind == "json":
         echo_json(values)

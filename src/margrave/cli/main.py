@@ -54,7 +54,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; faults of input become one line each, never a traceback."""
-    from margrave.core.errors import MargraveError  # noqa: PLC0415 - keeps help fast
+    from margrave.core.errors import MargraveError
 
     try:
         code = cli.main(argv, prog_name="margrave", standalone_mode=False)

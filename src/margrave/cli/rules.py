@@ -46,7 +46,8 @@ def list_rules(kind: str) -> int:
         }
         for b in shipped()
     ]
-    show(rows, [Column(k, k, left=k in ("id", "title")) for k in ("id", "from", "until", "stale after", "gaps", "title")], kind)
+    keys = ("id", "from", "until", "stale after", "gaps") + (() if kind == "table" else ("title",))
+    show(rows, [Column(k, k, left=k in ("id", "title")) for k in keys], kind)
     return 0
 
 
@@ -79,7 +80,10 @@ def _leaves(path: str, value: Any) -> list[tuple[str, Any]]:
 @format_option
 def diff(before: str, after: str, kind: str) -> int:
     """What differs between two rulebooks, or two dates of one."""
-    rows = [{"path": c.path, "before": c.before, "after": c.after} for c in differences(_find(before), _find(after))]
+    rows = [
+        {"path": c.path, "before": c.before, "after": c.after}
+        for c in differences(_find(before), _find(after))
+    ]
     if not rows:
         click.echo("the two rulebooks are the same", err=True)
         return 0

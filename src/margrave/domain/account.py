@@ -55,8 +55,18 @@ class Position:
         if self.leverage is not None:
             require(0 < self.leverage <= 1e6, "leverage", self.leverage, "above zero")
         if self.isolated_margin is not None:
-            require(self.mode is MarginMode.ISOLATED, "isolated_margin", self.isolated_margin, "absent in cross mode")
-            require(0 <= self.isolated_margin < float("inf"), "isolated_margin", self.isolated_margin, "zero or more")
+            require(
+                self.mode is MarginMode.ISOLATED,
+                "isolated_margin",
+                self.isolated_margin,
+                "absent in cross mode",
+            )
+            require(
+                0 <= self.isolated_margin < float("inf"),
+                "isolated_margin",
+                self.isolated_margin,
+                "zero or more",
+            )
         if self.leg is not Leg.NET:
             agrees = (self.quantity >= 0) == (self.leg is Leg.LONG) or self.quantity == 0
             require(agrees, "quantity", self.quantity, f"of the sign of its {self.leg} leg")
@@ -118,7 +128,12 @@ class Account:
         assets = [b.asset for b in self.balances]
         require(len(set(assets)) == len(assets), "balances", assets, "at most one of each asset")
         legs = [(p.symbol, p.leg, p.mode) for p in self.positions]
-        require(len(set(legs)) == len(legs), "positions", [leg[0] for leg in legs], "one of each instrument, leg and mode")
+        require(
+            len(set(legs)) == len(legs),
+            "positions",
+            [leg[0] for leg in legs],
+            "one of each instrument, leg and mode",
+        )
 
 
 @final
@@ -137,5 +152,3 @@ class Flows:
     def total(self) -> float:
         """All of it."""
         return self.realised + self.funding + self.fee
-
-

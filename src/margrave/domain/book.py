@@ -4,7 +4,7 @@ Rows of positions are grouped by account in the order in which they were given; 
 tables that positions point into. Letters: P positions, O orders, B balances, A accounts, I instruments.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -96,7 +96,7 @@ def book_of(accounts: Iterable[Account]) -> Book:
     )
 
 
-def _columns(rows: list[tuple[float, ...]], width: int) -> F64:
+def _columns(rows: Sequence[Sequence[float]], width: int) -> F64:
     # One array of (width, rows): each column is then contiguous.
     return np.array(rows, dtype=np.float64).reshape(len(rows), width).T.copy()
 

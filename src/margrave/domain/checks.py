@@ -31,4 +31,9 @@ def require_finite(name: str, number: float) -> None:
 
 def require_zone(name: str, at: object) -> None:
     """Refuse an instant without a time zone."""
-    require(getattr(at, "tzinfo", None) is not None, name, at, "an instant with a time zone, such as 2026-11-01T08:00:00Z")
+    require(
+        getattr(at, "tzinfo", None) is not None,
+        name,
+        at,
+        "an instant with a time zone, such as 2026-11-01T08:00:00Z",
+    )

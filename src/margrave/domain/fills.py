@@ -63,7 +63,9 @@ def notional(payoff: Payoff, quantity: float, price: float) -> float:
     return abs(quantity) * (a * price + c / price)
 
 
-def fill(instrument: Instrument, position: Position, quantity: float, price: float, fee_rate: float = 0.0) -> tuple[Position, Flows]:
+def fill(
+    instrument: Instrument, position: Position, quantity: float, price: float, fee_rate: float = 0.0
+) -> tuple[Position, Flows]:
     """Apply one fill.
 
     A fill on the position's side moves the average entry; one against it realises profit and leaves the entry;
@@ -93,7 +95,9 @@ def fill(instrument: Instrument, position: Position, quantity: float, price: flo
     fee = -fee_rate * notional(instrument.payoff, quantity, price)
     if held == 0 or (held > 0) == (quantity > 0):
         parts = ((held, position.entry), (quantity, price)) if held else ((quantity, price),)
-        return replace(position, quantity=after, entry=average_entry(instrument.payoff, parts)), Flows(fee=fee)
+        return replace(position, quantity=after, entry=average_entry(instrument.payoff, parts)), Flows(
+            fee=fee
+        )
     closed = quantity if abs(quantity) <= abs(held) else -held
     realised = profit(instrument.payoff, -closed, position.entry, price)
     if abs(quantity) <= abs(held):

@@ -141,7 +141,9 @@ class Instrument:
             require(bool(getattr(self, name)), name, getattr(self, name), "a name")
         option = isinstance(self.kind, Option)
         premium = isinstance(self.payoff, CoinPremium | QuotePremium)
-        require(option == premium, "payoff", self.payoff, "a premium payoff for an option, and only for an option")
+        require(
+            option == premium, "payoff", self.payoff, "a premium payoff for an option, and only for an option"
+        )
         if self.tick is not None:
             require(0 < self.tick < float("inf"), "tick", self.tick, "above zero")
 

@@ -44,7 +44,9 @@ class Market:
     instruments: Mapping[str, Instrument]
     quotes: Mapping[str, Quote]
     index: Mapping[str, float] = field(default_factory=dict)  # [numeraire per asset]
-    vols: Mapping[str, float] = field(default_factory=dict)  # [per year], realised or implied vol of each asset
+    vols: Mapping[str, float] = field(
+        default_factory=dict
+    )  # [per year], realised or implied vol of each asset
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     numeraire: str = NUMERAIRE
 

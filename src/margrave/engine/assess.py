@@ -65,12 +65,14 @@ def _notes(prepared: Prepared) -> tuple[str, ...]:
     if at < rulebook.valid_from or (rulebook.valid_until is not None and at >= rulebook.valid_until):
         notes.append(f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d} was not in force at {at:%Y-%m-%d}")
     if rulebook.stale_after is not None and at.date() > rulebook.stale_after:
-        notes.append(f"{rulebook.id} was checked until {rulebook.stale_after}; the venue may have changed its rules since")
+        notes.append(
+            f"{rulebook.id} was checked until {rulebook.stale_after}; the venue may have changed its rules since"
+        )
     return tuple(notes)
 
 
 def _status(balance: float, initial: float, maintenance: float, unknown: bool) -> Status:
-    if unknown or not (balance == balance and initial == initial and maintenance == maintenance):  # noqa: PLR0124 - NaN
+    if unknown or not (balance == balance and initial == initial and maintenance == maintenance):
         return Status.UNKNOWN
     if balance < maintenance:
         return Status.LIQUIDATABLE
@@ -83,16 +85,37 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
     held: list[list[PositionAssessment]] = [[] for _ in pools.account]
     for position, pool in zip(positions, pools.position_pool.tolist(), strict=True):
         held[pool].append(position)
-    columns = (pools.currency, pools.is_isolated, pooled.equity[0], pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0])
+    columns = (
+        pools.currency,
+        pools.is_isolated,
+        pooled.equity[0],
+        pooled.margin_balance[0],
+        pooled.initial[0],
+        pooled.maintenance[0],
+    )
     order_margin = _order_margin(prepared, pooled)
     result = []
-    for k, (currency, isolated, equity, balance, initial, maintenance) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+    for k, (currency, isolated, equity, balance, initial, maintenance) in enumerate(
+        zip(*(c.tolist() for c in columns), strict=True)
+    ):
         issues = prepared.issues.get(k, ())
         mode = "isolated" if isolated else "cross"
         name = f"isolated {held[k][0].symbol}" if isolated else f"cross {assets[currency]}"
         status = _status(balance, initial, maintenance, bool(issues))
         result.append(
-            PoolAssessment(name, mode, assets[currency], equity, balance, initial, maintenance, order_margin[k], status, tuple(held[k]), issues)
+            PoolAssessment(
+                name,
+                mode,
+                assets[currency],
+                equity,
+                balance,
+                initial,
+                maintenance,
+                order_margin[k],
+                status,
+                tuple(held[k]),
+                issues,
+            )
         )
     return result
 
@@ -124,6 +147,18 @@ def _positions(prepared: Prepared, pooled: Pooled) -> list[PositionAssessment]:
     )
     rows = zip(book.instrument.tolist(), settled, *(c.tolist() for c in columns), strict=True)
     return [
-        PositionAssessment(book.symbols[i], q, entry, mark, table.assets[s], profit, value, notional, im, mm, None if lev != lev else lev)  # noqa: PLR0124
+        PositionAssessment(
+            book.symbols[i],
+            q,
+            entry,
+            mark,
+            table.assets[s],
+            profit,
+            value,
+            notional,
+            im,
+            mm,
+            None if lev != lev else lev,
+        )
         for i, s, q, entry, mark, profit, value, notional, im, mm, lev in rows
     ]

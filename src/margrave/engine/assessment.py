@@ -62,7 +62,11 @@ class PoolAssessment:
         """Maintenance over margin balance: 1 is liquidation. Infinite for a requirement without balance."""
         if self.maintenance == 0.0:
             return 0.0
-        return self.maintenance / self.margin_balance if self.margin_balance > 0 else float("inf") * self.maintenance
+        return (
+            self.maintenance / self.margin_balance
+            if self.margin_balance > 0
+            else float("inf") * self.maintenance
+        )
 
     @property
     def available(self) -> float:
@@ -104,25 +108,41 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; NaN becomes None."""
         pools = [{**asdict(p), "ratio": p.ratio, "available": p.available} for p in self.pools]
-        head = {"account": self.account, "rulebook": self.rulebook, "valid_from": self.valid_from.isoformat()}
-        return _plain({**head, "at": self.at.isoformat(), "status": self.status, "notes": list(self.notes), "pools": pools})  # type: ignore[no-any-return]
+        told: dict[str, Any] = {
+            "account": self.account,
+            "rulebook": self.rulebook,
+            "valid_from": self.valid_from.isoformat(),
+            "at": self.at.isoformat(),
+            "status": str(self.status),
+            "notes": list(self.notes),
+            "pools": pools,
+        }
+        return {key: _plain(value) for key, value in told.items()}
 
     def to_frame(self, backend: str = "pandas") -> Any:
         """A native frame with a row a position: ``pandas``, ``polars`` or ``pyarrow``."""
         rows = [{"pool": pool.name, **asdict(p)} for pool in self.pools for p in pool.positions]
         columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {"pool": ""})}
-        return nw.from_dict(columns, backend=backend).to_native()  # type: ignore[arg-type]
+        return nw.from_dict(columns, backend=backend).to_native()
 
     def _repr_html_(self) -> str:
         head = ("pool", "currency", "equity", "margin balance", "initial", "maintenance", "ratio", "status")
         rows = [
-            (p.name, p.currency, *(f"{x:,.8g}" for x in (p.equity, p.margin_balance, p.initial, p.maintenance)), f"{p.ratio:.2%}", p.status)
+            (
+                p.name,
+                p.currency,
+                *(f"{x:,.8g}" for x in (p.equity, p.margin_balance, p.initial, p.maintenance)),
+                f"{p.ratio:.2%}",
+                p.status,
+            )
             for p in self.pools
         ]
         body = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
         top = "".join(f"<th>{escape(name)}</th>" for name in head)
         caption = escape(f"{self.account} under {self.rulebook} of {self.valid_from:%Y-%m-%d}")
-        return f"<table><caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -130,6 +150,6 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
-        return None if value != value else str(value)  # noqa: PLR0124
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None if value != value else str(value)
     return str(value) if isinstance(value, StrEnum) else value

@@ -21,14 +21,20 @@ def _position(account: Account, symbol: str, mode: MarginMode | None = None) -> 
     found = [p for p in account.positions if p.symbol == symbol and (mode is None or p.mode is mode)]
     if not found:
         kind = "" if mode is None else f"{mode} "
-        raise refused(f"{account.name}: {symbol}", Reason.NOT_FOUND, f"there is no {kind}position in it; open one first")
+        raise refused(
+            f"{account.name}: {symbol}", Reason.NOT_FOUND, f"there is no {kind}position in it; open one first"
+        )
     return found[0]
 
 
 def _instrument(market: Market, account: Account, symbol: str) -> Instrument:
     instrument = market.instruments.get(symbol)
     if instrument is None:
-        raise refused(f"{account.name}: {symbol}", Reason.UNKNOWN_INSTRUMENT, "is not among the market's instruments; add its terms")
+        raise refused(
+            f"{account.name}: {symbol}",
+            Reason.UNKNOWN_INSTRUMENT,
+            "is not among the market's instruments; add its terms",
+        )
     return instrument
 
 
@@ -47,14 +53,24 @@ def _isolated_pool(account: Account, market: Market, rulebook: Rulebook, symbol:
     return next(p for p in assess(account, market, rulebook).pools if p.name == f"isolated {symbol}")
 
 
-def _require_safe(account: Account, market: Market, rulebook: Rulebook, what: str, levels: dict[str, Status]) -> Account:
+def _require_safe(
+    account: Account, market: Market, rulebook: Rulebook, what: str, levels: dict[str, Status]
+) -> Account:
     """Return the account if no pool is worse than it was and none would be called; refuse otherwise."""
     for pool in assess(account, market, rulebook).pools:
         was = levels.get(pool.name, Status.HEALTHY)
         order = list(Status)
-        if pool.status is not Status.HEALTHY and order.index(pool.status) >= order.index(was) and (pool.status is not was or was is not Status.CALL):
+        if (
+            pool.status is not Status.HEALTHY
+            and order.index(pool.status) >= order.index(was)
+            and (pool.status is not was or was is not Status.CALL)
+        ):
             need = pool.initial - pool.margin_balance
-            raise refused(f"{account.name}: {pool.name}", Reason.INSUFFICIENT, f"{what} would leave it {pool.status}, {need:.10g} {pool.currency} below its initial margin; add that much first")
+            raise refused(
+                f"{account.name}: {pool.name}",
+                Reason.INSUFFICIENT,
+                f"{what} would leave it {pool.status}, {need:.10g} {pool.currency} below its initial margin; add that much first",
+            )
     return account
 
 
@@ -80,15 +96,27 @@ def add_margin(account: Account, market: Market, rulebook: Rulebook, symbol: str
         The wallet has not so much to give without falling below its own initial margin.
     """
     if not 0 < amount < float("inf"):
-        raise refused(f"{account.name}: {symbol}", Reason.INVALID_VALUE, f"amount is {amount!r}; it must be above zero")
+        raise refused(
+            f"{account.name}: {symbol}", Reason.INVALID_VALUE, f"amount is {amount!r}; it must be above zero"
+        )
     position = _position(account, symbol, MarginMode.ISOLATED)
     settlement = _instrument(market, account, symbol).settlement
     allotted = _allotted(account, market, rulebook, position)
     wallet = sum(b.amount - b.locked for b in account.balances if b.asset == settlement)
     if amount > wallet:
-        raise refused(f"{account.name}: {settlement}", Reason.INSUFFICIENT, f"wallet has {wallet:.10g} free and {amount:.10g} is to move; move less")
+        raise refused(
+            f"{account.name}: {settlement}",
+            Reason.INSUFFICIENT,
+            f"wallet has {wallet:.10g} free and {amount:.10g} is to move; move less",
+        )
     after = _with_position(account, position, replace(position, isolated_margin=allotted + amount))
-    return _require_safe(_with_cash(after, settlement, -amount), market, rulebook, "adding margin", _levels(account, market, rulebook))
+    return _require_safe(
+        _with_cash(after, settlement, -amount),
+        market,
+        rulebook,
+        "adding margin",
+        _levels(account, market, rulebook),
+    )
 
 
 def _allotted(account: Account, market: Market, rulebook: Rulebook, position: Position) -> float:
@@ -98,57 +126,89 @@ def _allotted(account: Account, market: Market, rulebook: Rulebook, position: Po
     return pool.equity - sum(p.profit for p in pool.positions)
 
 
-def remove_margin(account: Account, market: Market, rulebook: Rulebook, symbol: str, amount: float, buffer: float = 0.0) -> Account:
+def remove_margin(
+    account: Account, market: Market, rulebook: Rulebook, symbol: str, amount: float, buffer: float = 0.0
+) -> Account:
     """Move margin from an isolated position back to the wallet.
 
     Allowed down to the larger of initial margin and maintenance margin plus ``buffer`` at the mark (IMM-2);
     profit that is not realised cannot be taken out.
     """
     if not 0 < amount < float("inf"):
-        raise refused(f"{account.name}: {symbol}", Reason.INVALID_VALUE, f"amount is {amount!r}; it must be above zero")
+        raise refused(
+            f"{account.name}: {symbol}", Reason.INVALID_VALUE, f"amount is {amount!r}; it must be above zero"
+        )
     position = _position(account, symbol, MarginMode.ISOLATED)
     settlement = _instrument(market, account, symbol).settlement
     allotted = _allotted(account, market, rulebook, position)
     pool = _isolated_pool(account, market, rulebook, symbol)
     if pool.status is Status.UNKNOWN:
-        raise refused(f"{account.name}: {pool.name}", Reason.MISSING_MARK, "cannot be valued, so nothing may leave it; mend the market first")
+        raise refused(
+            f"{account.name}: {pool.name}",
+            Reason.MISSING_MARK,
+            "cannot be valued, so nothing may leave it; mend the market first",
+        )
     needed = max(pool.initial, pool.maintenance + buffer)
     removable = min(pool.margin_balance - needed, allotted)
     # The last digit of a sum is no reason to refuse what the message itself would allow.
     if amount > removable * (1.0 + 1e-12):
-        raise refused(f"{account.name}: {symbol}", Reason.INSUFFICIENT, f"{max(removable, 0.0):.10g} {settlement} may leave and {amount:.10g} is asked; remove less")
+        raise refused(
+            f"{account.name}: {symbol}",
+            Reason.INSUFFICIENT,
+            f"{max(removable, 0.0):.10g} {settlement} may leave and {amount:.10g} is asked; remove less",
+        )
     after = _with_position(account, position, replace(position, isolated_margin=allotted - amount))
     return _with_cash(after, settlement, amount)
 
 
-def change_leverage(account: Account, market: Market, rulebook: Rulebook, symbol: str, leverage: float) -> Account:
+def change_leverage(
+    account: Account, market: Market, rulebook: Rulebook, symbol: str, leverage: float
+) -> Account:
     """Choose another leverage for a position.
 
     An isolated position's margin becomes what the new leverage asks at its entry, the difference moving from or
     to the wallet; refused where that leaves any pool short of its initial margin (IMM-7).
     """
     if not 0 < leverage <= 1e6:
-        raise refused(f"{account.name}: {symbol}", Reason.INVALID_VALUE, f"leverage is {leverage!r}; it must be above zero")
+        raise refused(
+            f"{account.name}: {symbol}",
+            Reason.INVALID_VALUE,
+            f"leverage is {leverage!r}; it must be above zero",
+        )
     position = _position(account, symbol)
     levels = _levels(account, market, rulebook)
     changed = replace(position, leverage=leverage)
     if position.mode is MarginMode.CROSS:
-        return _require_safe(_with_position(account, position, changed), market, rulebook, "the new leverage", levels)
+        return _require_safe(
+            _with_position(account, position, changed), market, rulebook, "the new leverage", levels
+        )
     settlement = _instrument(market, account, symbol).settlement
     before = _allotted(account, market, rulebook, position)
     fresh = replace(changed, isolated_margin=None)
     after = _allotted(_with_position(account, position, fresh), market, rulebook, fresh)
     wallet = sum(b.amount - b.locked for b in account.balances if b.asset == settlement)
     if after - before > wallet:
-        raise refused(f"{account.name}: {settlement}", Reason.INSUFFICIENT, f"wallet has {wallet:.10g} free and {after - before:.10g} is needed; choose a higher leverage")
-    moved = _with_cash(_with_position(account, position, replace(changed, isolated_margin=after)), settlement, before - after)
+        raise refused(
+            f"{account.name}: {settlement}",
+            Reason.INSUFFICIENT,
+            f"wallet has {wallet:.10g} free and {after - before:.10g} is needed; choose a higher leverage",
+        )
+    moved = _with_cash(
+        _with_position(account, position, replace(changed, isolated_margin=after)), settlement, before - after
+    )
     return _require_safe(moved, market, rulebook, "the new leverage", levels)
 
 
-def switch_mode(account: Account, market: Market, rulebook: Rulebook, symbol: str, mode: MarginMode) -> Account:
+def switch_mode(
+    account: Account, market: Market, rulebook: Rulebook, symbol: str, mode: MarginMode
+) -> Account:
     """Move a position between its own pool and the account's, checked against both rules (IMM-6)."""
     if mode not in rulebook.account.modes:
-        raise refused(f"{account.name}: {symbol}", Reason.NOT_ALLOWED, f"{rulebook.id} has no {mode} mode; it has {', '.join(rulebook.account.modes)}")
+        raise refused(
+            f"{account.name}: {symbol}",
+            Reason.NOT_ALLOWED,
+            f"{rulebook.id} has no {mode} mode; it has {', '.join(rulebook.account.modes)}",
+        )
     position = _position(account, symbol)
     if position.mode is mode:
         return account
@@ -165,16 +225,26 @@ def switch_mode(account: Account, market: Market, rulebook: Rulebook, symbol: st
     return _require_safe(_with_cash(after, settlement, -allotted), market, rulebook, "isolated mode", levels)
 
 
-def transfer(giver: Account, receiver: Account, market: Market, rulebook: Rulebook, asset: str, amount: float) -> tuple[Account, Account]:
+def transfer(
+    giver: Account, receiver: Account, market: Market, rulebook: Rulebook, asset: str, amount: float
+) -> tuple[Account, Account]:
     """Move cash between two accounts of one holder; the giver keeps its initial margin (CMS-4, CMS-6)."""
     if not 0 < amount < float("inf"):
         raise refused(giver.name, Reason.INVALID_VALUE, f"amount is {amount!r}; it must be above zero")
     free = sum(b.amount - b.locked for b in giver.balances if b.asset == asset)
     if amount > free:
-        raise refused(f"{giver.name}: {asset}", Reason.INSUFFICIENT, f"{free:.10g} is free and {amount:.10g} is asked; transfer less")
+        raise refused(
+            f"{giver.name}: {asset}",
+            Reason.INSUFFICIENT,
+            f"{free:.10g} is free and {amount:.10g} is asked; transfer less",
+        )
     if (giver.parent or giver.name) != (receiver.parent or receiver.name):
-        raise refused(giver.name, Reason.NOT_ALLOWED, f"{receiver.name} is not of the same holder; set its parent")
-    poorer = _require_safe(_with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook))
+        raise refused(
+            giver.name, Reason.NOT_ALLOWED, f"{receiver.name} is not of the same holder; set its parent"
+        )
+    poorer = _require_safe(
+        _with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook)
+    )
     return poorer, _with_cash(receiver, asset, amount)
 
 
@@ -183,5 +253,9 @@ def close_part(account: Account, market: Market, symbol: str, quantity: float, p
     position = _position(account, symbol)
     instrument = _instrument(market, account, symbol)
     after, flows = fill(instrument, position, quantity, price)
-    freed = (position.isolated_margin or 0.0) - (after.isolated_margin or 0.0) if position.mode is MarginMode.ISOLATED else 0.0
+    freed = (
+        (position.isolated_margin or 0.0) - (after.isolated_margin or 0.0)
+        if position.mode is MarginMode.ISOLATED
+        else 0.0
+    )
     return _with_cash(_with_position(account, position, after), instrument.settlement, flows.total + freed)

@@ -43,14 +43,22 @@ def in_mode(account: Account, mode: MarginMode | None) -> Account:
     """The account with every position in one mode; isolated margin is what opening took, out of the wallet."""
     if mode is None:
         return account
-    positions = tuple(replace(p, mode=mode, isolated_margin=None) if p.mode is not mode else p for p in account.positions)
+    positions = tuple(
+        replace(p, mode=mode, isolated_margin=None) if p.mode is not mode else p for p in account.positions
+    )
     return replace(account, positions=positions)
 
 
-def variants(books: tuple[Rulebook, ...], schedules: tuple[Schedule | None, ...], modes: tuple[MarginMode | None, ...]) -> tuple[Variant, ...]:
+def variants(
+    books: tuple[Rulebook, ...], schedules: tuple[Schedule | None, ...], modes: tuple[MarginMode | None, ...]
+) -> tuple[Variant, ...]:
     """Every combination, named by what varies."""
     return tuple(
-        Variant(" ".join(filter(None, [book.id, schedule.name if schedule else "", mode or ""])), with_schedule(book, schedule) if schedule else book, mode)
+        Variant(
+            " ".join(filter(None, [book.id, schedule.name if schedule else "", mode or ""])),
+            with_schedule(book, schedule) if schedule else book,
+            mode,
+        )
         for book in books
         for schedule in schedules
         for mode in modes
@@ -87,7 +95,9 @@ def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tu
             bounds = found[k].bounds
             below = next((b for b in bounds if b.side == "down"), None)
             above = next((b for b in bounds if b.side == "up"), None)
-            rows.append(Compared(variant.name, pool, below, above, saving, "; ".join(_differences(first, tree))))
+            rows.append(
+                Compared(variant.name, pool, below, above, saving, "; ".join(_differences(first, tree)))
+            )
     return tuple(rows)
 
 

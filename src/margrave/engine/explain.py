@@ -44,11 +44,21 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
         asked = float(pooled.initial[0, pool]) - sum(p.amount for p in parts)
         if pooled.workings.orders is not None and asked > 0:
             rules = prepared.rulebook.account
-            parts.append(Requirement("open orders", asked, unit=currency, code=rules.code, binds=f"{rules.orders}, {rules.order_basis} price"))
+            parts.append(
+                Requirement(
+                    "open orders",
+                    asked,
+                    unit=currency,
+                    code=rules.code,
+                    binds=f"{rules.orders}, {rules.order_basis} price",
+                )
+            )
     return total(label, *parts, unit=currency, code=prepared.rulebook.account.code)
 
 
-def _netted(prepared: Prepared, rows: np.ndarray, parts: list[Requirement], currency: str) -> list[Requirement]:
+def _netted(
+    prepared: Prepared, rows: np.ndarray, parts: list[Requirement], currency: str
+) -> list[Requirement]:
     rule = prepared.rulebook.account.netting
     if rule is Netting.NONE:
         return parts
@@ -64,7 +74,10 @@ def _netted(prepared: Prepared, rows: np.ndarray, parts: list[Requirement], curr
         if len(members) == 1:
             merged.append(members[0][0])
             continue
-        sides = [total(name, *(r for r, is_long in members if is_long is want), unit=currency) for name, want in (("long side", True), ("short side", False))]
+        sides = [
+            total(name, *(r for r, is_long in members if is_long is want), unit=currency)
+            for name, want in (("long side", True), ("short side", False))
+        ]
         merged.append(worst_of("larger side", *sides, unit=currency, code=prepared.rulebook.account.code))
     return merged
 
@@ -99,7 +112,9 @@ def _completed(tree: Requirement, charged: float, asset: str) -> Requirement:
     return Requirement(tree.label, charged, "sum", (tree, adjustment), asset, tree.code)
 
 
-def _ladder(prepared: Prepared, pooled: Pooled, p: int, level: int, model: LadderModel, asset: str) -> Requirement:
+def _ladder(
+    prepared: Prepared, pooled: Pooled, p: int, level: int, model: LadderModel, asset: str
+) -> Requirement:
     book, plan = prepared.book, prepared.plan
     i = int(book.instrument[p])
     part = pooled.workings.ladder[level]
@@ -123,14 +138,27 @@ def _ladder(prepared: Prepared, pooled: Pooled, p: int, level: int, model: Ladde
     )
     rate = by_tier
     if level == INITIAL and rule.rate is not RateRule.TIER and not np.isnan(book.leverage[p]):
-        by_leverage = Requirement(f"1 / leverage {book.leverage[p]:g}", margin / value if value and rule.rate is RateRule.LEVERAGE_ONLY else 1.0 / float(book.leverage[p]), unit="rate", code=rule.code)
-        rate = by_leverage if rule.rate is RateRule.LEVERAGE_ONLY else worst_of("rate", by_tier, by_leverage, unit="rate")
+        by_leverage = Requirement(
+            f"1 / leverage {book.leverage[p]:g}",
+            margin / value
+            if value and rule.rate is RateRule.LEVERAGE_ONLY
+            else 1.0 / float(book.leverage[p]),
+            unit="rate",
+            code=rule.code,
+        )
+        rate = (
+            by_leverage
+            if rule.rate is RateRule.LEVERAGE_ONLY
+            else worst_of("rate", by_tier, by_leverage, unit="rate")
+        )
     factors = [notional, rate, *_directional(pooled, p, level)]
     charge = multiplied(book.symbols[i], *factors, unit=asset)
     fee = float(part.fee[0, p])
     if not fee:
         return charge
-    closing = Requirement("closing fee", fee, unit=asset, code=model.closing_fee.code if model.closing_fee else "")
+    closing = Requirement(
+        "closing fee", fee, unit=asset, code=model.closing_fee.code if model.closing_fee else ""
+    )
     return total(book.symbols[i], charge, closing, unit=asset)
 
 
@@ -143,11 +171,21 @@ def _directional(pooled: Pooled, p: int, level: int) -> list[Requirement]:
         g = int(factor.net.group[found[0]])
         schedule = factor.net.schedule
         label = f"multiplier of {schedule.name} at favourable excursion {factor.x[0, g]:+.6g} ({schedule.excursion}, from {schedule.reference})"
-        nodes.append(Requirement(label, float(factor.multiplier[level][0, g]), unit="factor", code=schedule.code, source=schedule.source))
+        nodes.append(
+            Requirement(
+                label,
+                float(factor.multiplier[level][0, g]),
+                unit="factor",
+                code=schedule.code,
+                source=schedule.source,
+            )
+        )
     return nodes
 
 
-def _option(prepared: Prepared, pooled: Pooled, p: int, level: int, model: OptionModel, asset: str) -> Requirement:
+def _option(
+    prepared: Prepared, pooled: Pooled, p: int, level: int, model: OptionModel, asset: str
+) -> Requirement:
     book, table, option = prepared.book, prepared.table, pooled.workings.option
     i = int(book.instrument[p])
     symbol = book.symbols[i]
@@ -156,7 +194,9 @@ def _option(prepared: Prepared, pooled: Pooled, p: int, level: int, model: Optio
     assert option is not None
     n = int(np.flatnonzero(prepared.option_rows == p)[0])
     call = bool(table.is_call[i])
-    initial, maintenance = (model.initial_call, model.maintenance_call) if call else (model.initial_put, model.maintenance_put)
+    initial, maintenance = (
+        (model.initial_call, model.maintenance_call) if call else (model.initial_put, model.maintenance_put)
+    )
     terms = initial if level == INITIAL else maintenance
     size = Requirement("size", float(-book.quantity[p] * table.a[i]), unit="base")
     risk = Requirement(

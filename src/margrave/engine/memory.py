@@ -72,7 +72,11 @@ def _observed(prepared: Prepared, factor: Factor, group: int, before: Memory | N
     at = prepared.market.at
     entry = float(net.reference[0, group])
     fresh = before is None or (before.side not in (0, side))
-    memory = Memory(underlying=prepared.table.assets[int(net.base[group])], at=at) if fresh or before is None else before
+    memory = (
+        Memory(underlying=prepared.table.assets[int(net.base[group])], at=at)
+        if fresh or before is None
+        else before
+    )
     reference = memory.reference
     if not fresh and memory.closed_at is not None and side != 0:
         # Reopened inside the window: the reference of the closed position is carried (rule 8).
@@ -110,13 +114,20 @@ def _tier(memory: Memory, schedule: Schedule, x: float) -> tuple[int | None, int
     edges, _, home = boundaries(schedule.knots)
     held = home + (memory.tier or 0)
     tier, streak = step_tier(
-        np.array([held]), np.array([memory.streak]), np.array([x]), edges, schedule.discipline.dead_band, schedule.discipline.dwell
+        np.array([held]),
+        np.array([memory.streak]),
+        np.array([x]),
+        edges,
+        schedule.discipline.dead_band,
+        schedule.discipline.dwell,
     )
     return int(tier[0]) - home, int(streak[0])
 
 
 def settle(account: Account, underlying: str, price: float, market: Market) -> Account:
     """Write a session settlement price as the reference of an underlying (reference ``settlement``)."""
-    memory = next((m for m in account.memory if m.underlying == underlying), Memory(underlying=underlying, at=market.at))
+    memory = next(
+        (m for m in account.memory if m.underlying == underlying), Memory(underlying=underlying, at=market.at)
+    )
     others = tuple(m for m in account.memory if m.underlying != underlying)
     return replace(account, memory=(*others, replace(memory, reference=price, at=market.at)))

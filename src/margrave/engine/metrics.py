@@ -44,7 +44,9 @@ class Consequence:
     dollars: float  # numeraire per pool currency, to read any of the amounts in dollars
 
 
-def _pooled(account: Account, market: Market, rulebook: Rulebook, factor: F64, asset: str) -> tuple[Prepared, Pooled]:
+def _pooled(
+    account: Account, market: Market, rulebook: Rulebook, factor: F64, asset: str
+) -> tuple[Prepared, Pooled]:
     prepared = prepare(book_of((account,)), market, rulebook)
     table = prepared.table
     factors = np.ones((len(factor), len(table.assets)))
@@ -71,7 +73,11 @@ def consequences(account: Account, market: Market, rulebook: Rulebook, asset: st
     prepared, scheduled = _pooled(account, market, rulebook, steps, asset)
     _, flat = _pooled(account, market, with_schedule(rulebook, None), steps, asset)
     notional = np.zeros(len(prepared.pools.account))
-    np.add.at(notional, prepared.pools.position_pool, scheduled.workings.valued.notional[0] * scheduled.workings.to_pool[0])
+    np.add.at(
+        notional,
+        prepared.pools.position_pool,
+        scheduled.workings.valued.notional[0] * scheduled.workings.to_pool[0],
+    )
     assets = prepared.table.assets
     rows = []
     for k, currency in enumerate(prepared.pools.currency.tolist()):
@@ -116,10 +122,12 @@ def excess_after(account: Account, market: Market, rulebook: Rulebook, asset: st
     return pooled.margin_balance - pooled.maintenance
 
 
-def call_convexity(account: Account, market: Market, rulebook: Rulebook, asset: str, shock: float, step: float = 0.01) -> F64:
+def call_convexity(
+    account: Account, market: Market, rulebook: Rulebook, asset: str, shock: float, step: float = 0.01
+) -> F64:
     """Second difference of the call around a shock, (K,) [pool currency]: how a call accelerates."""
     calls = call_after(account, market, rulebook, asset, np.array([shock - step, shock, shock + step]))
-    return calls[0] - 2.0 * calls[1] + calls[2]
+    return np.asarray(calls[0] - 2.0 * calls[1] + calls[2])
 
 
 def distance_in_sigma(price: float, liquidation: float, vol: float, days: float = 1.0) -> float:
@@ -190,14 +198,22 @@ def pyramid(account: Account, market: Market, rulebook: Rulebook, steps: int, mo
             market = _moved(market, position.symbol, instrument.base, 1.0 + move)
         mark = market.quotes[position.symbol].mark
 
-        def free(more: float, mark: float = mark, market: Market = market, account: Account = account) -> float:
-            bigger = fill(instrument, account.positions[0], sign * more, mark)[0] if more > 0 else account.positions[0]
+        def free(
+            more: float, mark: float = mark, market: Market = market, account: Account = account
+        ) -> float:
+            bigger = (
+                fill(instrument, account.positions[0], sign * more, mark)[0]
+                if more > 0
+                else account.positions[0]
+            )
             pooled = evaluate(prepare(book_of((replace(account, positions=(bigger,)),)), market, rulebook))
             return float(pooled.margin_balance[0, 0] - pooled.initial[0, 0])
 
         more = _largest(free, abs(account.positions[0].quantity))
         if more > 0:
-            account = replace(account, positions=(fill(instrument, account.positions[0], sign * more, mark)[0],))
+            account = replace(
+                account, positions=(fill(instrument, account.positions[0], sign * more, mark)[0],)
+            )
     pooled = evaluate(prepare(book_of((account,)), market, rulebook))
     mark = market.quotes[position.symbol].mark
     bounds = [b for b in liquidations(account, market, rulebook)[0].bounds if (b.exact < mark) == (sign > 0)]
@@ -223,8 +239,9 @@ def _largest(free: Callable[[float], float], start: float) -> float:
 
 
 def _moved(market: Market, symbol: str, base: str, factor: float) -> Market:
-    quotes = {**market.quotes, symbol: replace(market.quotes[symbol], mark=market.quotes[symbol].mark * factor)}
+    quotes = {
+        **market.quotes,
+        symbol: replace(market.quotes[symbol], mark=market.quotes[symbol].mark * factor),
+    }
     index = {**market.index, base: market.index[base] * factor} if base in market.index else market.index
     return replace(market, quotes=quotes, index=index)
-
-

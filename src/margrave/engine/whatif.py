@@ -48,17 +48,20 @@ def moved(market: Market, factors: dict[str, float]) -> Market:
     """
     for asset in factors:
         if market.index_of(asset) is None:
-            raise invalid(asset, Reason.MISSING_INDEX, f"has no index price to move; the market has {', '.join(market.index)}")
+            raise invalid(
+                asset,
+                Reason.MISSING_INDEX,
+                f"has no index price to move; the market has {', '.join(market.index)}",
+            )
     symbols = tuple(s for s in market.quotes if s in market.instruments)
     table = table_of(symbols, tuple(market.index), market)
     row = [[factors.get(asset, 1.0) for asset in table.assets]]
-
 
     priced = shifted(table, np.array(row, dtype=np.float64))
     quotes: dict[str, Quote] = dict(market.quotes)
     for k, symbol in enumerate(symbols):
         mark, quote = float(priced.mark[0, k]), market.quotes[symbol]
-        if not mark == mark:  # noqa: PLR0124 - NaN
+        if not mark == mark:
             raise invalid(symbol, Reason.MISSING_VOL, "cannot be repriced without a vol; add it to its quote")
         index = None if quote.index is None else float(priced.index[0, k])
         forward = None if quote.forward is None else float(priced.forward[0, k])
@@ -73,14 +76,22 @@ def filled(account: Account, market: Market, leg: Leg) -> Account:
     quote = market.quotes.get(leg.symbol)
     if instrument is None or (leg.price is None and quote is None):
         reason = Reason.UNKNOWN_INSTRUMENT if instrument is None else Reason.MISSING_MARK
-        raise invalid(leg.symbol, reason, f"is needed for the leg; the market has {', '.join(market.instruments)}")
+        raise invalid(
+            leg.symbol, reason, f"is needed for the leg; the market has {', '.join(market.instruments)}"
+        )
     price = leg.price if leg.price is not None else (quote.mark if quote else 0.0)
     held = next((p for p in account.positions if p.symbol == leg.symbol), None)
     start = held or Position(symbol=leg.symbol, quantity=0.0, entry=price)
     after, flows = fill(instrument, start, leg.quantity, price, instrument.taker_fee or 0.0)
-    positions = tuple(after if p is held else p for p in account.positions) if held else (*account.positions, after)
+    positions = (
+        tuple(after if p is held else p for p in account.positions) if held else (*account.positions, after)
+    )
     kept = tuple(p for p in positions if p.quantity != 0)
-    cash = premium(instrument, leg.quantity, price) + flows.fee if isinstance(instrument.kind, Option) else flows.total
+    cash = (
+        premium(instrument, leg.quantity, price) + flows.fee
+        if isinstance(instrument.kind, Option)
+        else flows.total
+    )
     return replace(account, positions=kept, balances=_paid(account, instrument, cash))
 
 
@@ -92,7 +103,13 @@ def _paid(account: Account, instrument: Instrument, cash: float) -> tuple[Balanc
     return tuple(held.values())
 
 
-def what_if(account: Account, market: Market, rulebook: Rulebook, legs: tuple[Leg, ...] = (), factors: dict[str, float] | None = None) -> WhatIf:
+def what_if(
+    account: Account,
+    market: Market,
+    rulebook: Rulebook,
+    legs: tuple[Leg, ...] = (),
+    factors: dict[str, float] | None = None,
+) -> WhatIf:
     """Assess an account before and after trades at today's prices and a move of asset prices that follows.
 
     Parameters
@@ -109,5 +126,3 @@ def what_if(account: Account, market: Market, rulebook: Rulebook, legs: tuple[Le
         after = filled(after, market, leg)
     later = moved(market, factors) if factors else market
     return WhatIf(assess(account, market, rulebook), assess(after, later, rulebook), after, later)
-
-

@@ -47,17 +47,23 @@ def interest_rate(quote_rate: float, base_rate: float, periods_a_day: float = 3.
     return (quote_rate - base_rate) / periods_a_day
 
 
-def fair_perpetual(index: Real, funding_rate: Real, hours_to_funding: Real, interval_hours: float = 8.0) -> F64:
+def fair_perpetual(
+    index: Real, funding_rate: Real, hours_to_funding: Real, interval_hours: float = 8.0
+) -> F64:
     """Fair price of a perpetual: index plus the funding that is still to come, ``index (1 + f t / T)``.
 
     References
     ----------
     BitMEX, "Fair price marking"; Binance mark price of 2020.
     """
-    return np.asarray(index, dtype=np.float64) * (1.0 + funding_rate * np.asarray(hours_to_funding) / interval_hours)
+    return np.asarray(index, dtype=np.float64) * (
+        1.0 + funding_rate * np.asarray(hours_to_funding) / interval_hours
+    )
 
 
-def fair_future(index: Real, impact_mid: Real, days_to_expiry: Real, days_now: Real | None = None) -> tuple[F64, F64]:
+def fair_future(
+    index: Real, impact_mid: Real, days_to_expiry: Real, days_now: Real | None = None
+) -> tuple[F64, F64]:
     """Annual basis of a dated future from its impact mid price, and its fair price (BitMEX).
 
     Returns

@@ -66,8 +66,14 @@ def schedules_of(plan: Plan, table: Table, book: Book) -> tuple[tuple[Schedule, 
         return ()
     names = [_schedule_name(plan, table, int(k)) for k in range(len(table.instruments))]
     used = dict.fromkeys(name for name in names if name is not None)
-    rows = np.array([list(used).index(n) if n is not None else -1 for n in names], dtype=np.int64)[book.instrument]
-    return tuple((plan.rulebook.schedules[name], np.flatnonzero(rows == k)) for k, name in enumerate(used) if (rows == k).any())
+    rows = np.array([list(used).index(n) if n is not None else -1 for n in names], dtype=np.int64)[
+        book.instrument
+    ]
+    return tuple(
+        (plan.rulebook.schedules[name], np.flatnonzero(rows == k))
+        for k, name in enumerate(used)
+        if (rows == k).any()
+    )
 
 
 def _schedule_name(plan: Plan, table: Table, row: int) -> str | None:
@@ -91,7 +97,9 @@ def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) 
     return book.quantity[rows] * delta
 
 
-def net_of(schedule: Schedule, rows: I64, table: Table, priced: Priced, book: Book, pools: Pools, valued: Valued) -> Net:
+def net_of(
+    schedule: Schedule, rows: I64, table: Table, priced: Priced, book: Book, pools: Pools, valued: Valued
+) -> Net:
     """Net positions per pool and underlying of the positions that a schedule applies to."""
     at = book.instrument[rows]
     keys = pools.position_pool[rows] * (len(table.assets) + 1) + table.base[at]
@@ -105,15 +113,31 @@ def net_of(schedule: Schedule, rows: I64, table: Table, priced: Priced, book: Bo
     inverse, option = table.is_inverse[at], table.is_option[at]
     price, reference = _net_entry(book, rows, table, mark, group, count)
     kinds = np.bincount(group, weights=inverse, minlength=count), np.bincount(group, minlength=count)
-    simple = ((kinds[0] == 0) | (kinds[0] == kinds[1])) & (np.bincount(group, weights=option, minlength=count) == 0)
+    simple = ((kinds[0] == 0) | (kinds[0] == kinds[1])) & (
+        np.bincount(group, weights=option, minlength=count) == 0
+    )
     # Mixed groups and options: the move of the underlying that would have made the group's profit.
     worth = np.where(inverse | table.is_coin_premium[at], 1.0, mark)
     coins = grouped_sum(profit / worth, group, count)
-    exposure = kernel.exposure_excursion(np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), _EXPOSURE_LIMIT)
+    exposure = kernel.exposure_excursion(
+        np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), _EXPOSURE_LIMIT
+    )
     pool = unique // (len(table.assets) + 1)
     base = unique % (len(table.assets) + 1)
     memory = tuple(_memory(book, pools, table, int(p), int(b)) for p, b in zip(pool, base, strict=True))
-    return Net(schedule, rows, group, pool, base, side, price, reference, grouped_sum(profit, group, count), np.where(simple, np.nan, exposure), memory)
+    return Net(
+        schedule,
+        rows,
+        group,
+        pool,
+        base,
+        side,
+        price,
+        reference,
+        grouped_sum(profit, group, count),
+        np.where(simple, np.nan, exposure),
+        memory,
+    )
 
 
 def _net_entry(book: Book, rows: I64, table: Table, mark: F64, group: I64, count: int) -> tuple[F64, F64]:
@@ -124,11 +148,19 @@ def _net_entry(book: Book, rows: I64, table: Table, mark: F64, group: I64, count
     entry = np.where(inverse, 1.0 / book.entry[rows], book.entry[rows])
     now = np.where(inverse, 1.0 / mark, mark)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_entry = grouped_sum((weight * entry)[None, :], group, count) / grouped_sum(weight[None, :], group, count)
-        mean_mark = grouped_sum(np.abs(weight) * now, group, count) / grouped_sum(np.abs(weight)[None, :], group, count)
+        mean_entry = grouped_sum((weight * entry)[None, :], group, count) / grouped_sum(
+            weight[None, :], group, count
+        )
+        mean_mark = grouped_sum(np.abs(weight) * now, group, count) / grouped_sum(
+            np.abs(weight)[None, :], group, count
+        )
         harmonic = np.bincount(group, weights=inverse, minlength=count) > 0
         # A mean at or below zero: profit already locked in by the other leg puts the entry beyond every price.
-        reference = np.where(harmonic, np.where(mean_entry > 0, 1.0 / mean_entry, np.inf), np.where(mean_entry > 0, mean_entry, 0.0))
+        reference = np.where(
+            harmonic,
+            np.where(mean_entry > 0, 1.0 / mean_entry, np.inf),
+            np.where(mean_entry > 0, mean_entry, 0.0),
+        )
         price = np.where(harmonic, 1.0 / mean_mark, mean_mark)
     return price, np.broadcast_to(reference, price.shape)
 
@@ -187,7 +219,9 @@ def excursion_of(net: Net, mark: F64, reference: F64, vol: F64, initial_at_refer
 
 def _read(schedule: Schedule, knots: tuple[Knot, ...], x: F64) -> F64:
     knots_x, knots_g = np.array(knots, dtype=np.float64).T
-    return _MULTIPLIER[schedule.interpolation](knots_x, knots_g, np.nan_to_num(x, nan=0.0, posinf=1e9, neginf=-1e9)) + 0.0 * np.where(np.isnan(x), x, 0.0)
+    return _MULTIPLIER[schedule.interpolation](
+        knots_x, knots_g, np.nan_to_num(x, nan=0.0, posinf=1e9, neginf=-1e9)
+    ) + 0.0 * np.where(np.isnan(x), x, 0.0)
 
 
 def boundaries(knots: tuple[Knot, ...]) -> tuple[F64, F64, int]:
@@ -243,15 +277,23 @@ def factor_of(net: Net, at: datetime, vol: F64, initial_at_reference: F64, flat:
     """
     schedule = net.schedule
     x, maintenance = _raw(net, schedule.knots, vol, initial_at_reference)
-    initial = _raw(net, schedule.initial_knots, vol, initial_at_reference)[1] if schedule.initial_knots else maintenance
-    levels = tuple(_disciplined(net, g, at, level) for g, level in ((initial, flat[0]), (maintenance, flat[1])))
+    initial = (
+        _raw(net, schedule.initial_knots, vol, initial_at_reference)[1]
+        if schedule.initial_knots
+        else maintenance
+    )
+    levels = tuple(
+        _disciplined(net, g, at, level) for g, level in ((initial, flat[0]), (maintenance, flat[1]))
+    )
     return Factor(net, x, (levels[0], levels[1]))
 
 
 def _disciplined(net: Net, g: F64, at: datetime, flat: F64) -> F64:
     rule = net.schedule.discipline
     if rule.release_per_hour is not None:
-        previous = np.array([np.nan if m is None or m.multiplier is None else m.multiplier for m in net.memory])
+        previous = np.array(
+            [np.nan if m is None or m.multiplier is None else m.multiplier for m in net.memory]
+        )
         seconds = np.array([0.0 if m is None else max((at - m.at).total_seconds(), 0.0) for m in net.memory])
         held = kernel.rate_limited_release(g, previous, rule.release_per_hour / 3600.0, seconds)
         g = np.where(np.isnan(previous), g, held)

@@ -58,7 +58,11 @@ def balances_of(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
             credited = np.minimum(profit, 0.0) + rules.profit_credit * np.maximum(profit, 0.0)
     amount = pools.bucket_balance + credited + (value if rules.option_value_credit else 0.0)
     own = pools.bucket_asset == pools.currency[pools.bucket_pool]
-    rate = np.where(own, 1.0, priced.asset_price[:, pools.bucket_asset] / priced.asset_price[:, pools.currency[pools.bucket_pool]])
+    rate = np.where(
+        own,
+        1.0,
+        priced.asset_price[:, pools.bucket_asset] / priced.asset_price[:, pools.currency[pools.bucket_pool]],
+    )
     counted = _discounted(rulebook, table, priced, pools, amount) * rate
     pool_count = len(pools.account)
     equity = grouped_sum((pools.bucket_balance + profit + value) * rate, pools.bucket_pool, pool_count)
@@ -80,7 +84,9 @@ def _discounted(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
         asset = int(pools.bucket_asset[bucket])
         held = np.maximum(amount[:, bucket], 0.0)
         unit = priced.asset_price[:, asset]
-        share = _share(rulebook, table.assets[asset], held, unit, asset == int(pools.currency[pools.bucket_pool[bucket]]))
+        share = _share(
+            rulebook, table.assets[asset], held, unit, asset == int(pools.currency[pools.bucket_pool[bucket]])
+        )
         counted[:, bucket] = np.minimum(amount[:, bucket], 0.0) + share
     return counted
 
@@ -95,4 +101,4 @@ def _share(rulebook: Rulebook, asset: str, held: F64, price: F64, is_currency: b
     rates = np.array([d.rate for d in rule.discounts])
     width = np.diff(np.append(floors, np.inf))
     slices = np.clip(size[:, None] - floors, 0.0, width)
-    return (slices @ rates) / (price if rule.in_numeraire else 1.0)
+    return np.asarray((slices @ rates) / (price if rule.in_numeraire else 1.0))

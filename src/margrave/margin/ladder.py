@@ -10,9 +10,9 @@ from typing import final
 import numpy as np
 
 from margrave.core.words import INITIAL
+from margrave.domain.instruments import Instrument, coefficients
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.ladder import ladder_margin_many
-from margrave.domain.instruments import Instrument, coefficients
 from margrave.margin.plan import Plan, known_of
 from margrave.rulebook.ladders import TierUnit
 from margrave.rulebook.schema import Basis, FeeBasis, LadderModel, RateRule
@@ -129,7 +129,11 @@ def notional_on(basis: I64, sized: Sized) -> F64:
     if not basis.any():  # all on mark: the common case
         return sized.at_mark
     worst = np.maximum(sized.at_mark, sized.at_entry)
-    return np.where(basis == _MARK, sized.at_mark, np.where(basis == _ENTRY, sized.at_entry, np.where(basis == _INDEX, sized.at_index, worst)))
+    return np.where(
+        basis == _MARK,
+        sized.at_mark,
+        np.where(basis == _ENTRY, sized.at_entry, np.where(basis == _INDEX, sized.at_index, worst)),
+    )
 
 
 def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized, level: int) -> LadderMargin:

@@ -44,7 +44,13 @@ class _Fills:
 
 
 def order_margin_of(
-    plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, priced: Priced, book: Book, valued: Valued
+    plan: Plan,
+    ladders: LadderTerms,
+    options: OptionTerms,
+    table: Table,
+    priced: Priced,
+    book: Book,
+    valued: Valued,
 ) -> OrderMargin | None:
     """Margin of open orders; None where there are none or the venue asks for none."""
     rule = plan.rulebook.account.orders
@@ -59,15 +65,31 @@ def order_margin_of(
     at = unique % count
     held = [_held(book, cross, int(a), int(i)) for a, i in zip(unique // count, at, strict=True)]
     columns = [
-        _instrument(plan, ladders, options, table, priced, book, valued, fills, live[group == q], held[q], int(at[q]), rule)
+        _instrument(
+            plan,
+            ladders,
+            options,
+            table,
+            priced,
+            book,
+            valued,
+            fills,
+            live[group == q],
+            held[q],
+            int(at[q]),
+            rule,
+        )
         for q in range(len(unique))
     ]
     stacked = np.array(columns)  # (Q, 3, S)
-    return OrderMargin(unique // count, at, stacked[:, 0].T, stacked[:, 1].T, stacked[:, 2].T.astype(np.int64))
+    return OrderMargin(
+        unique // count, at, stacked[:, 0].T, stacked[:, 1].T, stacked[:, 2].T.astype(np.int64)
+    )
 
 
 def _held(book: Book, cross: I64, account: int, instrument: int) -> I64:
-    return cross[(book.account[cross] == account) & (book.instrument[cross] == instrument)]
+    mine = (book.account[cross] == account) & (book.instrument[cross] == instrument)
+    return np.asarray(cross[mine], dtype=np.int64)
 
 
 def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64) -> _Fills:
@@ -80,7 +102,9 @@ def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64) -> _
         OrderBasis.WORST: np.maximum(valued.notional_entry, valued.notional),
     }[plan.rulebook.account.order_basis]
     # Filled at its price, an order is worth its profit to the mark at once: a loss has to be covered.
-    loss = np.maximum(-valued.profit, 0.0) if plan.rulebook.account.open_loss else np.zeros(valued.profit.shape)
+    loss = (
+        np.maximum(-valued.profit, 0.0) if plan.rulebook.account.open_loss else np.zeros(valued.profit.shape)
+    )
     quantity, leverage = np.zeros(len(book.order_quantity)), np.full(len(book.order_quantity), np.nan)
     per_contract = np.zeros((valued.profit.shape[0], len(quantity)))
     losses = per_contract.copy()
@@ -130,12 +154,24 @@ def _instrument(  # noqa: PLR0913 - one instrument of one account, with all that
 
 
 def _margin(  # noqa: PLR0913
-    plan: Plan, ladders: LadderTerms, table: Table, instrument: int, leverage: float, position: float, mark: F64, fills: _Fills, subset: I64
+    plan: Plan,
+    ladders: LadderTerms,
+    table: Table,
+    instrument: int,
+    leverage: float,
+    position: float,
+    mark: F64,
+    fills: _Fills,
+    subset: I64,
 ) -> F64:
     # Orders against the position close it first; what is left of either side is priced at its own price.
     filled = float(fills.quantity[subset].sum()) if subset.size else 0.0
     after = position + filled
-    at_order = (fills.at_order[:, subset] * np.abs(fills.quantity[subset])).sum(axis=1) / abs(filled) if filled else mark
+    at_order = (
+        (fills.at_order[:, subset] * np.abs(fills.quantity[subset])).sum(axis=1) / abs(filled)
+        if filled
+        else mark
+    )
     if position * filled >= 0:
         value = abs(position) * mark + abs(filled) * at_order
     else:
@@ -147,7 +183,13 @@ def _margin(  # noqa: PLR0913
 
 
 def _option_orders(
-    plan: Plan, options: OptionTerms, table: Table, priced: Priced, fills: _Fills, orders: I64, instrument: int
+    plan: Plan,
+    options: OptionTerms,
+    table: Table,
+    priced: Priced,
+    fills: _Fills,
+    orders: I64,
+    instrument: int,
 ) -> tuple[F64, F64, F64]:
     """Sell orders: the risk part and a fee, the premium paying the mark part; buy orders: the premium and a fee."""
     model = model_of(plan, table, instrument)
@@ -158,7 +200,9 @@ def _option_orders(
     sold, bought = -size[size < 0].sum() * a, fills.at_order[:, orders[size > 0]] * size[size > 0]
     entry = np.zeros(1)
     per_coin = option_margin_of(options, table, priced, at, entry)
-    fee = (0.0 if model is None else model.order_fee) * np.where(table.is_coin_premium[at], 1.0, per_coin.underlying)[:, 0]
+    fee = (0.0 if model is None else model.order_fee) * np.where(
+        table.is_coin_premium[at], 1.0, per_coin.underlying
+    )[:, 0]
     risk = per_coin.risk[INITIAL][:, 0]
     if model is not None and not model.order_premium_credit:
         risk = risk + per_coin.mark[INITIAL][:, 0]

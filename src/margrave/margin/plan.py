@@ -25,8 +25,14 @@ from margrave.kernels.ladder import ladder_key
 from margrave.rulebook.ladders import Segments, resolve
 from margrave.rulebook.schema import Match, Product, Rulebook
 
-_KIND = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-_PAYOFF = {Linear: "linear", Inverse: "inverse", Quanto: "quanto", CoinPremium: "coin-premium", QuotePremium: "quote-premium"}
+_KIND: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
+_PAYOFF: dict[type, str] = {
+    Linear: "linear",
+    Inverse: "inverse",
+    Quanto: "quanto",
+    CoinPremium: "coin-premium",
+    QuotePremium: "quote-premium",
+}
 
 
 @final

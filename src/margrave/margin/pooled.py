@@ -102,7 +102,9 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     recognised = recognise(plan, table, book, pools)
     rows = np.flatnonzero(table.is_option[book.instrument])
     issues = _issues(plan, table, book, pools)
-    return Prepared(book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, issues)
+    return Prepared(
+        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, issues
+    )
 
 
 def _isolated_margin(plan: Plan, ladders: LadderTerms, table: Table, book: Book) -> F64:
@@ -111,7 +113,13 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, table: Table, book: Book)
         return book.isolated_margin
     size = np.abs(book.quantity)
     entry = (size * (table.a[book.instrument] * book.entry + table.c[book.instrument] / book.entry))[None, :]
-    level = ladder_margin_of(plan, ladders, table, Sized(book.instrument, book.quantity, book.leverage, entry, entry, entry), INITIAL)
+    level = ladder_margin_of(
+        plan,
+        ladders,
+        table,
+        Sized(book.instrument, book.quantity, book.leverage, entry, entry, entry),
+        INITIAL,
+    )
     return np.where(np.isnan(book.isolated_margin), level.margin[0], book.isolated_margin)
 
 
@@ -143,7 +151,9 @@ def _order_pools(book: Book, pools: Pools) -> list[tuple[int, int]]:
 def _unpriced(table: Table, pools: Pools) -> list[tuple[int, Issue]]:
     # An asset needs an index price only where it is converted.
     rows = []
-    for bucket, (pool, asset) in enumerate(zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True)):
+    for bucket, (pool, asset) in enumerate(
+        zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True)
+    ):
         currency = int(pools.currency[pool])
         if asset != currency and not np.isfinite(table.asset_price[asset] / table.asset_price[currency]):
             name = table.assets[asset]
@@ -165,10 +175,14 @@ def _beyond(plan: Plan, table: Table, book: Book, pools: Pools) -> list[tuple[in
         if limit is None:
             continue
         a, c, mark = float(table.a[row]), float(table.c[row]), float(table.mark[row])
-        size = abs(book.quantity[p]) * ((a * mark + c / mark) if terms.by_value[row] else terms.unit_per_contract[row])
+        size = abs(book.quantity[p]) * (
+            (a * mark + c / mark) if terms.by_value[row] else terms.unit_per_contract[row]
+        )
         if size > limit:
             message = f"size {size:g} is beyond {limit:g}, up to which {plan.rulebook.id} publishes rates; reduce it or choose another rulebook"
-            rows.append((int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message)))
+            rows.append(
+                (int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message))
+            )
     return rows
 
 
@@ -190,7 +204,14 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     book, table, pools, plan = prepared.book, prepared.table, prepared.pools, prepared.plan
     priced = now(table) if priced is None else priced
     valued = value_positions(table, priced, book.instrument, book.quantity, book.entry)
-    sized = Sized(book.instrument, book.quantity, book.leverage, valued.notional, valued.notional_entry, _at_index(table, priced, book))
+    sized = Sized(
+        book.instrument,
+        book.quantity,
+        book.leverage,
+        valued.notional,
+        valued.notional_entry,
+        _at_index(table, priced, book),
+    )
     ladder = (
         ladder_margin_of(plan, prepared.ladders, table, sized, INITIAL),
         ladder_margin_of(plan, prepared.ladders, table, sized, MAINTENANCE),
@@ -213,7 +234,13 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     unknown = np.zeros(len(pools.account))
     unknown[list(prepared.issues)] = np.nan
     workings = Workings(valued, ladder, option, factors, multiplier, charged, orders, balances, to_pool)
-    return Pooled(balances.equity + unknown, balances.margin_balance + unknown, initial + unknown, required[MAINTENANCE] + unknown, workings)
+    return Pooled(
+        balances.equity + unknown,
+        balances.margin_balance + unknown,
+        initial + unknown,
+        required[MAINTENANCE] + unknown,
+        workings,
+    )
 
 
 def _at_index(table: Table, priced: Priced, book: Book) -> F64:
@@ -275,9 +302,13 @@ def _charge(  # noqa: PLR0913 - the parts of one sum
         short = np.maximum(-book.quantity[rows], 0.0) * table.a[book.instrument[rows]]
         per_coin = option.risk[level] * multiplier[level][:, rows] + option.mark[level]
         short_margin = np.where(short > 0, short * per_coin, 0.0 * option.mark[level])
-        margin[:, rows] = recognised_margin(prepared.recognised, prepared.table, priced, book, option, short_margin, level)
+        margin[:, rows] = recognised_margin(
+            prepared.recognised, prepared.table, priced, book, option, short_margin, level
+        )
     rule = prepared.rulebook.rounding.margin
-    return margin if rule is None or margin.shape[0] > 1 else round_all(margin, Step(rule.step, rule.direction))
+    return (
+        margin if rule is None or margin.shape[0] > 1 else round_all(margin, Step(rule.step, rule.direction))
+    )
 
 
 def _ordered(charged: tuple[F64, F64], factors: tuple[Factor, ...]) -> tuple[F64, F64]:
@@ -285,7 +316,9 @@ def _ordered(charged: tuple[F64, F64], factors: tuple[Factor, ...]) -> tuple[F64
     initial, maintenance = charged
     for factor in factors:
         rows = factor.net.position
-        initial[:, rows] = np.maximum(initial[:, rows], factor.net.schedule.initial_over_maintenance * maintenance[:, rows])
+        initial[:, rows] = np.maximum(
+            initial[:, rows], factor.net.schedule.initial_over_maintenance * maintenance[:, rows]
+        )
     return initial, maintenance
 
 
@@ -302,11 +335,15 @@ def _orders_in_pools(table: Table, priced: Priced, pools: Pools, orders: OrderMa
         return asked
     for q, (account, instrument) in enumerate(zip(orders.account, orders.instrument, strict=True)):
         settled = int(table.settlement[instrument])
-        here = ~pools.is_isolated[pools.bucket_pool] & (pools.account[pools.bucket_pool] == account) & (pools.bucket_asset == settled)
+        here = (
+            ~pools.is_isolated[pools.bucket_pool]
+            & (pools.account[pools.bucket_pool] == account)
+            & (pools.bucket_asset == settled)
+        )
         pool = int(pools.bucket_pool[np.flatnonzero(here)[0]])
         currency = int(pools.currency[pool])
-        rate = 1.0 if settled == currency else priced.asset_price[:, settled] / priced.asset_price[:, currency]
+        rate = (
+            1.0 if settled == currency else priced.asset_price[:, settled] / priced.asset_price[:, currency]
+        )
         asked[:, pool] += (orders.margin[:, q] + orders.open_loss[:, q]) * rate
     return asked
-
-

@@ -68,7 +68,12 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
         at = bucket(int(book.balance_account[row]), 0, asset_of[book.assets[book.balance_asset[row]]])
         balance[at] += float(book.balance[row])
     settled = table.settlement[book.instrument].tolist()
-    held = [bucket(a, (p + 1) * i, s) for p, (a, i, s) in enumerate(zip(book.account.tolist(), book.is_isolated.tolist(), settled, strict=True))]
+    held = [
+        bucket(a, (p + 1) * i, s)
+        for p, (a, i, s) in enumerate(
+            zip(book.account.tolist(), book.is_isolated.tolist(), settled, strict=True)
+        )
+    ]
     for row, is_isolated in enumerate(book.is_isolated.tolist()):
         if is_isolated:
             balance[held[row]] = float(isolated_margin[row])
@@ -112,6 +117,7 @@ def grouped_sum(values: F64, group: I64, count: int) -> F64:
     """
     scenarios = values.shape[0]
     if scenarios == 1:
-        return np.bincount(group, weights=values[0], minlength=count)[None, :]
+        return np.asarray(np.bincount(group, weights=values[0], minlength=count), dtype=np.float64)[None, :]
     flat = (np.arange(scenarios)[:, None] * count + group[None, :]).ravel()
-    return np.bincount(flat, weights=values.ravel(), minlength=scenarios * count).reshape(scenarios, count)
+    added = np.bincount(flat, weights=values.ravel(), minlength=scenarios * count)
+    return np.asarray(added, dtype=np.float64).reshape(scenarios, count)

@@ -1,6 +1,6 @@
 """A requirement is a tree that says what it is made of and what binds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, TypeAlias, final
@@ -29,7 +29,7 @@ class Requirement:
             yield from part.walk(depth + 1)
 
 
-_APPLY = {"sum": sum, "product": prod, "max": max, "min": min}
+_APPLY: dict[str, Callable[[Iterable[float]], float]] = {"sum": sum, "product": prod, "max": max, "min": min}
 
 
 def applied(node: Requirement) -> float:
@@ -49,7 +49,9 @@ def total(label: str, *parts: Requirement, unit: str = "", code: str = "") -> Re
     return Requirement(label, float(sum(p.amount for p in parts)), "sum", parts, unit, code)
 
 
-def multiplied(label: str, *parts: Requirement, unit: str = "", code: str = "", source: str = "") -> Requirement:
+def multiplied(
+    label: str, *parts: Requirement, unit: str = "", code: str = "", source: str = ""
+) -> Requirement:
     """Factors that multiply."""
     return Requirement(label, float(prod(p.amount for p in parts)), "product", parts, unit, code, source)
 

@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 
 from margrave.core.words import INITIAL
+from margrave.domain.instruments import Instrument, Option, Right
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.option_margin import ShortOptionTerms, otm_amount, short_option_margin
-from margrave.domain.instruments import Instrument, Option, Right
 from margrave.margin.plan import Plan, known_of, product_row
 from margrave.rulebook.schema import OptionModel, OptionUnderlying, ShortTerms
 from margrave.valuation.scenarios import Priced
@@ -39,7 +39,9 @@ def option_terms(plan: Plan, table: Table) -> OptionTerms:
         base, floor, mark_fraction, factor, fee = columns[first : first + 5]
         return ShortOptionTerms(base=base, floor=floor, mark_fraction=mark_fraction, factor=factor, fee=fee)
 
-    return OptionTerms(columns[10] != 0.0, (terms(0), terms(5)), columns[11] != 0.0, columns[12] != 0.0, columns[13] != 0.0)
+    return OptionTerms(
+        columns[10] != 0.0, (terms(0), terms(5)), columns[11] != 0.0, columns[12] != 0.0, columns[13] != 0.0
+    )
 
 
 def model_of(plan: Plan, table: Table, row: int) -> OptionModel | None:
@@ -64,7 +66,11 @@ def _terms(plan: Plan, instrument: Instrument, product: int) -> tuple[float, ...
     call = isinstance(instrument.kind, Option) and instrument.kind.right is Right.CALL
     initial = model.initial_call if call else model.initial_put
     maintenance = model.maintenance_call if call else model.maintenance_put
-    flags = (initial.covers_maintenance, initial.mark_at_least_entry, model.underlying is OptionUnderlying.FORWARD)
+    flags = (
+        initial.covers_maintenance,
+        initial.mark_at_least_entry,
+        model.underlying is OptionUnderlying.FORWARD,
+    )
     return (*_numbers(initial), *_numbers(maintenance), 1.0, *map(float, flags))
 
 
@@ -83,7 +89,9 @@ class OptionMargin:
     risk: tuple[F64, F64]  # the rest, per coin
 
 
-def option_margin_of(terms: OptionTerms, table: Table, priced: Priced, instrument: I64, entry: F64) -> OptionMargin:
+def option_margin_of(
+    terms: OptionTerms, table: Table, priced: Priced, instrument: I64, entry: F64
+) -> OptionMargin:
     """Margin of one short coin of each option, initial and maintenance.
 
     Parameters
@@ -113,7 +121,12 @@ def option_margin_of(terms: OptionTerms, table: Table, priced: Priced, instrumen
     initial = short_option_margin(_rows(terms.level[INITIAL], at), otm, higher, worth, minimum)
     unknown = np.where(known, 0.0, np.nan)
     # Where maintenance binds the initial level, its mark part is the one that both share.
-    return OptionMargin(price, otm, (higher + unknown, mark + unknown), (initial - higher + unknown, maintenance - mark + unknown))
+    return OptionMargin(
+        price,
+        otm,
+        (higher + unknown, mark + unknown),
+        (initial - higher + unknown, maintenance - mark + unknown),
+    )
 
 
 def _rows(terms: ShortOptionTerms, at: I64) -> ShortOptionTerms:
@@ -121,4 +134,10 @@ def _rows(terms: ShortOptionTerms, at: I64) -> ShortOptionTerms:
         return np.asarray(column)[at]
 
     factor = np.where(pick(terms.factor) > 0.0, pick(terms.factor), 1.0)
-    return ShortOptionTerms(base=pick(terms.base), floor=pick(terms.floor), mark_fraction=pick(terms.mark_fraction), factor=factor, fee=pick(terms.fee))
+    return ShortOptionTerms(
+        base=pick(terms.base),
+        floor=pick(terms.floor),
+        mark_fraction=pick(terms.mark_fraction),
+        factor=factor,
+        fee=pick(terms.fee),
+    )

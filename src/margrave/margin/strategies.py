@@ -47,7 +47,9 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
     wanted = [model_of(plan, table, int(i)) for i in book.instrument[rows]]
     if not any(model is not None and model.strategies for model in wanted):
         return Recognised((), rows)
-    left = {k: float(abs(book.quantity[p]) * table.a[book.instrument[p]]) for k, p in enumerate(rows.tolist())}
+    left = {
+        k: float(abs(book.quantity[p]) * table.a[book.instrument[p]]) for k, p in enumerate(rows.tolist())
+    }
     cash = {b: float(amount) for b, amount in enumerate(pools.bucket_balance)}
     pairs: list[Pair] = []
     for strategy in (Strategy.VERTICAL, Strategy.COVERED_CALL, Strategy.CASH_SECURED_PUT, Strategy.STRANGLE):
@@ -64,7 +66,14 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
 
 
 def _by_cash(  # noqa: PLR0913 - one signature for both kinds of cover
-    strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I64, short: int, left: dict[int, float], cash: dict[int, float]
+    strategy: Strategy,
+    table: Table,
+    book: Book,
+    pools: Pools,
+    rows: I64,
+    short: int,
+    left: dict[int, float],
+    cash: dict[int, float],
 ) -> list[tuple[int, float]]:
     position = int(rows[short])
     instrument = int(book.instrument[position])
@@ -81,7 +90,14 @@ def _by_cash(  # noqa: PLR0913 - one signature for both kinds of cover
 
 
 def _by_option(  # noqa: PLR0913
-    strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I64, short: int, left: dict[int, float], cash: dict[int, float]
+    strategy: Strategy,
+    table: Table,
+    book: Book,
+    pools: Pools,
+    rows: I64,
+    short: int,
+    left: dict[int, float],
+    cash: dict[int, float],
 ) -> list[tuple[int, float]]:
     del cash
     found = []
@@ -97,7 +113,9 @@ def _by_option(  # noqa: PLR0913
     return found
 
 
-def _covers(strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I64, short: int, k: int) -> bool:  # noqa: PLR0913
+def _covers(
+    strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I64, short: int, k: int
+) -> bool:
     here, there = int(rows[short]), int(rows[k])
     a, b = int(book.instrument[here]), int(book.instrument[there])
     if pools.position_bucket[here] != pools.position_bucket[there] or table.base[a] != table.base[b]:
@@ -108,11 +126,22 @@ def _covers(strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I6
         lives = table.years[b] >= table.years[a]
         return bool(book.quantity[there] > 0 and table.is_call[a] == table.is_call[b] and lives)
     apart = table.strike[a] >= table.strike[b] if table.is_call[a] else table.strike[a] <= table.strike[b]
-    return bool(book.quantity[there] < 0 and table.is_call[a] != table.is_call[b] and table.years[a] == table.years[b] and apart)
+    return bool(
+        book.quantity[there] < 0
+        and table.is_call[a] != table.is_call[b]
+        and table.years[a] == table.years[b]
+        and apart
+    )
 
 
 def recognised_margin(  # noqa: PLR0913 - every part of one formula
-    recognised: Recognised, table: Table, priced: Priced, book: Book, option: OptionMargin, alone: F64, level: int
+    recognised: Recognised,
+    table: Table,
+    priced: Priced,
+    book: Book,
+    option: OptionMargin,
+    alone: F64,
+    level: int,
 ) -> F64:
     """Margin of option positions with recognised strategies, (S, n) [payoff asset].
 
@@ -165,5 +194,3 @@ def _width(pair: Pair, recognised: Recognised, table: Table, priced: Priced, boo
         return np.full(priced.mark.shape[0], width / kl)
     deepest = np.minimum(priced.index[:, short] * (1.0 - pair.fall), kl)
     return width / deepest
-
-

@@ -9,17 +9,22 @@ def money(amount: float | None, currency: str = "") -> str:
         return "unknown"
     if isinf(amount):
         return "none" if amount > 0 else "-none"
-    decimals = 2 if currency.startswith(("USD", "EUR", "DAI")) else 8
-    return f"{amount:,.{decimals}f}"
+    if currency.startswith(("USD", "EUR", "DAI")):
+        return f"{amount:,.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.4g}"
+    return f"{amount:,.8f}"
 
 
 def price(value: float | None) -> str:
-    """A price with at least two decimals and at most eight significant digits after rounding noise."""
+    """A price with eight significant digits and, from ten on, at least two decimals."""
     if value is None:
         return "none"
     if isnan(value):
         return "unknown"
-    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.8g}"
+    if abs(value) < 10:
+        return f"{value:.8g}"
+    decimals = max(2, 8 - len(str(int(abs(value)))))
+    whole, _, part = f"{value:,.{decimals}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):<02}"
 
 
 def percent(fraction: float | None, decimals: int = 2) -> str:

@@ -18,7 +18,15 @@ from margrave.valuation.scenarios import shifted
 WHAT = ("payoff", "margin", "equity")
 
 
-def plot(account: Account, market: Market, rulebook: Rulebook, asset: str, what: Sequence[str], path: Path, reach: float = 0.4) -> None:
+def plot(
+    account: Account,
+    market: Market,
+    rulebook: Rulebook,
+    asset: str,
+    what: Sequence[str],
+    path: Path,
+    reach: float = 0.4,
+) -> None:
     """Draw every pool of an account against the price of one asset.
 
     Parameters
@@ -54,13 +62,22 @@ def plot(account: Account, market: Market, rulebook: Rulebook, asset: str, what:
         if "equity" in what or "margin" in what:
             curves["margin balance"] = ("-", pooled.margin_balance[:, k])
         if "margin" in what:
-            curves |= {"initial": ("--", pooled.initial[:, k]), "maintenance": (":", pooled.maintenance[:, k])}
+            curves |= {
+                "initial": ("--", pooled.initial[:, k]),
+                "maintenance": (":", pooled.maintenance[:, k]),
+            }
         for name, (style, values) in curves.items():
             axis.plot(price, values, style, label=name)
         for bound in found[k].bounds:
             axis.axvline(price[200] * bound.factor, color="0.5", linewidth=0.8)
-            axis.annotate(f"liquidation {bound.price:,.8g}", (price[200] * bound.factor, 0), rotation=90, fontsize=7)
-        axis.set(title=f"{account.name}: {found[k].pool} under {rulebook.id}", ylabel=currency, xlim=(price[0], price[-1]))
+            axis.annotate(
+                f"liquidation {bound.price:,.8g}", (price[200] * bound.factor, 0), rotation=90, fontsize=7
+            )
+        axis.set(
+            title=f"{account.name}: {found[k].pool} under {rulebook.id}",
+            ylabel=currency,
+            xlim=(price[0], price[-1]),
+        )
         axis.legend()
     axes[-1].set_xlabel(f"{asset} index [{market.numeraire}]")
     figure.savefig(path, dpi=144)
@@ -68,10 +85,12 @@ def plot(account: Account, market: Market, rulebook: Rulebook, asset: str, what:
 
 def _matplotlib() -> Any:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError as fault:
-        raise invalid("plot", Reason.UNSUPPORTED, "needs matplotlib; install it with: pip install 'margrave[plot]'") from fault
+        raise invalid(
+            "plot", Reason.UNSUPPORTED, "needs matplotlib; install it with: pip install 'margrave[plot]'"
+        ) from fault
 
     def make(count: int) -> tuple[Any, Any]:
         figure = Figure(figsize=(9, 4.2 * count), layout="constrained")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -24,7 +25,9 @@ class Column:
     left: bool = False
 
 
-def render(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str = "table", width: int = 80) -> str:
+def render(
+    rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str = "table", width: int = 80
+) -> str:
     """Rows as text.
 
     Parameters
@@ -36,11 +39,16 @@ def render(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str 
     kind : str
         ``table``, ``md``, ``json`` or ``csv``.
     width : int
-        Columns of the terminal. A table that is wider becomes one block a row; nothing is dropped or cut.
+        Columns of the terminal. A table that is wider changes rows and columns, and if that is too wide still
+        becomes one block a row; nothing is dropped or cut.
     """
     match kind:
         case "json":
-            return json.dumps([{c.key: plain(row.get(c.key)) for c in columns} for row in rows], indent=2, ensure_ascii=False)
+            return json.dumps(
+                [{c.key: plain(row.get(c.key)) for c in columns} for row in rows],
+                indent=2,
+                ensure_ascii=False,
+            )
         case "csv":
             return _csv(rows, columns)
         case _:
@@ -64,18 +72,38 @@ def _csv(rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([c.key for c in columns])
-    writer.writerows([["" if plain(row.get(c.key)) is None else plain(row.get(c.key)) for c in columns] for row in rows])
+    writer.writerows(
+        [["" if plain(row.get(c.key)) is None else plain(row.get(c.key)) for c in columns] for row in rows]
+    )
     return out.getvalue().rstrip("\n")
 
 
 def _text(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str, width: int) -> str:
     cells = [[_shown(c, row) for c in columns] for row in rows]
     align = ["left" if c.left else "right" for c in columns]
-    style = "pipe" if kind == "md" else "simple"
-    text = tabulate(cells, [c.heading for c in columns], tablefmt=style, colalign=align if cells else None, disable_numparse=True)
-    if kind == "md" or max(map(len, text.splitlines()), default=0) <= width:
+    headings = [c.heading for c in columns]
+    if kind == "md":
+        return _laid(cells, headings, align, "pipe")
+    text = _laid(cells, headings, align, "simple")
+    if _fits(text, width) or not cells:
         return text
-    return "\n\n".join(_block(columns, row) for row in cells)
+    text = _turned(cells, headings)
+    return text if _fits(text, width) else "\n\n".join(_block(columns, row, width) for row in cells)
+
+
+def _laid(cells: Sequence[Sequence[str]], headings: Sequence[str], align: Sequence[str], style: str) -> str:
+    return tabulate(cells, headings, tablefmt=style, colalign=align if cells else None, disable_numparse=True)
+
+
+def _turned(cells: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
+    # Rows and columns change places: a column a record, headed by what the record is called.
+    names = [headings[0], *(row[0] for row in cells)]
+    body = [[heading, *(row[k] for row in cells)] for k, heading in enumerate(headings) if k]
+    return _laid(body, names, ["left", *("right" for _ in cells)], "simple")
+
+
+def _fits(text: str, width: int) -> bool:
+    return max(map(len, text.splitlines()), default=0) <= width
 
 
 def _shown(column: Column, row: dict[str, Any]) -> str:
@@ -83,8 +111,23 @@ def _shown(column: Column, row: dict[str, Any]) -> str:
     return "-" if value is None else column.show(value)
 
 
-def _block(columns: Sequence[Column], cells: Sequence[str]) -> str:
-    named = [(c.heading, cell) for c, cell in zip(columns[1:], cells[1:], strict=True)]
-    broad = max(len(heading) for heading, _ in named)
-    deep = max(len(cell) for _, cell in named)
-    return "\n".join([cells[0], *(f"  {heading:<{broad}}  {cell:>{deep}}" for heading, cell in named)])
+def _block(columns: Sequence[Column], cells: Sequence[str], width: int) -> str:
+    # Numbers stand under each other; words stand at the left and go on in the next line.
+    told = list(zip(columns[1:], cells[1:], strict=True))
+    broad = max((len(c.heading) for c, _ in told), default=0)
+    deep = max((len(cell) for c, cell in told if not c.left), default=0)
+    lines = [cells[0]]
+    for column, cell in told:
+        start = f"  {column.heading:<{broad}}  "
+        if column.left:
+            lines += textwrap.wrap(
+                start + cell,
+                max(width, 20),
+                subsequent_indent=" " * min(len(start), 8),
+                break_long_words=False,
+                break_on_hyphens=False,
+                drop_whitespace=True,
+            )
+        else:
+            lines.append(f"{start}{cell:>{deep}}")
+    return "\n".join(lines)

@@ -11,7 +11,9 @@ def lines(node: Requirement, prefix: str = "", child: str = "") -> Iterator[str]
     """Lines of a tree: amount, unit, rule, code and source of every node; numbers in full."""
     told = [f"{node.amount:.12g} {node.unit}".rstrip(), node.label]
     if node.parts:
-        told.append(f"= {_SIGN[node.rule]} {len(node.parts)}" + (f", {node.binds} binds" if node.binds else ""))
+        told.append(
+            f"= {_SIGN[node.rule]} {len(node.parts)}" + (f", {node.binds} binds" if node.binds else "")
+        )
     elif node.binds:
         told.append(f"({node.binds})")
     if node.code:
@@ -24,7 +26,12 @@ def lines(node: Requirement, prefix: str = "", child: str = "") -> Iterator[str]
 
 def as_dict(node: Requirement) -> dict[str, object]:
     """A tree as plain data, parts nested."""
-    told: dict[str, object] = {"label": node.label, "amount": node.amount, "rule": node.rule, "unit": node.unit}
+    told: dict[str, object] = {
+        "label": node.label,
+        "amount": node.amount,
+        "rule": node.rule,
+        "unit": node.unit,
+    }
     told |= {k: v for k, v in (("code", node.code), ("source", node.source), ("binds", node.binds)) if v}
     if node.parts:
         told["parts"] = [as_dict(part) for part in node.parts]

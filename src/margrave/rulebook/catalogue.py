@@ -47,13 +47,26 @@ def in_force(name: str, at: datetime, books: Iterable[Rulebook] | None = None) -
         try:
             at = datetime.fromisoformat(f"{day}T23:59:59+00:00")
         except ValueError as fault:
-            raise invalid(name, Reason.INVALID_VALUE, f"{day!r} is not a day; write {identity}@2026-11-01") from fault
+            raise invalid(
+                name, Reason.INVALID_VALUE, f"{day!r} is not a day; write {identity}@2026-11-01"
+            ) from fault
     every = tuple(shipped() if books is None else books)
     versions = [b for b in every if b.id == identity]
     if not versions:
-        raise invalid(name, Reason.NOT_FOUND, f"no rulebook has this id; there are {', '.join(sorted({b.id for b in every}))}")
+        raise invalid(
+            name,
+            Reason.NOT_FOUND,
+            f"no rulebook has this id; there are {', '.join(sorted({b.id for b in every}))}",
+        )
     held = [b for b in versions if b.valid_from <= at and (b.valid_until is None or at < b.valid_until)]
     if not held:
-        spans = ", ".join(f"from {b.valid_from:%Y-%m-%d}" + (f" until {b.valid_until:%Y-%m-%d}" if b.valid_until else "") for b in versions)
-        raise invalid(name, Reason.NOT_IN_FORCE, f"no version was in force at {at:%Y-%m-%d %H:%M}Z; known: {spans}. Choose a day with {identity}@YYYY-MM-DD")
+        spans = ", ".join(
+            f"from {b.valid_from:%Y-%m-%d}" + (f" until {b.valid_until:%Y-%m-%d}" if b.valid_until else "")
+            for b in versions
+        )
+        raise invalid(
+            name,
+            Reason.NOT_IN_FORCE,
+            f"no version was in force at {at:%Y-%m-%d %H:%M}Z; known: {spans}. Choose a day with {identity}@YYYY-MM-DD",
+        )
     return max(held, key=lambda b: b.valid_from)

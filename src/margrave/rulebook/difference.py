@@ -30,6 +30,8 @@ def _walk(path: str, before: object, after: object) -> Iterator[Change]:
             yield from _walk(f"{path}.{key}".lstrip("."), before.get(key), after.get(key))
     elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
         for k in range(max(len(before), len(after))):
-            yield from _walk(f"{path}[{k}]", before[k] if k < len(before) else None, after[k] if k < len(after) else None)
+            yield from _walk(
+                f"{path}[{k}]", before[k] if k < len(before) else None, after[k] if k < len(after) else None
+            )
     elif before != after:
         yield Change(path, before, after)

@@ -45,7 +45,9 @@ class _Sourced(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @final
-class Progressive(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="progressive"):
+class Progressive(
+    _Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="progressive"
+):
     """Each rate applies to the part of the size inside its tier; the sum is rate times size less a deduction."""
 
     tiers: Annotated[tuple[Tier, ...], Meta(min_length=1)]
@@ -53,14 +55,18 @@ class Progressive(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 @final
-class WholePosition(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="whole-position"):
+class WholePosition(
+    _Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="whole-position"
+):
     """The whole position takes the rate of the tier it is in: the margin jumps at an edge."""
 
     tiers: Annotated[tuple[Tier, ...], Meta(min_length=1)]
 
 
 @final
-class BaseSlope(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="base-slope"):
+class BaseSlope(
+    _Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="base-slope"
+):
     """Rate that grows in a straight line with size: ``base + slope size``."""
 
     initial: Rate
@@ -69,7 +75,9 @@ class BaseSlope(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
 
 @final
-class RiskLimit(_Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="risk-limit"):
+class RiskLimit(
+    _Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="risk-limit"
+):
     """Every step of size beyond the base limit adds one increment to both rates of the whole position."""
 
     base_limit: Annotated[float, Meta(gt=0)]  # [tier unit]
@@ -141,7 +149,9 @@ def resolve(ladder: Ladder, level: int) -> Segments:
         case BaseSlope(initial=initial, maintenance=maintenance, slope=slope):
             base = maintenance if level else initial
             return Segments(np.zeros(1), np.array([base]), np.array([slope]), np.zeros(1))
-        case RiskLimit(base_limit=limit, step=step, initial=initial, maintenance=maintenance, increment=increment):
+        case RiskLimit(
+            base_limit=limit, step=step, initial=initial, maintenance=maintenance, increment=increment
+        ):
             base = maintenance if level else initial
             # Steps end where the rate reaches one: more than the whole value is never asked.
             count = ceil((1.0 - base) / increment) + 1

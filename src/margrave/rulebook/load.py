@@ -35,7 +35,9 @@ def parse(text: str, where: str) -> Rulebook:
         rulebook = msgspec.convert(tree, type=Rulebook)
     except msgspec.ValidationError as fault:
         reason = Reason.UNKNOWN_FIELD if "unknown field" in str(fault) else Reason.INVALID_VALUE
-        raise invalid(where, reason, f"{fault}; `margrave rules --fields` lists what a rulebook may say") from fault
+        raise invalid(
+            where, reason, f"{fault}; `margrave rules --fields` lists what a rulebook may say"
+        ) from fault
     return checked(rulebook, where)
 
 
@@ -56,30 +58,56 @@ def checked(rulebook: Rulebook, where: str | None = None) -> Rulebook:
 
 def _version(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     if rulebook.schema != SCHEMA_VERSION:
-        yield Issue(f"{where}: schema", Reason.INVALID_VALUE, f"is {rulebook.schema}; this Margrave reads {SCHEMA_VERSION}")
+        yield Issue(
+            f"{where}: schema",
+            Reason.INVALID_VALUE,
+            f"is {rulebook.schema}; this Margrave reads {SCHEMA_VERSION}",
+        )
     for name in ("valid_from", "valid_until"):
         at = getattr(rulebook, name)
         if at is not None and at.tzinfo is None:
-            yield Issue(f"{where}: {name}", Reason.INVALID_VALUE, "has no time zone; write 2026-08-01T00:00:00Z")
+            yield Issue(
+                f"{where}: {name}", Reason.INVALID_VALUE, "has no time zone; write 2026-08-01T00:00:00Z"
+            )
     ends = rulebook.valid_until
     if ends is not None and ends.tzinfo and rulebook.valid_from.tzinfo and ends <= rulebook.valid_from:
-        yield Issue(f"{where}: valid_until", Reason.CONTRADICTION, "is not after valid_from; swap them or drop it")
+        yield Issue(
+            f"{where}: valid_until", Reason.CONTRADICTION, "is not after valid_from; swap them or drop it"
+        )
 
 
 def _tier_issues(tiers: tuple[Tier, ...], place: str) -> Iterator[Issue]:
     if tiers[0].floor != 0:
-        yield Issue(f"{place}.tiers[0].floor", Reason.CONTRADICTION, "must be 0: the first tier starts at no size")
+        yield Issue(
+            f"{place}.tiers[0].floor", Reason.CONTRADICTION, "must be 0: the first tier starts at no size"
+        )
     for k, tier in enumerate(tiers):
         at = f"{place}.tiers[{k}]"
         initial = initial_rate(tier)
         if initial and tier.maintenance > initial * (1 + 1e-9):
-            yield Issue(at, Reason.CONTRADICTION, f"maintenance {tier.maintenance:g} is above initial {initial:g}; a call must come before liquidation")
+            yield Issue(
+                at,
+                Reason.CONTRADICTION,
+                f"maintenance {tier.maintenance:g} is above initial {initial:g}; a call must come before liquidation",
+            )
         if k and tier.floor <= tiers[k - 1].floor:
-            yield Issue(f"{at}.floor", Reason.NOT_MONOTONE, f"{tier.floor:g} is not above the floor before it, {tiers[k - 1].floor:g}; order the tiers by size")
+            yield Issue(
+                f"{at}.floor",
+                Reason.NOT_MONOTONE,
+                f"{tier.floor:g} is not above the floor before it, {tiers[k - 1].floor:g}; order the tiers by size",
+            )
         if k and tier.maintenance < tiers[k - 1].maintenance:
-            yield Issue(f"{at}.maintenance", Reason.NOT_MONOTONE, f"{tier.maintenance:g} is below the tier before it, {tiers[k - 1].maintenance:g}; a larger size never has a lower rate")
+            yield Issue(
+                f"{at}.maintenance",
+                Reason.NOT_MONOTONE,
+                f"{tier.maintenance:g} is below the tier before it, {tiers[k - 1].maintenance:g}; a larger size never has a lower rate",
+            )
         if k and initial and initial < initial_rate(tiers[k - 1]):
-            yield Issue(f"{at}.initial", Reason.NOT_MONOTONE, f"{initial:g} is below the tier before it; a larger size never has a lower rate")
+            yield Issue(
+                f"{at}.initial",
+                Reason.NOT_MONOTONE,
+                f"{initial:g} is below the tier before it; a larger size never has a lower rate",
+            )
 
 
 def _ladders(rulebook: Rulebook, where: str) -> Iterator[Issue]:
@@ -89,13 +117,21 @@ def _ladders(rulebook: Rulebook, where: str) -> Iterator[Issue]:
             case Progressive(tiers=tiers, deductions=printed):
                 yield from _tier_issues(tiers, place)
                 if printed is not None and len(printed) != len(tiers):
-                    yield Issue(f"{place}.deductions", Reason.CONTRADICTION, f"has {len(printed)} amounts for {len(tiers)} tiers; give one each or none")
+                    yield Issue(
+                        f"{place}.deductions",
+                        Reason.CONTRADICTION,
+                        f"has {len(printed)} amounts for {len(tiers)} tiers; give one each or none",
+                    )
                 elif printed is not None:
                     yield from _discontinuities(tiers, printed, place)
             case WholePosition(tiers=tiers):
                 yield from _tier_issues(tiers, place)
             case _ if ladder.maintenance > ladder.initial:
-                yield Issue(f"{place}.maintenance", Reason.CONTRADICTION, "is above initial; a call must come before liquidation")
+                yield Issue(
+                    f"{place}.maintenance",
+                    Reason.CONTRADICTION,
+                    "is above initial; a call must come before liquidation",
+                )
 
 
 def _discontinuities(tiers: tuple[Tier, ...], printed: tuple[float, ...], place: str) -> Iterator[Issue]:
@@ -103,18 +139,32 @@ def _discontinuities(tiers: tuple[Tier, ...], printed: tuple[float, ...], place:
         below, here = tiers[k - 1], tiers[k]
         gap = (printed[k] - printed[k - 1]) - here.floor * (here.maintenance - below.maintenance)
         if abs(gap) > 1e-6 * max(1.0, abs(printed[k])):
-            yield Issue(f"{place}.deductions[{k}]", Reason.CONTRADICTION, f"{printed[k]:g} makes the margin jump by {-gap:g} at size {here.floor:g}; correct it, or leave deductions out to have them computed")
+            yield Issue(
+                f"{place}.deductions[{k}]",
+                Reason.CONTRADICTION,
+                f"{printed[k]:g} makes the margin jump by {-gap:g} at size {here.floor:g}; correct it, or leave deductions out to have them computed",
+            )
 
 
 def knot_issues(knots: tuple[Knot, ...], place: str) -> Iterator[Issue]:
     """What is wrong with a schedule's knots: order, direction, anchor (spec CAL-1, INV-1, INV-3)."""
     for k in range(1, len(knots)):
         if knots[k][0] <= knots[k - 1][0]:
-            yield Issue(f"{place}[{k}]", Reason.NOT_MONOTONE, f"excursion {knots[k][0]:g} is not above the one before it; order the knots")
+            yield Issue(
+                f"{place}[{k}]",
+                Reason.NOT_MONOTONE,
+                f"excursion {knots[k][0]:g} is not above the one before it; order the knots",
+            )
         if knots[k][1] > knots[k - 1][1]:
-            yield Issue(f"{place}[{k}]", Reason.NOT_MONOTONE, f"multiplier {knots[k][1]:g} rises with favourable movement; it may only fall")
+            yield Issue(
+                f"{place}[{k}]",
+                Reason.NOT_MONOTONE,
+                f"multiplier {knots[k][1]:g} rises with favourable movement; it may only fall",
+            )
     if not any(x == 0 and g == 1 for x, g in knots):
-        yield Issue(place, Reason.CONTRADICTION, "has no knot (0, 1); at the reference price the multiplier is one")
+        yield Issue(
+            place, Reason.CONTRADICTION, "has no knot (0, 1); at the reference price the multiplier is one"
+        )
 
 
 def _schedule_issues(schedule: Schedule, place: str) -> Iterator[Issue]:
@@ -122,9 +172,15 @@ def _schedule_issues(schedule: Schedule, place: str) -> Iterator[Issue]:
     if schedule.initial_knots:
         yield from knot_issues(schedule.initial_knots, f"{place}.initial_knots")
     if schedule.floor > schedule.cap:
-        yield Issue(f"{place}.floor", Reason.CONTRADICTION, f"{schedule.floor:g} is above the cap {schedule.cap:g}")
+        yield Issue(
+            f"{place}.floor", Reason.CONTRADICTION, f"{schedule.floor:g} is above the cap {schedule.cap:g}"
+        )
     if schedule.interpolation is Interpolation.STEP and schedule.discipline.dead_band <= 0:
-        yield Issue(f"{place}.discipline.dead_band", Reason.CONTRADICTION, "must be above zero in step mode (INV-2), or the tier flickers at its edge")
+        yield Issue(
+            f"{place}.discipline.dead_band",
+            Reason.CONTRADICTION,
+            "must be above zero in step mode (INV-2), or the tier flickers at its edge",
+        )
 
 
 def _schedules(rulebook: Rulebook, where: str) -> Iterator[Issue]:
@@ -137,13 +193,25 @@ def _products(rulebook: Rulebook, where: str) -> Iterator[Issue]:
         place = f"{where}: products[{k}] ({product.name})"
         model = product.model
         if model.schedule is not None and model.schedule not in rulebook.schedules:
-            yield Issue(f"{place}.schedule", Reason.NOT_FOUND, f"no schedule is called {model.schedule!r}; the file has {sorted(rulebook.schedules)}")
+            yield Issue(
+                f"{place}.schedule",
+                Reason.NOT_FOUND,
+                f"no schedule is called {model.schedule!r}; the file has {sorted(rulebook.schedules)}",
+            )
         if not isinstance(model, LadderModel):
             continue
         if model.ladder not in rulebook.ladders:
-            yield Issue(f"{place}.ladder", Reason.NOT_FOUND, f"no ladder is called {model.ladder!r}; the file has {sorted(rulebook.ladders)[:8]}")
+            yield Issue(
+                f"{place}.ladder",
+                Reason.NOT_FOUND,
+                f"no ladder is called {model.ladder!r}; the file has {sorted(rulebook.ladders)[:8]}",
+            )
         if model.maintenance.rate is not RateRule.TIER:
-            yield Issue(f"{place}.maintenance.rate", Reason.CONTRADICTION, "must be 'tier': no venue lets the holder choose maintenance")
+            yield Issue(
+                f"{place}.maintenance.rate",
+                Reason.CONTRADICTION,
+                "must be 'tier': no venue lets the holder choose maintenance",
+            )
 
 
 def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
@@ -151,7 +219,15 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
         place = f"{where}: account.collateral.{rule.asset}"
         floors = [d.floor for d in rule.discounts]
         if floors[0] != 0 or any(b <= a for a, b in zip(floors, floors[1:], strict=False)):
-            yield Issue(place, Reason.NOT_MONOTONE, f"slices start at {floors}; they must start at 0 and rise")
+            yield Issue(
+                place, Reason.NOT_MONOTONE, f"slices start at {floors}; they must start at 0 and rise"
+            )
 
 
-_CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (_version, _ladders, _schedules, _products, _collateral)
+_CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
+    _version,
+    _ladders,
+    _schedules,
+    _products,
+    _collateral,
+)

@@ -6,7 +6,16 @@ from msgspec import structs
 
 from margrave.rulebook.load import checked
 from margrave.rulebook.schedules import Schedule
-from margrave.rulebook.schema import AccountRules, LadderModel, Match, Model, OptionModel, Product, Rulebook, Source
+from margrave.rulebook.schema import (
+    AccountRules,
+    LadderModel,
+    Match,
+    Model,
+    OptionModel,
+    Product,
+    Rulebook,
+    Source,
+)
 
 
 def with_schedule(rulebook: Rulebook, schedule: Schedule | None) -> Rulebook:
@@ -29,9 +38,7 @@ def with_account_rules(rulebook: Rulebook, rules: AccountRules) -> Rulebook:
     return checked(structs.replace(rulebook, account=rules))
 
 
-def stated(
-    name: str, model: LadderModel | OptionModel, account: AccountRules, **parts: object
-) -> Rulebook:
+def stated(name: str, model: LadderModel | OptionModel, account: AccountRules, **parts: object) -> Rulebook:
     """A rulebook of one product from rules that somebody states, such as a published worked example.
 
     Parameters
@@ -43,7 +50,6 @@ def stated(
     **parts
         Further fields of `Rulebook`, such as ``ladders`` and ``rounding``.
     """
-
     book = Rulebook(
         schema=1,
         id=name,

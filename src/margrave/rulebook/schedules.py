@@ -45,7 +45,9 @@ class Interpolation(StrEnum):
 class Discipline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tighten at once, release slowly (spec 1.3 rule 7) and do not reward reopening (rule 8)."""
 
-    dead_band: Annotated[float, Meta(ge=0)] = 0.0  # [unit of x] step mode: beyond the edge before release counts
+    dead_band: Annotated[float, Meta(ge=0)] = (
+        0.0  # [unit of x] step mode: beyond the edge before release counts
+    )
     dwell: Annotated[int, Meta(ge=1)] = 1  # step mode: consecutive observations before a release
     release_per_hour: Annotated[float, Meta(gt=0)] | None = None  # most that the multiplier falls in an hour
     reopen_window_hours: Annotated[float, Meta(ge=0)] = 0.0  # a reference is carried over a close and reopen

@@ -177,7 +177,9 @@ class OptionModel(_Form, frozen=True, tag_field="model", tag="standard-option"):
     strategy_code: str = ""
     strategy_fall: Fraction = 0.66  # deepest settlement that a recognised coin put spread must survive
     schedule: str | None = None
-    order_fee: Annotated[float, Meta(ge=0)] = 0.0  # [fraction of one coin] taker fee in the margin of a sell order
+    order_fee: Annotated[float, Meta(ge=0)] = (
+        0.0  # [fraction of one coin] taker fee in the margin of a sell order
+    )
     order_premium_credit: bool = True  # the premium of a sell order pays the mark part of its margin
 
 

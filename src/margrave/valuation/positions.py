@@ -69,5 +69,10 @@ def value_positions(table: Table, priced: Priced, instrument: I64, quantity: F64
     value = np.where(is_option, quantity * a * mark, 0.0)
     convert = settlement_rate(table, priced, instrument)
     if convert is not None:
-        profit, value, notional, at_entry = profit * convert, value * convert, notional * convert, at_entry * convert
+        profit, value, notional, at_entry = (
+            profit * convert,
+            value * convert,
+            notional * convert,
+            at_entry * convert,
+        )
     return Valued(quantity, entry, mark, profit, value, notional, at_entry, convert)

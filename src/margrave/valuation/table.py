@@ -99,7 +99,10 @@ def table_of(
         if index is None and row not in issues:
             issues[row] = _no_index(instrument, market)
         mark = np.nan if row in issues else quote.mark
-        rows.append(_row(instrument, mark, np.nan if index is None else index, assets) + _option(instrument, quote, index, market.at, days_in_year))
+        rows.append(
+            _row(instrument, mark, np.nan if index is None else index, assets)
+            + _option(instrument, quote, index, market.at, days_in_year)
+        )
     for asset in more_assets:
         assets.setdefault(asset, len(assets))
     prices = np.array([_price(market, asset) for asset in assets], dtype=np.float64)
@@ -108,7 +111,11 @@ def table_of(
 
 def _missing(symbol: str, instrument: Instrument | None) -> Issue:
     if instrument is None:
-        return Issue(symbol, Reason.UNKNOWN_INSTRUMENT, "is not among the market's instruments; add its contract terms or correct the name")
+        return Issue(
+            symbol,
+            Reason.UNKNOWN_INSTRUMENT,
+            "is not among the market's instruments; add its contract terms or correct the name",
+        )
     return Issue(symbol, Reason.MISSING_MARK, "has no quote in the market; add its mark")
 
 
@@ -118,7 +125,11 @@ def _stale(symbol: str, quote: Quote, at: datetime, age_max_seconds: float | Non
     age = (at - quote.at).total_seconds()
     if age <= age_max_seconds:
         return None
-    return Issue(symbol, Reason.STALE_MARK, f"mark is {age:.0f} s old and the rulebook allows {age_max_seconds:.0f} s; refresh it")
+    return Issue(
+        symbol,
+        Reason.STALE_MARK,
+        f"mark is {age:.0f} s old and the rulebook allows {age_max_seconds:.0f} s; refresh it",
+    )
 
 
 def _index(instrument: Instrument, quote: Quote, market: Market) -> float | None:
@@ -132,7 +143,11 @@ def _index(instrument: Instrument, quote: Quote, market: Market) -> float | None
 
 
 def _no_index(instrument: Instrument, market: Market) -> Issue:
-    return Issue(instrument.symbol, Reason.MISSING_INDEX, f"needs the index price of {instrument.base} and {instrument.quote} in {market.numeraire}; add [market.index]")
+    return Issue(
+        instrument.symbol,
+        Reason.MISSING_INDEX,
+        f"needs the index price of {instrument.base} and {instrument.quote} in {market.numeraire}; add [market.index]",
+    )
 
 
 def _price(market: Market, asset: str) -> float:
@@ -149,7 +164,9 @@ def _row(instrument: Instrument, mark: float, index: float, assets: dict[str, in
     return (a, c, mark, index, *map(float, places), float(isinstance(instrument.payoff, Inverse)))
 
 
-def _option(instrument: Instrument, quote: Quote, index: float | None, at: datetime, days_in_year: float) -> tuple[float, ...]:
+def _option(
+    instrument: Instrument, quote: Quote, index: float | None, at: datetime, days_in_year: float
+) -> tuple[float, ...]:
     option = instrument.kind
     if not isinstance(option, Option) or index is None:
         return _NO_OPTION
@@ -161,7 +178,9 @@ def _option(instrument: Instrument, quote: Quote, index: float | None, at: datet
     vol = quote.vol
     if vol is None:
         invert = implied_vol_coin if coin else implied_vol_quote
-        found, uninformative = invert(quote.mark, forward, option.strike, max(years, 1e-9), option.right is Right.CALL)
+        found, uninformative = invert(
+            quote.mark, forward, option.strike, max(years, 1e-9), option.right is Right.CALL
+        )
         vol = np.nan if bool(uninformative) else float(found)
     return (1.0, float(coin), float(option.right is Right.CALL), option.strike, forward, vol, years)
 
@@ -174,7 +193,24 @@ def _table(
     issues: dict[int, Issue],
 ) -> Table:
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 16).T.copy()
-    a, c, mark, index, base, quote, settlement, payoff, inverse, option, coin, call, strike, forward, vol, years = columns
+    (
+        a,
+        c,
+        mark,
+        index,
+        base,
+        quote,
+        settlement,
+        payoff,
+        inverse,
+        option,
+        coin,
+        call,
+        strike,
+        forward,
+        vol,
+        years,
+    ) = columns
     places = np.array([base, quote, settlement, payoff])
     at = np.nan_to_num(places).astype(np.int64)
     return Table(

@@ -40,7 +40,9 @@ def test_coin_margined_contract(mark, profit, value, initial, maintenance):
 COIN_TIERS = Progressive(
     code="TEST-COIN-001",
     unit=TierUnit.VALUE,
-    tiers=tuple(Tier(floor=f, maintenance=r) for f, r in ((0.0, 0.025), (50.0, 0.05), (100.0, 0.1), (200.0, 0.125))),
+    tiers=tuple(
+        Tier(floor=f, maintenance=r) for f, r in ((0.0, 0.025), (50.0, 0.05), (100.0, 0.1), (200.0, 0.125))
+    ),
     deductions=(0.56, 1.81, 6.81, 11.81),
 )
 TIERED = [
@@ -92,7 +94,13 @@ def test_directional_schedule_of_a_long(row):
     mark, x, g, initial, maintenance, flat, equity, excess, excess_flat = row
     tiered = assess(inverse_account(), inverse_market(mark), with_schedule(rules(), T1)).pools[0]
     plain = assess(inverse_account(), inverse_market(mark), rules()).pools[0]
-    got = (tiered.initial, tiered.maintenance, plain.maintenance, tiered.equity, tiered.equity - tiered.maintenance)
+    got = (
+        tiered.initial,
+        tiered.maintenance,
+        plain.maintenance,
+        tiered.equity,
+        tiered.equity - tiered.maintenance,
+    )
     assert got == pytest.approx((initial, maintenance, flat, equity, excess), abs=5.1e-9)
     assert plain.equity - plain.maintenance == pytest.approx(excess_flat, abs=5.1e-9)
     assert _factor(inverse_account(), mark, T1) == pytest.approx((x, g), abs=5.1e-7)
@@ -119,7 +127,16 @@ def _factor(account, mark, schedule):
 # Section 1.3, step mode with hysteresis: price, tier after
 STEPS = [
     *((50_000, 0), (52_600, 0), (53_000, 0), (53_200, 0), (53_300, 0), (53_400, 1), (53_200, 1), (52_600, 1)),
-    *((52_500, 0), (53_200, 0), (53_200, 0), (53_200, 1), (48_900, -1), (49_600, -1), (49_600, -1), (49_600, 0)),
+    *(
+        (52_500, 0),
+        (53_200, 0),
+        (53_200, 0),
+        (53_200, 1),
+        (48_900, -1),
+        (49_600, -1),
+        (49_600, -1),
+        (49_600, 0),
+    ),
 ]
 STEPPED = Schedule(
     name="steps",
@@ -135,7 +152,9 @@ def test_step_mode_tightens_at_once_and_releases_after_its_dwell():
     for price, _ in STEPS:
         account = advance(account, inverse_market(price), rulebook)
         tiers.append(account.memory[0].tier)
-        charged.append(assess(account, inverse_market(price), rulebook).pools[0].maintenance * price / 100_000 / 0.05)
+        charged.append(
+            assess(account, inverse_market(price), rulebook).pools[0].maintenance * price / 100_000 / 0.05
+        )
     assert tiers == [tier for _, tier in STEPS]
     multiplier = {-1: 1.15, 0: 1.0, 1: 0.9}
     assert charged == pytest.approx([multiplier[tier] for _, tier in STEPS])
@@ -154,7 +173,9 @@ PATH = [
 ]
 
 
-@pytest.mark.parametrize(("reference", "column"), [(Reference.ENTRY, 2), (Reference.HIGH_WATER, 3), (Reference.RATCHET, 4)])
+@pytest.mark.parametrize(
+    ("reference", "column"), [(Reference.ENTRY, 2), (Reference.HIGH_WATER, 3), (Reference.RATCHET, 4)]
+)
 def test_path_of_the_ratchet(reference, column):
     schedule = Schedule(name="path", code="TEST-PATH-001", knots=T1.knots, reference=reference)
     rulebook, account = with_schedule(rules(), schedule), inverse_account()
@@ -172,7 +193,9 @@ def test_two_fills_average_harmonically():
     from margrave.domain.fills import average_entry
     from margrave.domain.instruments import Inverse
 
-    assert average_entry(Inverse(contract_value=1.0), ((1e5, 5e4), (5e4, 4e4))) == pytest.approx(46_153.846154, abs=5e-7)
+    assert average_entry(Inverse(contract_value=1.0), ((1e5, 5e4), (5e4, 4e4))) == pytest.approx(
+        46_153.846154, abs=5e-7
+    )
 
 
 def test_account_of_one_has_its_digits_in_a_book():

@@ -10,7 +10,14 @@ from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.fills import settle_session
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import Status
-from margrave.engine.changes import add_margin, change_leverage, close_part, remove_margin, switch_mode, transfer
+from margrave.engine.changes import (
+    add_margin,
+    change_leverage,
+    close_part,
+    remove_margin,
+    switch_mode,
+    transfer,
+)
 from margrave.rulebook.schema import (
     AccountRules,
     CollateralRule,
@@ -27,7 +34,9 @@ BOTH = market(INVERSE, LINEAR, BTCUSD=50_000.0, BTCUSDT=50_000.0)
 
 
 def accounted(**fields):
-    return rules(account=AccountRules(**{"cross_pool": CrossPool.SETTLEMENT, "code": "TEST-ACCOUNT-001", **fields}))
+    return rules(
+        account=AccountRules(**{"cross_pool": CrossPool.SETTLEMENT, "code": "TEST-ACCOUNT-001", **fields})
+    )
 
 
 def isolated(quantity=100_000.0, margin=0.3, **more):
@@ -57,7 +66,10 @@ def test_margin_is_added_and_removed_within_the_rule():
     assert more.balances[0].amount == pytest.approx(0.6)
     less = remove_margin(more, at, rules(), "BTCUSD", 0.5)
     assert less.positions[0].isolated_margin == pytest.approx(0.2)
-    for change in (lambda: remove_margin(less, at, rules(), "BTCUSD", 0.01), lambda: add_margin(less, at, rules(), "BTCUSD", 2.0)):
+    for change in (
+        lambda: remove_margin(less, at, rules(), "BTCUSD", 0.01),
+        lambda: add_margin(less, at, rules(), "BTCUSD", 2.0),
+    ):
         with pytest.raises(RefusedError, match="insufficient margin"):
             change()
     assert less.positions[0].isolated_margin == pytest.approx(0.2)
@@ -79,7 +91,9 @@ def test_partial_close_returns_margin_pro_rata_and_profit():
 def test_opposite_isolated_positions_are_both_margined():
     # IMM-5: no netting in hedge mode.
     legs = tuple(
-        Position(symbol="BTCUSD", quantity=q, entry=50_000, mode=MarginMode.ISOLATED, isolated_margin=0.3, leg=leg)
+        Position(
+            symbol="BTCUSD", quantity=q, entry=50_000, mode=MarginMode.ISOLATED, isolated_margin=0.3, leg=leg
+        )
         for q, leg in ((1e5, Leg.LONG), (-1e5, Leg.SHORT))
     )
     account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=legs)
@@ -107,9 +121,16 @@ def test_changing_leverage_moves_margin_or_is_refused():
     from tests.unit.made import flat_ladder
 
     model = LadderModel(
-        ladder="all", initial=LevelRule(code="TEST-IM-002", rate=RateRule.LEVERAGE), maintenance=LevelRule(code="TEST-MM-002")
+        ladder="all",
+        initial=LevelRule(code="TEST-IM-002", rate=RateRule.LEVERAGE),
+        maintenance=LevelRule(code="TEST-MM-002"),
     )
-    by_leverage = stated("test.leverage", model, AccountRules(cross_pool=CrossPool.SETTLEMENT, code="TEST-A-1"), ladders={"all": flat_ladder(0.02, 0.01)})
+    by_leverage = stated(
+        "test.leverage",
+        model,
+        AccountRules(cross_pool=CrossPool.SETTLEMENT, code="TEST-A-1"),
+        ladders={"all": flat_ladder(0.02, 0.01)},
+    )
     account, at = isolated(margin=None, leverage=10.0), inverse_market(50_000)
     lower = change_leverage(account, at, by_leverage, "BTCUSD", 4.0)
     assert lower.positions[0].isolated_margin == pytest.approx(0.5)
@@ -122,7 +143,9 @@ def test_liquidated_bucket_leaves_the_other_bit_identical():
     # IMM-8
     twin = replace(INVERSE, symbol="TWIN")
     pair = market(INVERSE, twin, BTCUSD=41_000.0, TWIN=50_000.0)
-    other = Position(symbol="TWIN", quantity=-5e4, entry=50_000, mode=MarginMode.ISOLATED, isolated_margin=0.2)
+    other = Position(
+        symbol="TWIN", quantity=-5e4, entry=50_000, mode=MarginMode.ISOLATED, isolated_margin=0.2
+    )
     both = replace(isolated(), positions=(*isolated().positions, other))
     alone = replace(isolated(), positions=(other,))
     assert assess(both, pair, rules()).pools[1].status is Status.LIQUIDATABLE
@@ -134,9 +157,15 @@ def test_cross_survives_where_isolated_is_liquidated():
     twin = replace(INVERSE, symbol="TWIN")
     pair = market(INVERSE, twin, BTCUSD=43_478.26, TWIN=43_478.26)
     legs = [("BTCUSD", 1e5, 50_000.0), ("TWIN", -1e5, 51_300.0)]
-    cross = Account(balances=(Balance(asset="BTC", amount=0.4),), positions=tuple(Position(symbol=s, quantity=q, entry=e) for s, q, e in legs))
+    cross = Account(
+        balances=(Balance(asset="BTC", amount=0.4),),
+        positions=tuple(Position(symbol=s, quantity=q, entry=e) for s, q, e in legs),
+    )
     apart = Account(
-        positions=tuple(Position(symbol=s, quantity=q, entry=e, mode=MarginMode.ISOLATED, isolated_margin=0.2) for s, q, e in legs)
+        positions=tuple(
+            Position(symbol=s, quantity=q, entry=e, mode=MarginMode.ISOLATED, isolated_margin=0.2)
+            for s, q, e in legs
+        )
     )
     assert assess(cross, pair, rules()).status is Status.CALL  # survives, with a call
     assert assess(apart, pair, rules()).status is Status.LIQUIDATABLE
@@ -146,9 +175,15 @@ def test_net_requirement_is_never_more_than_the_sum_of_the_parts():
     # CMM-3, with netting by instrument leg and by underlying.
     twin = replace(INVERSE, symbol="TWIN")
     pair = market(INVERSE, twin, BTCUSD=50_000.0, TWIN=50_000.0)
-    legs = (Position(symbol="BTCUSD", quantity=1e5, entry=50_000), Position(symbol="TWIN", quantity=-4e4, entry=50_000))
+    legs = (
+        Position(symbol="BTCUSD", quantity=1e5, entry=50_000),
+        Position(symbol="TWIN", quantity=-4e4, entry=50_000),
+    )
     account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=legs)
-    asked = [assess(account, pair, accounted(netting=rule)).pools[0].maintenance for rule in (Netting.NONE, Netting.LARGER_LEG, Netting.LARGER_SIDE)]
+    asked = [
+        assess(account, pair, accounted(netting=rule)).pools[0].maintenance
+        for rule in (Netting.NONE, Netting.LARGER_LEG, Netting.LARGER_SIDE)
+    ]
     assert asked == pytest.approx([0.14, 0.14, 0.10])
     tree = assess(account, pair, accounted(netting=Netting.LARGER_SIDE)).explain()
     assert tree.amount == pytest.approx(0.10)
@@ -160,7 +195,9 @@ def test_session_settlement_keeps_equity():
     account, at = inverse_account(), inverse_market(53_000)
     position, flows = settle_session(INVERSE, account.positions[0], 53_000.0)
     after = Account(balances=(Balance(asset="BTC", amount=0.2 + flows.total),), positions=(position,))
-    assert assess(after, at, rules()).pools[0].equity == pytest.approx(assess(account, at, rules()).pools[0].equity, abs=1e-12)
+    assert assess(after, at, rules()).pools[0].equity == pytest.approx(
+        assess(account, at, rules()).pools[0].equity, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(("credit", "counted"), [(1.0, 1 / 3), (0.5, 1 / 6), (0.0, 0.0)])
@@ -170,16 +207,24 @@ def test_profit_is_credited_by_its_share_and_losses_in_full(credit, counted):
     winner = assess(inverse_account(), inverse_market(60_000), rulebook).pools[0]
     assert winner.margin_balance == pytest.approx(0.2 + counted)
     assert winner.equity == pytest.approx(0.2 + 1 / 3)
-    assert assess(inverse_account(), inverse_market(40_000), rulebook).pools[0].margin_balance == pytest.approx(-0.3)
+    assert assess(inverse_account(), inverse_market(40_000), rulebook).pools[
+        0
+    ].margin_balance == pytest.approx(-0.3)
 
 
 def test_profit_scope_position_does_not_net_before_credit():
     # BitMEX: profit of one contract does not offset the loss of another.
     twin = replace(INVERSE, symbol="TWIN")
     pair = market(INVERSE, twin, BTCUSD=60_000.0, TWIN=60_000.0)
-    legs = (Position(symbol="BTCUSD", quantity=1e5, entry=50_000), Position(symbol="TWIN", quantity=-1e5, entry=50_000))
+    legs = (
+        Position(symbol="BTCUSD", quantity=1e5, entry=50_000),
+        Position(symbol="TWIN", quantity=-1e5, entry=50_000),
+    )
     account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=legs)
-    by = {s: assess(account, pair, accounted(profit_credit=0.0, profit_scope=s)).pools[0].margin_balance for s in CreditScope}
+    by = {
+        s: assess(account, pair, accounted(profit_credit=0.0, profit_scope=s)).pools[0].margin_balance
+        for s in CreditScope
+    }
     assert by[CreditScope.ASSET] == pytest.approx(1.0)
     assert by[CreditScope.POSITION] == pytest.approx(1.0 - 1 / 3)
 
@@ -187,8 +232,23 @@ def test_profit_scope_position_does_not_net_before_credit():
 MULTI = {
     "cross_pool": CrossPool.ACCOUNT,
     "collateral": (
-        CollateralRule(asset="BTC", discounts=(Discount(floor=0, rate=0.98), Discount(floor=10, rate=0.95), Discount(floor=20, rate=0.0))),
-        CollateralRule(asset="USDT", discounts=(Discount(floor=0, rate=1.0), Discount(floor=5e6, rate=0.975), Discount(floor=1e7, rate=0.95)), in_numeraire=True),
+        CollateralRule(
+            asset="BTC",
+            discounts=(
+                Discount(floor=0, rate=0.98),
+                Discount(floor=10, rate=0.95),
+                Discount(floor=20, rate=0.0),
+            ),
+        ),
+        CollateralRule(
+            asset="USDT",
+            discounts=(
+                Discount(floor=0, rate=1.0),
+                Discount(floor=5e6, rate=0.975),
+                Discount(floor=1e7, rate=0.95),
+            ),
+            in_numeraire=True,
+        ),
     ),
 }
 
@@ -213,8 +273,13 @@ def test_collateral_counts_after_tiered_discounts(asset, amount, counted):
 
 
 def test_several_assets_and_payoffs_share_one_pool():
-    legs = (Position(symbol="BTCUSD", quantity=1e5, entry=50_000), Position(symbol="BTCUSDT", quantity=-2.0, entry=50_000))
-    account = Account(balances=(Balance(asset="BTC", amount=0.5), Balance(asset="USDT", amount=1_000.0)), positions=legs)
+    legs = (
+        Position(symbol="BTCUSD", quantity=1e5, entry=50_000),
+        Position(symbol="BTCUSDT", quantity=-2.0, entry=50_000),
+    )
+    account = Account(
+        balances=(Balance(asset="BTC", amount=0.5), Balance(asset="USDT", amount=1_000.0)), positions=legs
+    )
     pool = assess(account, BOTH, accounted(**MULTI)).pools[0]
     assert pool.maintenance == pytest.approx(0.05 * 2 * 50_000 * 2)
     assert pool.margin_balance == pytest.approx(0.5 * 0.98 * 50_000 + 1_000)
@@ -232,9 +297,16 @@ def test_hybrid_account_isolates_one_and_crosses_the_rest():
     # CMS-8
     twin = replace(INVERSE, symbol="TWIN")
     pair = market(INVERSE, twin, BTCUSD=50_000.0, TWIN=50_000.0)
-    account = replace(isolated(), positions=(*isolated().positions, Position(symbol="TWIN", quantity=1e5, entry=50_000)))
+    account = replace(
+        isolated(), positions=(*isolated().positions, Position(symbol="TWIN", quantity=1e5, entry=50_000))
+    )
     cross, alone = assess(account, pair, rules()).pools
-    assert (cross.mode, cross.maintenance, alone.mode, alone.maintenance) == ("cross", pytest.approx(0.1), "isolated", pytest.approx(0.1))
+    assert (cross.mode, cross.maintenance, alone.mode, alone.maintenance) == (
+        "cross",
+        pytest.approx(0.1),
+        "isolated",
+        pytest.approx(0.1),
+    )
 
 
 def test_sub_accounts_never_net_and_transfers_are_checked():
@@ -261,11 +333,19 @@ def test_sub_accounts_never_net_and_transfers_are_checked():
         ((Order(symbol="BTCUSD", quantity=-50_000, price=50_000),), 0.0),  # closes half
         ((Order(symbol="BTCUSD", quantity=-250_000, price=50_000),), 0.1),  # through zero: short 150k
         ((Order(symbol="BTCUSD", quantity=50_000, price=50_000, reduce_only=True),), 0.0),
-        ((Order(symbol="BTCUSD", quantity=5e4, price=5e4), Order(symbol="BTCUSD", quantity=-2.8e5, price=5e4)), 0.16),
+        (
+            (
+                Order(symbol="BTCUSD", quantity=5e4, price=5e4),
+                Order(symbol="BTCUSD", quantity=-2.8e5, price=5e4),
+            ),
+            0.16,
+        ),
     ],
 )
 def test_open_orders_count_at_their_worst_fill(orders, extra):
-    pool = assess(replace(inverse_account(coins=1.0), orders=orders), inverse_market(50_000), accounted(open_loss=False)).pools[0]
+    pool = assess(
+        replace(inverse_account(coins=1.0), orders=orders), inverse_market(50_000), accounted(open_loss=False)
+    ).pools[0]
     assert pool.order_margin == pytest.approx(extra)
     assert pool.initial == pytest.approx(0.2 + extra)
     assert pool.maintenance == pytest.approx(0.1)  # orders never enter maintenance
@@ -273,9 +353,16 @@ def test_open_orders_count_at_their_worst_fill(orders, extra):
 
 def test_order_worse_than_the_mark_covers_its_loss_at_once():
     # FM-4: buying at 51,000 what is worth 50,000.
-    account = Account(balances=(Balance(asset="USDT", amount=1e5),), orders=(Order(symbol="BTCUSDT", quantity=1.0, price=51_000),))
+    account = Account(
+        balances=(Balance(asset="USDT", amount=1e5),),
+        orders=(Order(symbol="BTCUSDT", quantity=1.0, price=51_000),),
+    )
     worst = assess(account, linear_market(50_000), accounted(order_basis=OrderBasis.WORST)).pools[0]
     assert worst.order_margin == pytest.approx(5_100 + 1_000)
-    summed = assess(account, linear_market(50_000), accounted(orders=OrderRule.SUM, order_basis=OrderBasis.MARK)).pools[0]
+    summed = assess(
+        account, linear_market(50_000), accounted(orders=OrderRule.SUM, order_basis=OrderBasis.MARK)
+    ).pools[0]
     assert summed.order_margin == pytest.approx(5_000 + 1_000)
-    assert assess(account, linear_market(50_000), accounted(orders=OrderRule.NONE)).pools[0].order_margin == 0.0
+    assert (
+        assess(account, linear_market(50_000), accounted(orders=OrderRule.NONE)).pools[0].order_margin == 0.0
+    )

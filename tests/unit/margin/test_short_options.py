@@ -34,7 +34,9 @@ def option(strike, right=Right.CALL, days=30.0, coin=True, symbol=None):
     payoff = CoinPremium(contract_size=1.0) if coin else QuotePremium(contract_size=1.0)
     kind = Option(expiry=AT + timedelta(days=days), strike=strike, right=right)
     name = symbol or f"{strike:g}-{right}"
-    return Instrument(symbol=name, base="BTC", quote="USD", settlement="BTC" if coin else "USD", kind=kind, payoff=payoff)
+    return Instrument(
+        symbol=name, base="BTC", quote="USD", settlement="BTC" if coin else "USD", kind=kind, payoff=payoff
+    )
 
 
 def priced(index, *quoted, vol=0.8):
@@ -51,7 +53,9 @@ def held(*legs, coins=10.0, cash=0.0, orders=()):
 
 
 def margin(model, market, account):
-    pool = next(p for p in assess(account, market, stated("test.options", model, ACCOUNT)).pools if p.positions)
+    pool = next(
+        p for p in assess(account, market, stated("test.options", model, ACCOUNT)).pools if p.positions
+    )
     return pool.initial, pool.maintenance
 
 
@@ -63,7 +67,9 @@ STANDARD = [
 ]
 
 
-@pytest.mark.parametrize(("forward", "strike", "vol", "days", "right", "lending", "initial", "maintenance"), STANDARD)
+@pytest.mark.parametrize(
+    ("forward", "strike", "vol", "days", "right", "lending", "initial", "maintenance"), STANDARD
+)
 def test_short_option_formula(forward, strike, vol, days, right, lending, initial, maintenance):
     mark = float(coin_price(forward, strike, vol, days / 365, right is Right.CALL, lending))
     contract = option(strike, right, days)
@@ -89,9 +95,15 @@ def test_bybit_terms_take_the_worse_mark_and_a_fee():
     # Bybit, cex.md 3.2: qty -1, index 30,000, mark 300: MM = 900 + 300 + 60 = 1,260.
     initial = ShortTerms(code="T-1", base=0.15, floor=0.10, covers_maintenance=True, mark_at_least_entry=True)
     keep = ShortTerms(code="T-2", base=0.03, floor=0.03, mark_fraction=0.03, fee=0.002)
-    model = OptionModel(initial_call=initial, initial_put=initial, maintenance_call=keep, maintenance_put=keep)
+    model = OptionModel(
+        initial_call=initial, initial_put=initial, maintenance_call=keep, maintenance_put=keep
+    )
     contract = option(33_000, Right.CALL, coin=False)
-    account = replace(held(), positions=(Position(symbol=contract.symbol, quantity=-1.0, entry=320.0),), balances=(Balance(asset="USD", amount=1e5),))
+    account = replace(
+        held(),
+        positions=(Position(symbol=contract.symbol, quantity=-1.0, entry=320.0),),
+        balances=(Balance(asset="USD", amount=1e5),),
+    )
     assert margin(model, priced(30_000, (contract, 300.0)), account) == pytest.approx((3_000 + 320, 1_260))
 
 
@@ -109,7 +121,10 @@ def test_vertical_is_charged_at_most_its_width(sold, bought, coin, most):
 
     model = msgspec.structs.replace(DERIBIT, strategies=(Strategy.VERTICAL,), strategy_code="TEST-STRAT-001")
     marks = (0.09, 0.07) if coin else (4_500.0, 3_500.0)
-    market, account = priced(50_000, (sold, marks[0]), (bought, marks[1])), held((sold, -1.0), (bought, 1.0), cash=1e5)
+    market, account = (
+        priced(50_000, (sold, marks[0]), (bought, marks[1])),
+        held((sold, -1.0), (bought, 1.0), cash=1e5),
+    )
     alone, together = margin(DERIBIT, market, account), margin(model, market, account)
     assert together == pytest.approx(tuple(min(a, most) for a in alone))
     assert discrepancy(assess(account, market, stated("t.s", model, ACCOUNT)).explain("initial")) < 1e-12
@@ -136,7 +151,9 @@ def test_covered_call_and_cash_secured_put_are_charged_their_mark():
     assert margin(model, market, held((put, -1.0), coins=0.0, cash=45_000.0)) == pytest.approx((2_000, 2_000))
 
 
-@pytest.mark.parametrize(("quantity", "price", "asked"), [(-0.1, 0.05, 0.011640607), (0.1, 0.05, 0.1 * (0.05 + 0.0003))])
+@pytest.mark.parametrize(
+    ("quantity", "price", "asked"), [(-0.1, 0.05, 0.011640607), (0.1, 0.05, 0.1 * (0.05 + 0.0003))]
+)
 def test_open_option_orders(quantity, price, asked):
     # deribit.md 2.3, captured 2022-04-20: 0.1 of a 43,000 call sold at index 41,590.34.
     contract = option(43_000)

@@ -5,7 +5,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from margrave.adapters.conform.objects import AT, CODE, Held, account_of, book, inverse, linear, liquidated, market_of, option, pool_of
+from margrave.adapters.conform.objects import (
+    AT,
+    CODE,
+    Held,
+    account_of,
+    book,
+    inverse,
+    linear,
+    liquidated,
+    market_of,
+    option,
+    pool_of,
+)
 from margrave.adapters.conform.vector import UnsupportedError, Vector
 from margrave.domain.account import Order, Position
 from margrave.domain.fills import expire, intrinsic, notional, premium, profit
@@ -43,16 +55,24 @@ def _one(instrument: Any, quantity: float, mark: float) -> tuple[Any, Any]:
 
 def inverse_position(v: Vector) -> dict[str, Any]:
     """A position in dollars at a mark."""
-    rulebook = _slope(v.number("base_im_pct") / 100, v.number("base_mm_pct") / 100, v.number("slope_pct_per_coin") / 100)
+    rulebook = _slope(
+        v.number("base_im_pct") / 100, v.number("base_mm_pct") / 100, v.number("slope_pct_per_coin") / 100
+    )
     size, mark = v.number("size_usd"), v.number("mark_price")
     pool = pool_of(*_one(inverse(), size, mark), rulebook)
     coins = np.sign(size) * notional(Inverse(contract_value=1.0), size, mark)
-    return {"size_currency": float(coins), "initial_margin": pool.initial, "maintenance_margin": pool.maintenance}
+    return {
+        "size_currency": float(coins),
+        "initial_margin": pool.initial,
+        "maintenance_margin": pool.maintenance,
+    }
 
 
 def inverse_coin(v: Vector) -> dict[str, Any]:
     """A position known by its coins."""
-    rulebook = _slope(v.number("base_im_pct") / 100, v.number("base_mm_pct") / 100, v.number("slope_pct_per_coin") / 100)
+    rulebook = _slope(
+        v.number("base_im_pct") / 100, v.number("base_mm_pct") / 100, v.number("slope_pct_per_coin") / 100
+    )
     pool = pool_of(*_one(inverse(), v.number("size_coin"), 1.0), rulebook)
     return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance}
 
@@ -64,7 +84,11 @@ def liquidation_ratio(v: Vector) -> dict[str, Any]:
     held = Held(inverse(), coins, 1.0)
     # What the options ask is set aside: it does not move with the price in this estimate.
     account = account_of(held, cash={"MAIN": v.number("margin_balance") - v.number("option_mm")})
-    return {"estimated_liquidation_ratio": liquidated(account, market_of(held), _slope(1.0, rate, slope), np.sign(coins))}
+    return {
+        "estimated_liquidation_ratio": liquidated(
+            account, market_of(held), _slope(1.0, rate, slope), np.sign(coins)
+        )
+    }
 
 
 def _standard() -> OptionModel:
@@ -76,15 +100,23 @@ def short_option(v: Vector) -> dict[str, Any]:
     """A short inverse option."""
     contract = option(v.number("strike"), str(v.inputs["type"]), coin=True)
     held = Held(contract, v.number("size"), v.number("mark_price"))
-    pool = pool_of(account_of(held), market_of(held, index={"MAIN": v.number("index_price")}), book(_standard()))
+    pool = pool_of(
+        account_of(held), market_of(held, index={"MAIN": v.number("index_price")}), book(_standard())
+    )
     return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance}
 
 
 def long_option(v: Vector) -> dict[str, Any]:
     """A long inverse option."""
-    held = Held(option(1_500.0, "put", coin=True), v.number("size"), v.number("average_price"), v.number("mark_price"))
+    held = Held(
+        option(1_500.0, "put", coin=True), v.number("size"), v.number("average_price"), v.number("mark_price")
+    )
     pool = pool_of(account_of(held), market_of(held, index={"MAIN": 1_500.0}), book(_standard()))
-    return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance, "total_profit_loss": pool.positions[0].profit}
+    return {
+        "initial_margin": pool.initial,
+        "maintenance_margin": pool.maintenance,
+        "total_profit_loss": pool.positions[0].profit,
+    }
 
 
 def sell_order(v: Vector) -> dict[str, Any]:
@@ -93,7 +125,11 @@ def sell_order(v: Vector) -> dict[str, Any]:
     order = Order(symbol=contract.symbol, quantity=-v.number("size"), price=0.05)
     market = market_of(index={"MAIN": v.number("index_price")}, instruments=((contract, 0.05),))
     model = msgspec.structs.replace(_standard(), order_fee=v.number("fee_per_option"))
-    return {"open_orders_margin": pool_of(account_of(cash={"MAIN": 1.0}, orders=(order,)), market, book(model)).order_margin}
+    return {
+        "open_orders_margin": pool_of(
+            account_of(cash={"MAIN": 1.0}, orders=(order,)), market, book(model)
+        ).order_margin
+    }
 
 
 def inverse_profit(v: Vector) -> dict[str, Any]:
@@ -110,16 +146,24 @@ def expiry(v: Vector) -> dict[str, Any]:
     coin = bool(v.inputs.get("inverse", True))
     contract = option(v.number("strike"), str(v.inputs["type"]), coin=coin, size=v.number("multiplier", 1.0))
     size, delivery = v.sign * v.number("contracts", 1.0), v.number("delivery_price")
-    _, flows = expire(contract, Position(symbol=contract.symbol, quantity=size, entry=v.number("premium")), delivery)
+    _, flows = expire(
+        contract, Position(symbol=contract.symbol, quantity=size, entry=v.number("premium")), delivery
+    )
     each = intrinsic(contract, delivery)
     dollars = intrinsic(option(v.number("strike"), str(v.inputs["type"]), coin=False), delivery)
-    return {"settlement": each, "settlement_usd": dollars, "profit": flows.realised + premium(contract, size, v.number("premium"))}
+    return {
+        "settlement": each,
+        "settlement_usd": dollars,
+        "profit": flows.realised + premium(contract, size, v.number("premium")),
+    }
 
 
 def funding_rate(v: Vector) -> dict[str, Any]:
     """Damped funding."""
     cap = v.inputs.get("cap")
-    return {"current_funding": float(damped_funding(v.number("mark"), v.number("index"), v.number("damper"), cap))}
+    return {
+        "current_funding": float(damped_funding(v.number("mark"), v.number("index"), v.number("damper"), cap))
+    }
 
 
 def delta_decay(v: Vector) -> dict[str, Any]:
@@ -144,7 +188,10 @@ def future_fee(v: Vector) -> dict[str, Any]:
 
 def option_fee_of(v: Vector) -> dict[str, Any]:
     """Fee of an option trade, capped."""
-    return {"fee": v.number("contracts") * float(option_fee(v.number("rate_per_option"), v.number("price"), v.number("cap")))}
+    return {
+        "fee": v.number("contracts")
+        * float(option_fee(v.number("rate_per_option"), v.number("price"), v.number("cap")))
+    }
 
 
 def combo(v: Vector) -> dict[str, Any]:

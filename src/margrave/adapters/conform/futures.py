@@ -25,7 +25,14 @@ from margrave.rulebook.schema import Basis, ClosingFee, Match, Product, RateRule
 TO_EARLIER = Roundings(price_to_earlier=True)
 
 
-def _held(v: Vector, instrument: Any, *, mark: float | None = None, alone: bool = False, isolated: float | None = None) -> Held:
+def _held(
+    v: Vector,
+    instrument: Any,
+    *,
+    mark: float | None = None,
+    alone: bool = False,
+    isolated: float | None = None,
+) -> Held:
     size = next(v.number(name) for name in ("qty", "contracts") if name in v.inputs)
     leverage = v.number("leverage") if "leverage" in v.inputs else None
     return Held(instrument, v.sign * size, v.number("entry"), mark, leverage, isolated, alone)
@@ -44,11 +51,20 @@ def binance_cross(v: Vector) -> dict[str, Any]:
     other = v.inputs.get("other")
     if other is not None:
         sign = -1.0 if other.get("side") == "short" else 1.0
-        second = Held(linear(symbol="OTHER", base="OTHER"), sign * float(other["qty"]), float(other["entry"]), float(other["mark"]))
+        second = Held(
+            linear(symbol="OTHER", base="OTHER"),
+            sign * float(other["qty"]),
+            float(other["entry"]),
+            float(other["mark"]),
+        )
         rate, cut = float(other["mmr"]), float(other["cum"])
     else:  # known by its results only: a position of one contract at 1,000 that has them
         profit, margin = v.number("upnl_other"), v.number("tmm_other")
-        second, rate, cut = Held(linear(symbol="OTHER", base="OTHER"), 1.0, 1_000.0 - profit, 1_000.0), margin / 1_000.0, 0.0
+        second, rate, cut = (
+            Held(linear(symbol="OTHER", base="OTHER"), 1.0, 1_000.0 - profit, 1_000.0),
+            margin / 1_000.0,
+            0.0,
+        )
     book = two_ladders(v.number("mmr"), v.number("cum", 0.0), rate, cut)
     account, market = account_of(held, second, cash={"USDT": v.number("wallet")}), market_of(held, second)
     position = pool_of(account, market, book).positions[1]
@@ -61,14 +77,19 @@ def two_ladders(main: float, main_cut: float, other: float, other_cut: float) ->
     book = rules(one_rate(main, main_cut))
     model = book.products[0].model
     second = msgspec.structs.replace(model, ladder="other")
-    products = (Product(name="main", match=Match(symbols=("MAIN",)), model=model), Product(name="other", match=Match(), model=second))
+    products = (
+        Product(name="main", match=Match(symbols=("MAIN",)), model=model),
+        Product(name="other", match=Match(), model=second),
+    )
     ladders = {**book.ladders, "other": one_rate(other, other_cut)}
     return checked(msgspec.structs.replace(book, products=products, ladders=ladders))
 
 
 def coinm_isolated(v: Vector) -> dict[str, Any]:
     """A recorded COIN-M position."""
-    held = _held(v, inverse(v.number("contract_size")), mark=v.number("mark"), isolated=v.number("isolated_wallet"))
+    held = _held(
+        v, inverse(v.number("contract_size")), mark=v.number("mark"), isolated=v.number("isolated_wallet")
+    )
     book = rules(one_rate(v.number("mmr"), v.number("cum", 0.0)))
     account, market = account_of(held), market_of(held)
     pool = pool_of(account, market, book)
@@ -90,7 +111,11 @@ def entry_basis_linear(v: Vector) -> dict[str, Any]:
     if extra:
         account = account_of(Held(held.instrument, held.quantity, held.entry, isolated=pool.equity + extra))
     price = liquidated(account, market, book, v.sign)
-    return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance, "liquidation_price": price}
+    return {
+        "initial_margin": pool.initial,
+        "maintenance_margin": pool.maintenance,
+        "liquidation_price": price,
+    }
 
 
 def fee_in_rate(v: Vector) -> dict[str, Any]:
@@ -104,9 +129,19 @@ def fee_in_rate(v: Vector) -> dict[str, Any]:
 
 def _inverse_by_leverage(v: Vector) -> tuple[Any, Any, Any]:
     size = v.number("contracts", 1.0)
-    held = Held(inverse(tick=v.number("tick") if "tick" in v.inputs else None), v.sign * size, v.number("entry"), None, v.number("leverage"), None, True)
+    held = Held(
+        inverse(tick=v.number("tick") if "tick" in v.inputs else None),
+        v.sign * size,
+        v.number("entry"),
+        None,
+        v.number("leverage"),
+        None,
+        True,
+    )
     rate = v.number("mmr", 0.0)
-    book = rules(one_rate(rate), basis=Basis.ENTRY, rounding=TO_EARLIER if "tick" in v.inputs else Roundings())
+    book = rules(
+        one_rate(rate), basis=Basis.ENTRY, rounding=TO_EARLIER if "tick" in v.inputs else Roundings()
+    )
     return account_of(held), market_of(held), book
 
 
@@ -127,14 +162,20 @@ def inverse_prices(v: Vector) -> dict[str, Any]:
 def linear_bankruptcy(v: Vector) -> dict[str, Any]:
     """Isolated linear by leverage."""
     held = Held(linear(), v.sign, v.number("entry"), None, v.number("leverage"), None, True)
-    return {"bankruptcy_price": liquidated(account_of(held), market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True)}
+    return {
+        "bankruptcy_price": liquidated(
+            account_of(held), market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True
+        )
+    }
 
 
 def linear_bankruptcy_wallet(v: Vector) -> dict[str, Any]:
     """Position margin and wallet together stand behind the position."""
     held = Held(linear(), v.sign * v.number("qty"), v.number("entry"))
     account = account_of(held, cash={"USDT": v.number("position_margin") + v.number("wallet")})
-    return {"bankruptcy_price": liquidated(account, market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True)}
+    return {
+        "bankruptcy_price": liquidated(account, market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True)
+    }
 
 
 def bybit_inverse_cross(v: Vector) -> dict[str, Any]:
@@ -149,7 +190,10 @@ def bybit_inverse_cross(v: Vector) -> dict[str, Any]:
     fee = v.number("taker") * notional(held.instrument.payoff, held.quantity, bust)
     aside = account_of(held, cash={"MAIN": free - fee})
     book = rules(one_rate(v.number("mmr")), basis=Basis.ENTRY, rounding=TO_EARLIER)
-    return {"bankruptcy_price": bust, "liquidation_price": liquidated(aside, market, book, v.sign, rounded=True)}
+    return {
+        "bankruptcy_price": bust,
+        "liquidation_price": liquidated(aside, market, book, v.sign, rounded=True),
+    }
 
 
 def bybit_uta_inverse(v: Vector) -> dict[str, Any]:
@@ -211,7 +255,9 @@ TRANSLATORS = {
     "USDM cross liquidation price, long, two symbols": binance_cross,
     "COINM isolated liquidation price (inverse)": coinm_isolated,
     "linear isolated liquidation price (MM at entry value)": entry_basis_linear,
-    "linear isolated liquidation price": lambda v: fee_in_rate(v) if "taker_fee" in v.inputs else entry_basis_linear(v),
+    "linear isolated liquidation price": lambda v: (
+        fee_in_rate(v) if "taker_fee" in v.inputs else entry_basis_linear(v)
+    ),
     "inverse bankruptcy price": inverse_prices,
     "inverse bankruptcy price (20x long)": inverse_prices,
     "inverse isolated liquidation price EP*lev/(lev+-1-+mmr*lev)": inverse_prices,

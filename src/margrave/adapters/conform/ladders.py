@@ -1,11 +1,22 @@
 """Translators of ladders: deductions, risk limits, collateral discounts."""
 
 import csv
+import re
 from typing import Any
 
 import numpy as np
 
-from margrave.adapters.conform.objects import AT, CODE, Held, account_of, book, brackets, inverse, market_of, pool_of
+from margrave.adapters.conform.objects import (
+    AT,
+    CODE,
+    Held,
+    account_of,
+    book,
+    brackets,
+    inverse,
+    market_of,
+    pool_of,
+)
 from margrave.adapters.conform.vector import UnsupportedError, Vector
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.account import Account, Balance
@@ -23,7 +34,7 @@ def deductions(v: Vector) -> dict[str, Any]:
     if not rows:
         raise UnsupportedError("no brackets are given")
     amounts = resolve(brackets(rows), MAINTENANCE).deduction
-    return {name: float(amounts[int(name.lstrip("cumdeuction")) - 1]) for name in v.expected}
+    return {name: float(amounts[int(re.sub(r"\D", "", name)) - 1]) for name in v.expected}
 
 
 def one_deduction(v: Vector) -> dict[str, Any]:
@@ -38,7 +49,10 @@ def recursion(v: Vector) -> dict[str, Any]:
     level = resolve(brackets([[0, v.number("mmr_n_1")], [v.number("floor"), v.number("mmr_n")]]), MAINTENANCE)
     step = float(level.deduction[1])
     ladder = resolve(in_force("binance.coinm", AT).ladders["BTCUSD"], MAINTENANCE)
-    after = [ladder.deduction[int(segment(ladder.floor, np.array(size)))] for size in (v.number("floor") * 1.5, 300.0)]
+    after = [
+        ladder.deduction[int(segment(ladder.floor, np.array(size)))]
+        for size in (v.number("floor") * 1.5, 300.0)
+    ]
     cum = v.number("cum_n_1") + step
     return {"cum": cum, "cum_300btc": cum + float(after[1] - after[0])}
 
@@ -79,7 +93,12 @@ def _levels(ladder: RiskLimit, value: float) -> tuple[float, float, float, float
     pool = pool_of(account_of(held), market_of(held), book(model, ladders={"stated": ladder}))
     level = resolve(ladder, INITIAL)
     size = np.array(value)
-    return 100 * float(marginal_rate(level.floor, level.rate, level.slope, size)), 100 * pool.maintenance / value, float(segment(level.floor, size)), pool.maintenance
+    return (
+        100 * float(marginal_rate(level.floor, level.rate, level.slope, size)),
+        100 * pool.maintenance / value,
+        float(segment(level.floor, size)),
+        pool.maintenance,
+    )
 
 
 def risk_table(v: Vector) -> dict[str, Any]:
@@ -100,10 +119,17 @@ def risk_trade(v: Vector) -> dict[str, Any]:
     """A position, and the same with an order on top."""
     _, _, _, before = _levels(_risk_limit(v), v.number("position"))
     initial, maintenance, steps, _ = _levels(_risk_limit(v), v.number("position") + v.number("order"))
-    return {"mm_before_xbt": before, "steps_after": steps, "mm_after_pct": maintenance, "im_after_pct": initial}
+    return {
+        "mm_before_xbt": before,
+        "steps_after": steps,
+        "mm_after_pct": maintenance,
+        "im_after_pct": initial,
+    }
 
 
-def _discounted(asset: str, amount: float, price: float, slices: list[tuple[float, float]], *, in_numeraire: bool) -> dict[str, Any]:
+def _discounted(
+    asset: str, amount: float, price: float, slices: list[tuple[float, float]], *, in_numeraire: bool
+) -> dict[str, Any]:
     floors, start = [], 0.0
     for width, rate in slices:
         floors.append(Discount(floor=start, rate=rate))
@@ -140,7 +166,15 @@ def leverage_of_rate(v: Vector) -> dict[str, Any]:
     for name in ("before", "after"):
         held = Held(inverse(), 1.0, 1.0)
         model = LadderModel(ladder="stated", initial=LevelRule(code=CODE), maintenance=LevelRule(code=CODE))
-        ladder = RiskLimit(code=CODE, unit=TierUnit.COIN, base_limit=10.0, step=1.0, initial=v.number(f"imr_{name}"), maintenance=0.001, increment=0.1)
+        ladder = RiskLimit(
+            code=CODE,
+            unit=TierUnit.COIN,
+            base_limit=10.0,
+            step=1.0,
+            initial=v.number(f"imr_{name}"),
+            maintenance=0.001,
+            increment=0.1,
+        )
         pool = pool_of(account_of(held), market_of(held), book(model, ladders={"stated": ladder}))
         got[f"lev_{name}"] = pool.positions[0].notional / pool.initial
     return got

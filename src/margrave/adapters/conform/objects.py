@@ -8,14 +8,33 @@ from margrave.adapters.conform.vector import UnsupportedError
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Order, Position
-from margrave.domain.instruments import CoinPremium, Instrument, Inverse, Linear, Option, Perpetual, QuotePremium, Right
+from margrave.domain.instruments import (
+    CoinPremium,
+    Instrument,
+    Inverse,
+    Linear,
+    Option,
+    Perpetual,
+    QuotePremium,
+    Right,
+)
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment
 from margrave.liquidation import liquidations
 from margrave.rulebook.ladders import Ladder, Progressive, Tier, TierUnit
 from margrave.rulebook.reform import stated
-from margrave.rulebook.schema import AccountRules, Basis, ClosingFee, CrossPool, LadderModel, LevelRule, Model, RateRule, Rulebook
+from margrave.rulebook.schema import (
+    AccountRules,
+    Basis,
+    ClosingFee,
+    CrossPool,
+    LadderModel,
+    LevelRule,
+    Model,
+    RateRule,
+    Rulebook,
+)
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CODE = "STATED-RULE-001"
@@ -23,19 +42,42 @@ CODE = "STATED-RULE-001"
 
 def linear(size: float = 1.0, symbol: str = "MAIN", base: str = "MAIN", **more: Any) -> Instrument:
     """A linear perpetual in USDT."""
-    return Instrument(symbol=symbol, base=base, quote="USDT", settlement="USDT", kind=Perpetual(), payoff=Linear(contract_size=size), **more)
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote="USDT",
+        settlement="USDT",
+        kind=Perpetual(),
+        payoff=Linear(contract_size=size),
+        **more,
+    )
 
 
 def inverse(value: float = 1.0, symbol: str = "MAIN", base: str = "MAIN", **more: Any) -> Instrument:
     """An inverse perpetual."""
-    return Instrument(symbol=symbol, base=base, quote="USD", settlement=base, kind=Perpetual(), payoff=Inverse(contract_value=value), **more)
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote="USD",
+        settlement=base,
+        kind=Perpetual(),
+        payoff=Inverse(contract_value=value),
+        **more,
+    )
 
 
 def option(strike: float, right: str, *, coin: bool, size: float = 1.0, symbol: str = "OPTION") -> Instrument:
     """A European option of 30 days on MAIN."""
     payoff = CoinPremium(contract_size=size) if coin else QuotePremium(contract_size=size)
     kind = Option(expiry=AT + timedelta(days=30), strike=strike, right=Right(right))
-    return Instrument(symbol=symbol, base="MAIN", quote="USD", settlement="MAIN" if coin else "USD", kind=kind, payoff=payoff)
+    return Instrument(
+        symbol=symbol,
+        base="MAIN",
+        quote="USD",
+        settlement="MAIN" if coin else "USD",
+        kind=kind,
+        payoff=payoff,
+    )
 
 
 def one_rate(maintenance: float, deduction: float = 0.0, initial: float | None = None) -> Ladder:
@@ -46,10 +88,12 @@ def one_rate(maintenance: float, deduction: float = 0.0, initial: float | None =
 
 def brackets(rows: list[Any], unit: TierUnit = TierUnit.VALUE) -> Progressive:
     """A progressive ladder from rows of floor and maintenance rate; deductions by recursion."""
-    return Progressive(code=CODE, unit=unit, tiers=tuple(Tier(floor=float(f), maintenance=float(r)) for f, r in rows))
+    return Progressive(
+        code=CODE, unit=unit, tiers=tuple(Tier(floor=float(f), maintenance=float(r)) for f, r in rows)
+    )
 
 
-def rules(  # noqa: PLR0913 - what a source may state
+def rules(
     ladder: Ladder,
     *,
     basis: Basis = Basis.MARK,
@@ -92,7 +136,9 @@ class Held:
     alone: bool = False  # isolated with the margin that its leverage asks
 
 
-def market_of(*held: Held, index: dict[str, float] | None = None, instruments: tuple[tuple[Instrument, float], ...] = ()) -> Market:
+def market_of(
+    *held: Held, index: dict[str, float] | None = None, instruments: tuple[tuple[Instrument, float], ...] = ()
+) -> Market:
     """A market of the positions' marks."""
     quotes = {h.instrument.symbol: Quote(mark=h.entry if h.mark is None else h.mark) for h in held}
     quotes |= {i.symbol: Quote(mark=mark) for i, mark in instruments}
@@ -123,13 +169,29 @@ def pool_of(account: Account, market: Market, rulebook: Rulebook) -> PoolAssessm
     return next((p for p in pools if p.positions), pools[0])
 
 
-def liquidated(account: Account, market: Market, rulebook: Rulebook, sign: float, *, bankrupt: bool = False, rounded: bool = False) -> float:  # noqa: PLR0913
+def liquidated(
+    account: Account,
+    market: Market,
+    rulebook: Rulebook,
+    sign: float,
+    *,
+    bankrupt: bool = False,
+    rounded: bool = False,
+) -> float:
     """Liquidation (or bankruptcy) price of the first position against its holder, along its own underlying."""
     base = market.instruments[account.positions[0].symbol].base
-    found = next(p for p in liquidations(account, market, rulebook, base) if p.instrument == account.positions[0].symbol)
+    found = next(
+        p
+        for p in liquidations(account, market, rulebook, base)
+        if p.instrument == account.positions[0].symbol
+    )
     side = "down" if sign > 0 else "up"
     # At a hundredfold leverage the liquidation price may be the entry itself, which lies on neither side.
-    bounds = [b for b in (found.bankruptcy if bankrupt else found.bounds) if b.side == side or abs(b.factor - 1.0) < 1e-12]
+    bounds = [
+        b
+        for b in (found.bankruptcy if bankrupt else found.bounds)
+        if b.side == side or abs(b.factor - 1.0) < 1e-12
+    ]
     if not bounds:
         raise UnsupportedError(f"no {side} bound: {found.reason}")
     return bounds[0].price if rounded else bounds[0].exact

@@ -24,7 +24,12 @@ def _pool(model: OptionModel, index: float, *held: Held, cash: float = 0.0) -> P
 def quote_option(v: Vector) -> dict[str, Any]:
     """Short put in quote: max(a - otm, b) of the underlying, maintenance c."""
     a, b, c = (v.number(x) for x in "abc")
-    model = OptionModel(initial_call=_terms(a, b), initial_put=_terms(a, b, covers_maintenance=True), maintenance_call=_terms(c, c), maintenance_put=_terms(c, c, mark_fraction=c))
+    model = OptionModel(
+        initial_call=_terms(a, b),
+        initial_put=_terms(a, b, covers_maintenance=True),
+        maintenance_call=_terms(c, c),
+        maintenance_put=_terms(c, c, mark_fraction=c),
+    )
     contract = option(v.number("strike"), "put", coin=False)
     mark, size = v.number("mark"), v.number("qty")
     one = _pool(model, v.number("underlying"), Held(contract, -1.0, mark))
@@ -50,7 +55,12 @@ def bybit_short(v: Vector) -> dict[str, Any]:
 def bybit_spread(v: Vector) -> dict[str, Any]:
     """A bear put spread: the short leg is charged, the long one is not."""
     legs = [
-        Held(option(float(leg["strike"]), "put", coin=False, symbol=name), float(leg["qty"]), float(leg["entry"]), float(leg["mark"]))
+        Held(
+            option(float(leg["strike"]), "put", coin=False, symbol=name),
+            float(leg["qty"]),
+            float(leg["entry"]),
+            float(leg["mark"]),
+        )
         for name, leg in ((n, v.inputs[n]) for n in ("short_put", "long_put"))
     ]
     first, second = (float(x) for x in v.inputs["im"])
@@ -62,17 +72,29 @@ def long_cost(v: Vector) -> dict[str, Any]:
     """Premium and fee of buying an option."""
     contract = option(v.number("index"), "call", coin=False)
     paid = -premium(contract, v.number("qty"), v.number("price"))
-    fee = v.number("qty") * float(option_fee(v.number("taker"), v.number("price"), v.number("fee_cap"), v.number("index")))
+    fee = v.number("qty") * float(
+        option_fee(v.number("taker"), v.number("price"), v.number("fee_cap"), v.number("index"))
+    )
     return {"premium": paid, "fee": fee, "cost": paid + fee}
 
 
 def long_value(v: Vector) -> dict[str, Any]:
     """Cost, value and profit of a long option."""
     held = Held(option(1.0, "call", coin=False), v.number("qty"), v.number("entry"), v.number("mark"))
-    model = OptionModel(initial_call=_terms(0.15, 0.1), initial_put=_terms(0.15, 0.1), maintenance_call=_terms(0.075, 0.05), maintenance_put=_terms(0.075, 0.05))
+    model = OptionModel(
+        initial_call=_terms(0.15, 0.1),
+        initial_put=_terms(0.15, 0.1),
+        maintenance_call=_terms(0.075, 0.05),
+        maintenance_put=_terms(0.075, 0.05),
+    )
     position = _pool(model, 1.0, held).positions[0]
     cost = -premium(held.instrument, held.quantity, held.entry)
-    return {"position_cost": cost, "mark_value": position.value, "unrealized_pnl": position.profit, "ror": position.profit / cost}
+    return {
+        "position_cost": cost,
+        "mark_value": position.value,
+        "unrealized_pnl": position.profit,
+        "ror": position.profit / cost,
+    }
 
 
 def basics(v: Vector) -> dict[str, Any]:

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from margrave.adapters.conform.objects import CODE, Held, account_of, inverse, linear, liquidated, market_of, one_rate, pool_of, rules
+from margrave.adapters.conform.objects import (
+    CODE,
+    Held,
+    account_of,
+    inverse,
+    linear,
+    liquidated,
+    market_of,
+    one_rate,
+    pool_of,
+    rules,
+)
 from margrave.adapters.conform.vector import Vector
 from margrave.domain.account import Order, Position
 from margrave.domain.fills import average_entry, funding, notional, profit
@@ -22,7 +33,12 @@ def order_cost(v: Vector) -> dict[str, Any]:
     got: dict[str, Any] = {}
     instrument = linear()
     for side, sign in (("long", 1.0), ("short", -1.0)):
-        order = Order(symbol="MAIN", quantity=sign * v.number("qty"), price=v.number("order_price"), leverage=v.number("leverage"))
+        order = Order(
+            symbol="MAIN",
+            quantity=sign * v.number("qty"),
+            price=v.number("order_price"),
+            leverage=v.number("leverage"),
+        )
         market = market_of(instruments=((instrument, v.number("mark")),))
         asked = []
         for open_loss in (False, True):
@@ -36,14 +52,26 @@ def order_cost(v: Vector) -> dict[str, Any]:
 def coinm_cross(v: Vector) -> dict[str, Any]:
     """A recorded position whose mark stands in its notional."""
     size, count = v.number("contract_size"), v.number("contracts")
-    held = Held(inverse(size), v.sign * count, v.number("entry"), size * count / v.number("notional"), v.number("leverage"))
+    held = Held(
+        inverse(size),
+        v.sign * count,
+        v.number("entry"),
+        size * count / v.number("notional"),
+        v.number("leverage"),
+    )
     pool = _pool(held, ladder=one_rate(v.number("mmr")))
-    return {"initial_margin": pool.initial, "maint_margin": pool.maintenance, "unrealized_pnl": pool.positions[0].profit}
+    return {
+        "initial_margin": pool.initial,
+        "maint_margin": pool.maintenance,
+        "unrealized_pnl": pool.positions[0].profit,
+    }
 
 
 def linear_margins(v: Vector) -> dict[str, Any]:
     """Notional, profit and both margins of a linear position."""
-    held = Held(linear(), v.sign * v.number("qty"), v.number("entry"), v.number("mark"), v.number("leverage", 1.0))
+    held = Held(
+        linear(), v.sign * v.number("qty"), v.number("entry"), v.number("mark"), v.number("leverage", 1.0)
+    )
     pool = _pool(held, ladder=one_rate(v.number("mmr", 0.004)))
     position = pool.positions[0]
     even = float(break_even_price(held.entry, int(v.sign), v.number("taker_fee", 0.0)))
@@ -59,11 +87,24 @@ def linear_margins(v: Vector) -> dict[str, Any]:
 def inverse_value(v: Vector) -> dict[str, Any]:
     """Notional and profit of an inverse position."""
     size = v.number("contract_size", 1.0)
-    held = Held(inverse(size), v.sign * v.number("contracts"), v.number("entry"), v.number("mark"), v.number("leverage", 1.0))
+    held = Held(
+        inverse(size),
+        v.sign * v.number("contracts"),
+        v.number("entry"),
+        v.number("mark"),
+        v.number("leverage", 1.0),
+    )
     position = _pool(held, ladder=one_rate(0.004)).positions[0]
     value = position.notional
-    entry = _pool(Held(held.instrument, held.quantity, held.entry), ladder=one_rate(0.004)).positions[0].notional
-    return {"unrealized_pnl": position.profit, "unrealisedPnl": position.profit, "notional": value, "positionValue": entry}
+    entry = (
+        _pool(Held(held.instrument, held.quantity, held.entry), ladder=one_rate(0.004)).positions[0].notional
+    )
+    return {
+        "unrealized_pnl": position.profit,
+        "unrealisedPnl": position.profit,
+        "notional": value,
+        "positionValue": entry,
+    }
 
 
 def pnl_john(v: Vector) -> dict[str, Any]:
@@ -87,9 +128,16 @@ def inverse_rates(v: Vector) -> dict[str, Any]:
 def inverse_by_leverage(v: Vector) -> dict[str, Any]:
     """Initial by leverage, maintenance by rate, and the loss between them."""
     entry = v.number("entry") if "entry" in v.inputs else v.number("price")
-    pool = _pool(Held(inverse(), v.sign * v.number("contracts"), entry, None, v.number("leverage")), ladder=one_rate(v.number("mmr", 0.005)))
+    pool = _pool(
+        Held(inverse(), v.sign * v.number("contracts"), entry, None, v.number("leverage")),
+        ladder=one_rate(v.number("mmr", 0.005)),
+    )
     names = ("initial_margin", "im_btc", "positionIM"), ("maintenance_margin", "mm_btc", "positionMM")
-    got = {name: value for keys, value in zip(names, (pool.initial, pool.maintenance), strict=True) for name in keys}
+    got = {
+        name: value
+        for keys, value in zip(names, (pool.initial, pool.maintenance), strict=True)
+        for name in keys
+    }
     return got | {"loss_to_liquidation": pool.initial - pool.maintenance}
 
 
@@ -97,7 +145,10 @@ def okx_initial(v: Vector) -> dict[str, Any]:
     """Initial margin of one coin, coin- and USDT-margined."""
     coins, price, leverage = v.number("btc"), v.number("price"), v.number("leverage")
     coin = _pool(Held(inverse(price), coins, price, None, leverage), ladder=one_rate(0.004)).initial
-    return {"im_btc": coin, "im_usdt": _pool(Held(linear(), coins, price, None, leverage), ladder=one_rate(0.004)).initial}
+    return {
+        "im_btc": coin,
+        "im_usdt": _pool(Held(linear(), coins, price, None, leverage), ladder=one_rate(0.004)).initial,
+    }
 
 
 def average(v: Vector) -> dict[str, Any]:
@@ -113,7 +164,9 @@ def average(v: Vector) -> dict[str, Any]:
 
 def two_way_fee(v: Vector) -> dict[str, Any]:
     """Fee to open, and to close at the bankruptcy price."""
-    held = Held(inverse(), v.sign * v.number("qty"), v.number("price"), None, v.number("leverage"), None, True)
+    held = Held(
+        inverse(), v.sign * v.number("qty"), v.number("price"), None, v.number("leverage"), None, True
+    )
     bust = liquidated(account_of(held), market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True)
     values = [notional(held.instrument.payoff, held.quantity, p) for p in (held.entry, bust)]
     return {"two_way_fee": v.number("taker") * sum(values)}
@@ -130,10 +183,20 @@ def gross_ratio(v: Vector) -> dict[str, Any]:
 def bybit_uta(v: Vector) -> dict[str, Any]:
     """Margins with the fee to close at the bankruptcy price, on entry value."""
     size = v.number("qty")
-    held = Held(linear(), v.sign * size, v.number("entry"), v.number("mark") if "mark" in v.inputs else None, v.number("leverage"))
+    held = Held(
+        linear(),
+        v.sign * size,
+        v.number("entry"),
+        v.number("mark") if "mark" in v.inputs else None,
+        v.number("leverage"),
+    )
     fee = ClosingFee(code=CODE, rate=v.number("taker"), basis=FeeBasis.BANKRUPTCY)
     pool = _pool(held, ladder=one_rate(v.number("mmr")), basis=Basis.ENTRY, fee=fee)
-    return {"positionIM": pool.initial, "positionMM": pool.maintenance, "unrealisedPnl": pool.positions[0].profit}
+    return {
+        "positionIM": pool.initial,
+        "positionMM": pool.maintenance,
+        "unrealisedPnl": pool.positions[0].profit,
+    }
 
 
 def bybit_order_cost(v: Vector) -> dict[str, Any]:
@@ -143,25 +206,52 @@ def bybit_order_cost(v: Vector) -> dict[str, Any]:
     book = rules(one_rate(0.0))
     bust = liquidated(account, market, book, v.sign, bankrupt=True)
     initial = pool_of(account, market, book).initial
-    opening, closing = (v.number("taker") * notional(held.instrument.payoff, held.quantity, p) for p in (held.entry, bust))
-    return {"initial_margin": initial, "open_fee": opening, "bankruptcy_price": bust, "close_fee": closing, "order_cost": initial + opening + closing}
+    opening, closing = (
+        v.number("taker") * notional(held.instrument.payoff, held.quantity, p) for p in (held.entry, bust)
+    )
+    return {
+        "initial_margin": initial,
+        "open_fee": opening,
+        "bankruptcy_price": bust,
+        "close_fee": closing,
+        "order_cost": initial + opening + closing,
+    }
 
 
 def okx_isolated(v: Vector) -> dict[str, Any]:
     """A recorded isolated inverse future: margin by leverage on entry, ratio with the closing fee."""
-    held = Held(inverse(v.number("face")), v.sign * v.number("contracts"), v.number("avg"), v.number("mark"), v.number("leverage"), None, True)
+    held = Held(
+        inverse(v.number("face")),
+        v.sign * v.number("contracts"),
+        v.number("avg"),
+        v.number("mark"),
+        v.number("leverage"),
+        None,
+        True,
+    )
     account, market = account_of(held), market_of(held)
     plain = pool_of(account, market, rules(one_rate(v.number("mmr"))))
     fee = ClosingFee(code=CODE, rate=v.number("taker_fee"), initial=False)
     charged = pool_of(account, market, rules(one_rate(v.number("mmr")), fee=fee))
     upl = plain.positions[0].profit
     margin = plain.equity - upl
-    return {"margin": margin, "upl": upl, "mmr": plain.maintenance, "mgnRatio": 1.0 / charged.ratio, "uplRatio": upl / margin}
+    return {
+        "margin": margin,
+        "upl": upl,
+        "mmr": plain.maintenance,
+        "mgnRatio": 1.0 / charged.ratio,
+        "uplRatio": upl / margin,
+    }
 
 
 def gate_value(v: Vector) -> dict[str, Any]:
     """Value, unrealised profit, and the fee already paid."""
-    held = Held(linear(v.number("quanto_multiplier")), v.sign * v.number("contracts"), v.number("entry"), v.number("mark"))
+    held = Held(
+        linear(v.number("quanto_multiplier")),
+        v.sign * v.number("contracts"),
+        v.number("entry"),
+        v.number("mark"),
+    )
     position = _pool(held, ladder=one_rate(0.004)).positions[0]
     paid = -v.number("taker") * notional(held.instrument.payoff, held.quantity, held.entry)
     return {"value": position.notional, "unrealised_pnl": position.profit, "realised_pnl": paid}
@@ -169,7 +259,10 @@ def gate_value(v: Vector) -> dict[str, Any]:
 
 def gate_values(v: Vector) -> dict[str, Any]:
     """Values of positions of several coins: contracts, price, multiplier."""
-    return {f"{coin}_value": notional(Linear(contract_size=float(rows[2])), float(rows[0]), float(rows[1])) for coin, rows in v.inputs.items()}
+    return {
+        f"{coin}_value": notional(Linear(contract_size=float(rows[2])), float(rows[0]), float(rows[1]))
+        for coin, rows in v.inputs.items()
+    }
 
 
 def cases(v: Vector) -> dict[str, Any]:
@@ -178,7 +271,9 @@ def cases(v: Vector) -> dict[str, Any]:
     payoff = Inverse(contract_value=face) if "inverse" in v.model else Linear(contract_size=face)
     kind = "upl" if "unrealised" in v.model else "rpl"
     return {
-        f"{kind}_{side}": profit(payoff, (1.0 if side == "long" else -1.0) * float(size), float(entry), float(exit_price))
+        f"{kind}_{side}": profit(
+            payoff, (1.0 if side == "long" else -1.0) * float(size), float(entry), float(exit_price)
+        )
         for side, entry, exit_price, size in v.inputs["cases"]
     }
 
@@ -188,10 +283,18 @@ def bitmex_funding(v: Vector) -> dict[str, Any]:
     instrument = inverse()
     count, entry = v.number("contracts"), v.number("entry")
     rate = interest_rate(v.number("quote_rate"), v.number("base_rate"))
-    paid = funding(instrument, Position(symbol="MAIN", quantity=v.sign * count, entry=entry), v.number("mark"), rate).funding
+    paid = funding(
+        instrument, Position(symbol="MAIN", quantity=v.sign * count, entry=entry), v.number("mark"), rate
+    ).funding
     gain = profit(instrument.payoff, v.sign * count, entry, v.number("exit"))
     value = notional(instrument.payoff, count, entry)
-    return {"entry_value_xbt": value, "funding_rate_pct": 100 * rate, "funding_xbt": abs(paid), "pnl_xbt": gain, "net_xbt": gain + paid}
+    return {
+        "entry_value_xbt": value,
+        "funding_rate_pct": 100 * rate,
+        "funding_xbt": abs(paid),
+        "pnl_xbt": gain,
+        "net_xbt": gain + paid,
+    }
 
 
 TRANSLATORS = {

@@ -4,7 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from margrave.adapters.conform.vector import Vector
-from margrave.kernels.funding import clamped_funding, fair_future, fair_perpetual, impact_notional, interest_rate
+from margrave.kernels.funding import (
+    clamped_funding,
+    fair_future,
+    fair_perpetual,
+    impact_notional,
+    interest_rate,
+)
 
 
 def binance_mark(v: Vector) -> dict[str, Any]:
@@ -22,17 +28,25 @@ def binance_clamp(v: Vector) -> dict[str, Any]:
 def bitmex_future(v: Vector) -> dict[str, Any]:
     """Fair price of a dated future from its impact mid price."""
     basis, price = fair_future(v.number("index"), v.number("impact_mid"), v.number("days_to_expiry"))
-    return {"fair_basis_pct": 100 * float(basis), "fair_value": float(price) - v.number("index"), "fair_price": float(price)}
+    return {
+        "fair_basis_pct": 100 * float(basis),
+        "fair_value": float(price) - v.number("index"),
+        "fair_price": float(price),
+    }
 
 
 def bitmex_impact(v: Vector) -> dict[str, Any]:
     """Impact notionals of initial rates."""
-    return dict(zip("abc", (float(impact_notional(0.1, float(rate))) for rate in v.inputs["im"]), strict=True))
+    return dict(
+        zip("abc", (float(impact_notional(0.1, float(rate))) for rate in v.inputs["im"]), strict=True)
+    )
 
 
 def bitmex_perpetual(v: Vector) -> dict[str, Any]:
     """Fair price of a perpetual; the venue computes it once a minute, at its start."""
-    now, then = (datetime.fromisoformat(str(v.inputs[k]).replace("Z", "+00:00")) for k in ("now", "next_funding"))
+    now, then = (
+        datetime.fromisoformat(str(v.inputs[k]).replace("Z", "+00:00")) for k in ("now", "next_funding")
+    )
     hours = (then - now.replace(second=0, microsecond=0)).total_seconds() / 3600
     interval = v.number("interval_h", 8.0)
     price = float(fair_perpetual(v.number("index"), v.number("funding_rate"), hours, interval))

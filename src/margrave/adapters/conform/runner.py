@@ -51,7 +51,14 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """A row for a table."""
         v = self.vector
-        return {"id": v.id, "venue": v.venue, "model": v.model, "outcome": self.outcome, "detail": self.detail, "got": self.got}
+        return {
+            "id": v.id,
+            "venue": v.venue,
+            "model": v.model,
+            "outcome": self.outcome,
+            "detail": self.detail,
+            "got": self.got,
+        }
 
 
 @final
@@ -93,7 +100,9 @@ def read(file: Path) -> Iterable[Vector]:
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
-        raise invalid(str(file), Reason.MALFORMED, f"cannot be read as JSON ({fault}); give a file of vectors") from fault
+        raise invalid(
+            str(file), Reason.MALFORMED, f"cannot be read as JSON ({fault}); give a file of vectors"
+        ) from fault
     rows = tree.get("vectors", []) if isinstance(tree, dict) else tree
     return [vector_of(row, file.parent) for row in rows if isinstance(row, dict) and "model" in row]
 
@@ -102,7 +111,12 @@ def judge(vector: Vector) -> Result:
     """Run one vector and compare."""
     translate = TRANSLATORS.get(vector.model)
     if translate is None:
-        return Result(vector, "unsupported", {}, WHY_NOT.get(vector.model, "portfolio margin and protocol rules are not part of this release"))
+        return Result(
+            vector,
+            "unsupported",
+            {},
+            WHY_NOT.get(vector.model, "portfolio margin and protocol rules are not part of this release"),
+        )
     try:
         got = translate(vector)
         wrong = [text for name in vector.expected if (text := _compared(vector, translate, name, got))]
@@ -122,7 +136,9 @@ def _compared(vector: Vector, translate: Translator, name: str, got: dict[str, A
     pairs = list(zip(wanted, found, strict=True)) if isinstance(wanted, list) else [(wanted, found)]
     digits = vector.digits.get(name)
     for want, have in pairs:
-        if not agrees(vector, want, have, digits) and not _within_inputs(vector, translate, name, want, digits):
+        if not agrees(vector, want, have, digits) and not _within_inputs(
+            vector, translate, name, want, digits
+        ):
             return f"{name}: published {want}, calculated {have!r}"
     return ""
 

@@ -40,7 +40,11 @@ class Vector:
     @property
     def expressions(self) -> tuple[str, ...]:
         """Inputs that stand as expressions of others."""
-        return tuple(k for k, v in self.inputs.items() if isinstance(v, str) and any(op in v for op in "*/") and not v.startswith("data/"))
+        return tuple(
+            k
+            for k, v in self.inputs.items()
+            if isinstance(v, str) and any(op in v for op in "*/") and not v.startswith("data/")
+        )
 
     def number(self, name: str, default: float | None = None) -> float:
         """An input as a number; an expression of other inputs is resolved."""
@@ -84,7 +88,9 @@ def vector_of(tree: dict[str, Any], folder: Path) -> Vector:
         str(tree.get("venue", tree.get("protocol", "Deribit"))),
         str(tree["model"]),
         dict(tree.get("inputs", {})),
-        dict(tree.get("expected", {})) if isinstance(tree.get("expected"), dict) else {"value": tree.get("expected")},
+        dict(tree.get("expected", {}))
+        if isinstance(tree.get("expected"), dict)
+        else {"value": tree.get("expected")},
         dict(tree.get("displayed_digits", {})),
         str(tree.get("status", "reproduced")),
         str(tree.get("note", "")),

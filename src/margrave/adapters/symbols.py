@@ -1,0 +1,118 @@
+"""Contract terms from the names that venues give their instruments. On doubt: an error, never a guess."""
+
+import re
+from datetime import UTC, datetime
+
+from margrave.core.errors import Reason, invalid
+from margrave.domain.instruments import (
+    CoinPremium,
+    Future,
+    Instrument,
+    Inverse,
+    Kind,
+    Linear,
+    Option,
+    Payoff,
+    Perpetual,
+    QuotePremium,
+    Right,
+)
+
+_MONTHS = {name: k for k, name in enumerate(["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"], 1)}
+_DERIBIT = re.compile(
+    r"^([A-Z0-9]+)(?:_([A-Z]+))?-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2})(?:-(\d+(?:d\d+)?)-([CP]))?$"
+)
+_CCXT = re.compile(r"^([A-Z0-9]+)/([A-Z0-9]+):([A-Z0-9]+)(?:-(\d{6}))?(?:-(\d+(?:\.\d+)?)-([CP]))?$")
+_DELIVERY_HOUR = 8  # UTC, on the venues read here
+DERIBIT_MULTIPLIERS = {"SOL": 10.0, "XRP": 1_000.0, "MATIC": 1_000.0}
+"""Coins per linear option contract (deribit.md 1, March 2024); BTC and ETH have one."""
+
+
+def deribit(symbol: str, where: str = "") -> Instrument:
+    """Terms of a Deribit instrument from its name.
+
+    Inverse futures count in dollars (``contract_value`` 1), linear futures in coins, options in contracts.
+
+    Raises
+    ------
+    InvalidInputError
+        The name is not of a form that Deribit documents.
+    """
+    match = _DERIBIT.match(symbol)
+    if match is None:
+        raise invalid(
+            where or symbol,
+            Reason.UNKNOWN_INSTRUMENT,
+            f"{symbol!r} is not a Deribit name such as BTC-PERPETUAL, BTC-25DEC26 or BTC-25DEC26-70000-C; correct it",
+        )
+    base, quote, expiry, strike, right = match.groups()
+    kind: Kind
+    payoff: Payoff
+    if strike is not None:
+        kind = Option(
+            expiry=_deribit_day(expiry, symbol),
+            strike=float(strike.replace("d", ".")),
+            right=Right.CALL if right == "C" else Right.PUT,
+        )
+        size = DERIBIT_MULTIPLIERS.get(base, 1.0) if quote else 1.0
+        payoff = QuotePremium(contract_size=size) if quote else CoinPremium(contract_size=size)
+    else:
+        kind = Perpetual() if expiry == "PERPETUAL" else Future(expiry=_deribit_day(expiry, symbol))
+        payoff = Linear(contract_size=1.0) if quote else Inverse(contract_value=1.0)
+    return Instrument(
+        symbol=symbol, base=base, quote=quote or "USD", settlement=quote or base, kind=kind, payoff=payoff
+    )
+
+
+def _deribit_day(text: str, symbol: str) -> datetime:
+    try:
+        month = _MONTHS[text[-5:-2]]
+        return datetime(2000 + int(text[-2:]), month, int(text[:-5]), _DELIVERY_HOUR, tzinfo=UTC)
+    except (KeyError, ValueError) as fault:
+        raise invalid(
+            symbol, Reason.UNKNOWN_INSTRUMENT, f"{text!r} is not a day such as 25DEC26; correct the name"
+        ) from fault
+
+
+def unified(symbol: str, contract_size: float | None, where: str = "") -> Instrument:
+    """Terms from a ccxt name, ``BASE/QUOTE:SETTLE-YYMMDD-STRIKE-C``, and the size of one contract.
+
+    Parameters
+    ----------
+    symbol : str
+        The unified name.
+    contract_size : float, optional
+        Quote per contract where the contract settles in its base, base per contract otherwise. Without it the
+        instrument is refused: a size that is guessed is wrong by a factor.
+    where : str
+        Place, for messages.
+    """
+    match = _CCXT.match(symbol)
+    if match is None:
+        raise invalid(
+            where or symbol,
+            Reason.UNKNOWN_INSTRUMENT,
+            f"{symbol!r} is not a ccxt contract name such as BTC/USD:BTC or BTC/USD:BTC-261225-70000-C",
+        )
+    if contract_size is None:
+        raise invalid(
+            where or symbol,
+            Reason.INVALID_VALUE,
+            f"the size of one contract of {symbol} is not in the payload; add it as contractSize",
+        )
+    base, quote, settlement, day, strike, right = match.groups()
+    expiry = (
+        None if day is None else datetime.strptime(day, "%y%m%d").replace(hour=_DELIVERY_HOUR, tzinfo=UTC)
+    )
+    in_base = settlement == base
+    kind: Kind
+    payoff: Payoff
+    if strike is not None and expiry is not None:
+        kind = Option(expiry=expiry, strike=float(strike), right=Right.CALL if right == "C" else Right.PUT)
+        payoff = (
+            CoinPremium(contract_size=contract_size) if in_base else QuotePremium(contract_size=contract_size)
+        )
+    else:
+        kind = Perpetual() if expiry is None else Future(expiry=expiry)
+        payoff = Inverse(contract_value=contract_size) if in_base else Linear(contract_size=contract_size)
+    return Instrument(symbol=symbol, base=base, quote=quote, settlement=settlement, kind=kind, payoff=payoff)
