@@ -18,43 +18,36 @@ from margrave.domain.instruments import Instrument
 
 def gather(tree: Any, where: str, gathered: Gathered, exchange: str) -> None:
     """Add ccxt's list of positions, or its balance, to what was gathered."""
-    readers: dict[str, Callable[[dict[str, Any], dict[str, Any], str, Gathered], None]] = {
-        "binance": _binance,
-        "binanceusdm": _binance,
-        "binancecoinm": _binance,
-        "bybit": _bybit,
-        "okx": _okx,
-    }
     rows = tree if isinstance(tree, list) else [tree]
-    for row in rows:
-        if not isinstance(row, dict):
-            continue
+    for row in (r for r in rows if isinstance(r, dict)):
         gathered.seen(row.get("timestamp"))
-        info = row.get("info")
         place = f"{where}: {row.get('symbol', 'balance')}"
         try:
-            if "total" in row and "free" in row:
-                _balance(row, gathered)
-            elif info is None:
-                raise invalid(
-                    place,
-                    Reason.INVALID_VALUE,
-                    "has no raw info; ccxt's unified numbers are not safe to read alone",
-                )
-            elif exchange in ("deribit", "coinbase"):
-                deribit_payload.gather(info, where, gathered)
-            elif exchange in readers:
-                readers[exchange](row, info, place, gathered)
-            else:
-                raise invalid(
-                    exchange, Reason.NOT_FOUND, f"is not read; there are deribit, {', '.join(readers)}"
-                )
+            _gather_row(row, where, place, gathered, exchange)
         except InvalidInputError as fault:
             gathered.issues.extend(fault.issues)
         except ValueError as fault:
             gathered.fault(
                 place, Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
             )
+
+
+def _gather_row(row: dict[str, Any], where: str, place: str, gathered: Gathered, exchange: str) -> None:
+    info = row.get("info")
+    if "total" in row and "free" in row:
+        _balance(row, gathered)
+    elif info is None:
+        raise invalid(
+            place,
+            Reason.INVALID_VALUE,
+            "has no raw info; ccxt's unified numbers are not safe to read alone",
+        )
+    elif exchange in ("deribit", "coinbase"):
+        deribit_payload.gather(info, where, gathered)
+    elif exchange in _READERS:
+        _READERS[exchange](row, info, place, gathered)
+    else:
+        raise invalid(exchange, Reason.NOT_FOUND, f"is not read; there are deribit, {', '.join(_READERS)}")
 
 
 def _balance(row: dict[str, Any], gathered: Gathered) -> None:
@@ -154,3 +147,12 @@ def _okx(row: dict[str, Any], info: dict[str, Any], where: str, gathered: Gather
         **_isolated(info.get("mgnMode") == "isolated", info.get("margin")),
     )
     _add(gathered, where, position, info.get("markPx"))
+
+
+_READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], str, Gathered], None]] = {
+    "binance": _binance,
+    "binanceusdm": _binance,
+    "binancecoinm": _binance,
+    "bybit": _bybit,
+    "okx": _okx,
+}

@@ -144,28 +144,8 @@ class _Reader:
                         )
 
     def market(self, form: MarketForm) -> Market | None:
-        instruments, quotes = {}, {}
-        for k, row in enumerate(form.instruments):
-            path = f"market.instruments[{k}]"
-            if row.symbol in instruments:
-                self.fault(path, Reason.DUPLICATE, f"{row.symbol!r} is listed twice; keep one")
-            instrument = self.instrument(row, path)
-            if instrument is not None:
-                instruments[row.symbol] = instrument
-        listed = {row.symbol for row in form.instruments}
-        for k, quote in enumerate(form.quotes):
-            path = f"market.quotes[{k}]"
-            if quote.symbol in quotes:
-                self.fault(path, Reason.DUPLICATE, f"{quote.symbol!r} is quoted twice; keep one")
-            if quote.symbol not in listed:
-                self.fault(
-                    path,
-                    Reason.UNKNOWN_INSTRUMENT,
-                    f"{quote.symbol!r} is not among market.instruments; add its terms or correct the name",
-                )
-            read = self.quote(quote, path)
-            if read is not None:
-                quotes[quote.symbol] = read
+        instruments = self.instruments(form)
+        quotes = self.quotes(form)
         pairs = {tuple(name.split("/")): value for name, value in form.correlations.items()}
 
         def build() -> Market:
@@ -187,6 +167,32 @@ class _Reader:
                     f"is {vol:g}, a vol of {vol:.0%} a year; write 65 % as 0.65",
                 )
         return self.built("market", build)
+
+    def instruments(self, form: MarketForm) -> dict[str, Instrument]:
+        read: dict[str, Instrument] = {}
+        self.twice([row.symbol for row in form.instruments], "market.instruments", "keep one")
+        for k, row in enumerate(form.instruments):
+            instrument = self.instrument(row, f"market.instruments[{k}]")
+            if instrument is not None:
+                read[row.symbol] = instrument
+        return read
+
+    def quotes(self, form: MarketForm) -> dict[str, Quote]:
+        read: dict[str, Quote] = {}
+        listed = {row.symbol for row in form.instruments}
+        self.twice([quote.symbol for quote in form.quotes], "market.quotes", "keep one")
+        for k, quote in enumerate(form.quotes):
+            path = f"market.quotes[{k}]"
+            if quote.symbol not in listed:
+                self.fault(
+                    path,
+                    Reason.UNKNOWN_INSTRUMENT,
+                    f"{quote.symbol!r} is not among market.instruments; add its terms or correct the name",
+                )
+            found = self.quote(quote, path)
+            if found is not None:
+                read[quote.symbol] = found
+        return read
 
     def quote(self, form: QuoteForm, path: str) -> Quote | None:
         mark = form.mark

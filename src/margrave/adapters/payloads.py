@@ -102,10 +102,7 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
     assert at is not None
     kept = {s: q for s, q in gathered.quotes.items() if "mark" in q and s in gathered.instruments}
     try:
-        quotes = {
-            s: Quote(**{k: q[k] for k in ("mark", "index", "forward", "vol", "settlement") if k in q})
-            for s, q in kept.items()
-        }
+        quotes = {s: _quote(q) for s, q in kept.items()}
         instruments = {s: i for s, i in gathered.instruments.items() if s in quotes}
         market = Market(at=at, instruments=instruments, quotes=quotes, index=gathered.index)
     except ValueError as fault:
@@ -118,6 +115,16 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
         positions=tuple(gathered.positions.values()),
     )
     return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
+
+
+def _quote(prices: dict[str, float]) -> Quote:
+    return Quote(
+        mark=prices["mark"],
+        index=prices.get("index"),
+        forward=prices.get("forward"),
+        vol=prices.get("vol"),
+        settlement=prices.get("settlement"),
+    )
 
 
 def import_files(venue: str, paths: Iterable[Path], rules: str | None = None) -> tuple[Case, tuple[str, ...]]:

@@ -1,6 +1,6 @@
-"""Commands on an account: demo, margin, explain, liquidation, whatif, compare, plot."""
+"""Commands on an account as it is: demo, margin, explain, liquidation, plot."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,12 @@ from margrave.cli.inputs import (
     echo_json,
     format_option,
     inputs,
-    parse_moves,
-    pick_schedule,
-    read_case,
-    read_rules,
     show,
     warn,
 )
 from margrave.core.errors import Reason, invalid
-from margrave.core.words import MarginMode
 from margrave.engine.assess import assess_all
 from margrave.engine.assessment import Assessment
-from margrave.engine.compare import compare, variants
-from margrave.engine.whatif import Leg, what_if
 from margrave.liquidation import PoolLiquidation, liquidations
 from margrave.report.number import money, percent, price, quantity
 from margrave.report.tables import Column
@@ -274,150 +267,6 @@ def liquidation(
     return warn(assess_all(told.case.accounts, told.case.market, told.rulebook))
 
 
-def parse_leg(text: str) -> Leg:
-    """A trade from ``SYMBOL:SIZE`` or ``SYMBOL:SIZE@PRICE``."""
-    symbol, _, rest = text.rpartition(":")
-    size, _, at = rest.partition("@")
-    try:
-        return Leg(symbol, float(size), float(at) if at else None)
-    except ValueError as fault:
-        raise click.UsageError(
-            f"--leg {text!r}: write SYMBOL:SIZE@PRICE, such as BTC-PERPETUAL:-20000@60000"
-        ) from fault
-
-
-@click.command()
-@click.argument("file", metavar="FILE", default="-")
-@click.option(
-    "--leg",
-    "legs",
-    multiple=True,
-    metavar="SYMBOL:SIZE[@PRICE]",
-    help="A trade; at the mark without a price.",
-)
-@click.option(
-    "--price",
-    "moves",
-    multiple=True,
-    metavar="ASSET=MOVE",
-    help="A price move after the trades: BTC=-5% or BTC=62000.",
-)
-@click.option("--rules", metavar="ID[@DATE]|FILE")
-@click.option("--schedule", metavar="NAME|none")
-@format_option
-def whatif(
-    file: str, legs: Sequence[str], moves: Sequence[str], rules: str | None, schedule: str | None, kind: str
-) -> int:
-    """Each pool in FILE before and after trades or price moves, with the change."""
-    told = inputs(file, rules, schedule, ())
-    account = told.case.accounts[0]
-    result = what_if(
-        account, told.case.market, told.rulebook, tuple(map(parse_leg, legs)), parse_moves(moves, told.case)
-    )
-    before = {pool.name: pool for pool in result.before.pools}
-    now = {p.pool: p for p in liquidations(account, told.case.market, told.rulebook)}
-    then = {p.pool: p for p in liquidations(result.account, result.market, told.rulebook)}
-    rows = []
-    for pool in result.after.pools:
-        was = before.get(pool.name)
-        for name in ("equity", "margin_balance", "initial", "maintenance", "available"):
-            old, new = (getattr(was, name) if was else 0.0), getattr(pool, name)
-            rows.append(
-                {
-                    "pool": pool.name,
-                    "what": name.replace("_", " "),
-                    "before": old,
-                    "after": new,
-                    "change": new - old,
-                    "currency": pool.currency,
-                }
-            )
-    shown = (
-        [{**r, **{k: money(r[k], r["currency"]) for k in ("before", "after", "change")}} for r in rows]
-        if kind in ("table", "md")
-        else rows
-    )
-    show(
-        shown,
-        [
-            Column(k, k, left=k in ("pool", "what"))
-            for k in ("pool", "what", "before", "after", "change", "currency")
-        ],
-        kind,
-    )
-    if kind == "table":
-        click.echo(f"\nliquidation before: {_told(now)}\nliquidation after:  {_told(then)}")
-    return warn([result.after])
-
-
-def _told(pools: dict[str, PoolLiquidation]) -> str:
-    told = []
-    for name, pool in pools.items():
-        bounds = (
-            ", ".join(f"{b.side} {price(b.price)} ({b.distance:+.2%})" for b in pool.bounds)
-            or f"none ({pool.reason})"
-        )
-        told.append(f"{name} {bounds}")
-    return "; ".join(told)
-
-
-@click.command(name="compare")
-@click.argument("file", metavar="FILE", default="-")
-@click.option("--rules", metavar="ID,ID", help="Rulebooks; by default the one that the case names.")
-@click.option(
-    "--schedule", metavar="NAME,NAME", default="", help="Directional schedules; none is no schedule."
-)
-@click.option(
-    "--mode", metavar="cross,isolated", default="", help="Margin modes; by default as the account has them."
-)
-@format_option
-def compare_command(file: str, rules: str | None, schedule: str, mode: str, kind: str) -> int:
-    """The account in FILE under every combination of rules, schedules and modes; the first is the reference."""
-    case = read_case(file)
-    books = tuple(read_rules(name, case) for name in (rules.split(",") if rules else [None]))
-    try:
-        modes = tuple(MarginMode(m) for m in mode.split(",")) if mode else (None,)
-    except ValueError as fault:
-        raise click.UsageError(f"--mode {mode!r}: write cross, isolated, or both with a comma") from fault
-    plans = tuple(pick_schedule(s, books[0]) for s in schedule.split(",")) if schedule else (None,)
-    chosen = variants(books, plans, modes)
-    rows = []
-    for row in compare(case.accounts[0], case.market, chosen):
-        amount = money if kind in ("table", "md") else (lambda a, _: a)
-        rows.append(
-            {
-                "variant": row.variant or "as it is",
-                "pool": row.pool.name,
-                "initial": amount(row.pool.initial, row.pool.currency),
-                "maintenance": amount(row.pool.maintenance, row.pool.currency),
-                "saving": row.saving,
-                "below": row.below.price if row.below else None,
-                "above": row.above.price if row.above else None,
-                "status": str(row.pool.status),
-                "why": row.why or "the reference",
-            }
-        )
-    columns = [Column(k, k, f, k in ("variant", "pool", "status", "why")) for k, f in _COMPARED.items()]
-    show(rows, columns if kind in ("json", "csv") else columns[:-1], kind)
-    if kind == "table":
-        for row in rows:
-            click.echo(f"{row['variant']}: {row['why']}")
-    return 0
-
-
-_COMPARED: dict[str, Callable[[Any], str]] = {
-    "variant": str,
-    "pool": str,
-    "initial": str,
-    "maintenance": str,
-    "saving": percent,
-    "below": price,
-    "above": price,
-    "status": str,
-    "why": str,
-}
-
-
 @click.command(name="plot")
 @case_options
 @click.option("--what", default="margin,payoff", show_default=True, metavar="payoff,margin,equity")
@@ -478,7 +327,5 @@ COMMANDS = {
     "margin": margin,
     "explain": explain,
     "liquidation": liquidation,
-    "whatif": whatif,
-    "compare": compare_command,
     "plot": plot_command,
 }

@@ -1,11 +1,13 @@
 """Commands on data: validate, import, conform."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from margrave.adapters.files import dump_case, load_case
+from margrave.adapters.files import dump_case, parse_case
+from margrave.cli.inputs import read_text
 from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.rulebook.load import parse
 
@@ -17,11 +19,11 @@ def validate(files: Sequence[str]) -> int:
     wrong = 0
     for name in files:
         try:
-            text = Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
-            if "\nproducts" in text or "[[products]]" in text:
+            text = read_text(name)
+            if re.search(r"^\[\[products\]\]", text, re.MULTILINE):
                 parse(text, name)
             else:
-                load_case(name)
+                parse_case(text, name, is_json=name.endswith(".json") or text.lstrip().startswith("{"))
             click.echo(f"{name}: fine")
         except InvalidInputError as fault:
             wrong += 1

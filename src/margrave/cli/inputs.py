@@ -4,13 +4,15 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar, final
 
 import click
 import msgspec
 
-from margrave.adapters.files import Case, example_names, load_case, load_example, parse_case
+from margrave.adapters.files import Case, example_names, load_example, parse_case
 from margrave.core.errors import Reason, invalid
+from margrave.domain.account import Account
 from margrave.engine.assessment import Assessment, Status
 from margrave.engine.whatif import moved
 from margrave.report.tables import FORMATS, Column, render
@@ -38,13 +40,14 @@ def case_options(command: F) -> F:
     for decorate in (
         click.option(
             "--price",
+            "--at",
             "moves",
             multiple=True,
             metavar="ASSET=MOVE",
             help="Move an asset's price: BTC=-5%, or BTC=62000.",
         ),
         click.option(
-            "--schedule", metavar="NAME|none", help="Directional schedule to put on the rules, or none."
+            "--schedule", metavar="NAME|FILE|none", help="Directional schedule to put on the rules, or none."
         ),
         click.option(
             "--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the case names."
@@ -67,36 +70,53 @@ def format_option(command: F) -> F:
     )(command)
 
 
+def read_text(name: str) -> str:
+    """Text of a file, or of standard input for ``-``."""
+    if name == "-" and sys.stdin.isatty():
+        shipped_cases = ", ".join(f"example:{n}" for n in example_names())
+        raise click.UsageError(f"give a file, - to read standard input, or one of {shipped_cases}")
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise invalid(name, Reason.MALFORMED, f"is not text ({fault}); give UTF-8") from fault
+    except OSError as fault:
+        told = fault.strerror or fault
+        raise invalid(name, Reason.NOT_FOUND, f"cannot be read ({told}); check the name") from fault
+
+
 def read_case(file: str) -> Case:
     """A case from a file, from standard input (``-``), or a shipped example by ``example:NAME``."""
     if file.startswith("example:"):
         return load_example(file.removeprefix("example:"))
-    if file == "-":
-        if sys.stdin.isatty():
-            raise click.UsageError(
-                f"give a case file, - to read standard input, or one of {', '.join('example:' + n for n in example_names())}"
-            )
-        text = sys.stdin.read()
-        return parse_case(text, "standard input", is_json=text.lstrip().startswith("{"))
-    return load_case(file)
+    text = read_text(file)
+    is_json = file.endswith(".json") or text.lstrip().startswith("{")
+    return parse_case(text, "standard input" if file == "-" else file, is_json=is_json)
 
 
 def read_rules(name: str | None, case: Case) -> Rulebook:
-    """The rulebook that was asked for, or that the case names: a file, or an id in force at the case's instant."""
+    """The rulebook asked for, or that the case names: a file, or an id in force at the case's instant."""
     name = name or case.rules
     if name is None:
-        raise invalid(
-            "--rules",
-            Reason.NOT_FOUND,
-            f"neither the case nor the command names a rulebook; there are {', '.join(sorted({b.id for b in shipped()}))}",
-        )
+        known = ", ".join(sorted({b.id for b in shipped()}))
+        message = f"neither the case nor the command names a rulebook; there are {known}"
+        raise invalid("--rules", Reason.NOT_FOUND, message)
     if name.endswith(".toml"):
-        try:
-            with open(name, encoding="utf-8") as file:
-                return parse(file.read(), name)
-        except OSError as fault:
-            raise invalid(name, Reason.NOT_FOUND, f"cannot be read ({fault}); check the name") from fault
+        return parse(read_text(name), name)
     return in_force(name, case.market.at)
+
+
+def pick_account(case: Case, name: str | None) -> Account:
+    """The account of that name; without a name the only one."""
+    named = {account.name: account for account in case.accounts}
+    if not named:
+        raise invalid("accounts", Reason.NOT_FOUND, "the case has none; add [[accounts]]")
+    if name is None and len(named) > 1:
+        raise click.UsageError(
+            f"the case has several accounts; choose one with --account: {', '.join(named)}"
+        )
+    if name is not None and name not in named:
+        raise invalid(name, Reason.NOT_FOUND, f"no account has this name; there are {', '.join(named)}")
+    return case.accounts[0] if name is None else named[name]
 
 
 def schedules() -> dict[str, Schedule]:
@@ -108,12 +128,21 @@ def pick_schedule(name: str, rulebook: Rulebook) -> Schedule | None:
     """A schedule by name; ``none`` is none."""
     if name == "none":
         return None
+    if name.endswith(".toml"):
+        return _schedule_file(name)
     known = {**schedules(), **rulebook.schedules}
     if name not in known:
         raise invalid(
             name, Reason.NOT_FOUND, f"no schedule has this name; there are none, {', '.join(sorted(known))}"
         )
     return known[name]
+
+
+def _schedule_file(name: str) -> Schedule:
+    try:
+        return msgspec.toml.decode(read_text(name), type=Schedule)
+    except msgspec.DecodeError as fault:
+        raise invalid(name, Reason.INVALID_VALUE, f"{fault}; write the fields of one schedule") from fault
 
 
 def parse_moves(moves: Sequence[str], case: Case) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The group of commands. Modules are imported when their command runs, so that help answers at once."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -14,8 +15,8 @@ COMMANDS = {
     "margin": ("account", "Equity, initial and maintenance margin of every pool."),
     "explain": ("account", "The requirement as a tree: every factor, tier, rule code and source."),
     "liquidation": ("account", "The set of prices at which each pool is liquidated."),
-    "whatif": ("account", "Before and after trades or price moves."),
-    "compare": ("account", "The same account under several rulebooks, modes or schedules."),
+    "whatif": ("alternatives", "Before and after trades or price moves."),
+    "compare": ("alternatives", "The same account under several rulebooks, modes or schedules."),
     "plot": ("account", "Payoff, margin and equity against price, as an image."),
     "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),
     "rules": ("rules", "Rulebooks: list, show, diff."),
@@ -69,5 +70,12 @@ def main(argv: list[str] | None = None) -> Any:
             click.echo(f"error: {issue}", err=True)
         code = 1
     except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be flushed into the closed pipe at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as fault:
+        click.echo(
+            f"error: {fault.filename or 'output'}: {fault.strerror or fault}; check the path", err=True
+        )
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)

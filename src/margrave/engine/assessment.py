@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from html import escape
-from typing import Any, final
+from typing import Any, Literal, final
 
 import narwhals as nw
 
@@ -119,7 +119,7 @@ class Assessment:
         }
         return {key: _plain(value) for key, value in told.items()}
 
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
         """A native frame with a row a position: ``pandas``, ``polars`` or ``pyarrow``."""
         rows = [{"pool": pool.name, **asdict(p)} for pool in self.pools for p in pool.positions]
         columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {"pool": ""})}

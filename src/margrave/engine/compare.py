@@ -1,10 +1,13 @@
 """The same account under several rules, modes or schedules, with the difference explained (spec CTX-1)."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 from margrave.core.words import MarginMode
-from margrave.domain.account import Account
+from margrave.domain.account import Account, Balance
+from margrave.domain.instruments import Option
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment
@@ -14,6 +17,9 @@ from margrave.margin.requirement import Requirement
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schedules import Schedule
 from margrave.rulebook.schema import Rulebook
+
+_NOISE: Final = 1e-8  # amounts that agree to the venue's rounding are the same
+_FIGURES: Final = re.compile(r"\d|:")
 
 
 @final
@@ -28,6 +34,15 @@ class Variant:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """A directional schedule to put on the rules; ``none`` takes theirs away."""
+
+    name: str
+    schedule: Schedule | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Compared:
     """One pool under one variant."""
 
@@ -35,32 +50,57 @@ class Compared:
     pool: PoolAssessment
     below: Bound | None  # nearest liquidation below
     above: Bound | None
-    saving: float | None  # 1 - initial / initial of the first variant's pool of the same currency
-    why: str  # first nodes of the tree that differ from the first variant
+    saving: float | None  # 1 - initial / initial of the first variant, all pools of the currency together
+    why: str  # first nodes of the maintenance tree that differ from the first variant; empty in it
 
 
-def in_mode(account: Account, mode: MarginMode | None) -> Account:
-    """The account with every position in one mode; isolated margin is what opening took, out of the wallet."""
-    if mode is None:
+def in_mode(account: Account, market: Market, rulebook: Rulebook, mode: MarginMode | None) -> Account:
+    """The account with every position in one mode, under the rules that are to hold.
+
+    A position that becomes isolated takes out of the wallet what opening it asks; one that becomes cross gives
+    its margin back. What the account owns stays the same.
+    """
+    if mode is None or all(p.mode is mode for p in account.positions):
         return account
-    positions = tuple(
-        replace(p, mode=mode, isolated_margin=None) if p.mode is not mode else p for p in account.positions
+    as_isolated = tuple(replace(p, mode=MarginMode.ISOLATED) for p in account.positions)
+    pools = assess(replace(account, positions=as_isolated), market, rulebook).pools
+    own = {p.symbol: pool for pool in pools if pool.mode == "isolated" for p in pool.positions}
+    cash = {b.asset: b for b in account.balances}
+    positions = []
+    for position in account.positions:
+        if position.mode is mode or position.symbol not in own:
+            positions.append(position)
+            continue
+        asset, margin = own[position.symbol].currency, _allotted(own[position.symbol], market)
+        back = mode is MarginMode.CROSS
+        held = cash.get(asset, Balance(asset=asset, amount=0.0))
+        cash[asset] = replace(held, amount=held.amount + (margin if back else -margin))
+        positions.append(replace(position, mode=mode, isolated_margin=None if back else margin))
+    return replace(account, positions=tuple(positions), balances=tuple(cash.values()))
+
+
+def _allotted(pool: PoolAssessment, market: Market) -> float:
+    # Equity is margin, unrealised profit of futures, and value of options.
+    gained = sum(
+        p.value if isinstance(market.instruments[p.symbol].kind, Option) else p.profit for p in pool.positions
     )
-    return replace(account, positions=positions)
+    return max(pool.equity - gained, 0.0) if pool.equity == pool.equity else 0.0
 
 
 def variants(
-    books: tuple[Rulebook, ...], schedules: tuple[Schedule | None, ...], modes: tuple[MarginMode | None, ...]
+    books: tuple[Rulebook, ...],
+    schedules: tuple[Plan | None, ...] = (None,),
+    modes: tuple[MarginMode | None, ...] = (None,),
 ) -> tuple[Variant, ...]:
-    """Every combination, named by what varies."""
+    """Every combination, named by what it sets; None leaves a thing as the rules or the account have it."""
     return tuple(
         Variant(
-            " ".join(filter(None, [book.id, schedule.name if schedule else "", mode or ""])),
-            with_schedule(book, schedule) if schedule else book,
+            " ".join(filter(None, [book.id, "" if plan is None else plan.name, mode or ""])),
+            book if plan is None else with_schedule(book, plan.schedule),
             mode,
         )
         for book in books
-        for schedule in schedules
+        for plan in schedules
         for mode in modes
     )
 
@@ -81,31 +121,71 @@ def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tu
         A row a variant and pool that holds something.
     """
     rows: list[Compared] = []
-    reference: dict[str, tuple[float, Requirement]] = {}
-    for variant in chosen:
-        mine = in_mode(account, variant.mode)
+    asked: dict[str, float] = {}  # currency -> initial margin of all pools under the first variant
+    first: dict[str, Requirement] = {}  # part of the tree under the first variant, by label
+    for number, variant in enumerate(chosen):
+        mine = in_mode(account, market, variant.rulebook, variant.mode)
         assessment = assess(mine, market, variant.rulebook)
         found = liquidations(mine, market, variant.rulebook)
+        asks: dict[str, float] = {}
+        for pool in assessment.pools:
+            asks[pool.currency] = asks.get(pool.currency, 0.0) + pool.initial
+        trees = [assessment.explain("maintenance", k) for k in range(len(assessment.pools))]
+        if number == 0:
+            asked, first = asks, {part.label: part for tree in trees for part in tree.parts}
         for k, pool in enumerate(assessment.pools):
             if not pool.positions and not pool.order_margin:
                 continue
-            tree = assessment.explain("maintenance", k)
-            initial, first = reference.setdefault(pool.currency, (pool.initial, tree))
-            saving = 1.0 - pool.initial / initial if initial else None
-            bounds = found[k].bounds
-            below = next((b for b in bounds if b.side == "down"), None)
-            above = next((b for b in bounds if b.side == "up"), None)
-            rows.append(
-                Compared(variant.name, pool, below, above, saving, "; ".join(_differences(first, tree)))
-            )
+            before = asked.get(pool.currency, 0.0)
+            saving = 1.0 - asks[pool.currency] / before if before else None
+            below, above = (_nearest(found[k].bounds, side) for side in ("down", "up"))
+            why = "; ".join(differences(first, trees[k])) if number else ""
+            rows.append(Compared(variant.name, pool, below, above, saving, why))
     return tuple(rows)
 
 
-def _differences(first: Requirement, other: Requirement, most: int = 3) -> list[str]:
-    # Leaves that the other tree has and the first has not, or has with another amount.
-    before = {node.label: node.amount for _, node in first.walk() if not node.parts}
-    found = []
-    for _, node in other.walk():
-        if not node.parts and (node.label not in before or abs(before[node.label] - node.amount) > 1e-12):
-            found.append(f"{node.label}: {node.amount:.8g}")
-    return found[:most]
+def _nearest(bounds: tuple[Bound, ...], side: str) -> Bound | None:
+    return next((b for b in bounds if b.side == side), None)
+
+
+def differences(first: dict[str, Requirement], tree: Requirement, most: int = 4) -> list[str]:
+    """The first nodes in which a tree differs from known parts, each with both amounts."""
+    found: list[str] = []
+    for part in tree.parts:
+        known = first.get(part.label)
+        if known is None:
+            found.append(f"{part.label} = {part.amount:.8g}, which the first has not")
+        else:
+            found += [f"{part.label}: {told}" for told in _between(known, part)]
+    return found[:most] + ([f"and {len(found) - most} more"] if len(found) > most else [])
+
+
+def _between(first: Requirement, other: Requirement) -> Iterator[str]:
+    # Leaves of the same kind side by side: a label without its figures says which kind.
+    if _same(first.amount, other.amount):
+        return
+    known = _leaves(first)
+    for kind, node in _leaves(other).items():
+        was = known.pop(kind, None)
+        if was is None and not _same(node.amount, 0.0):
+            yield f"{node.label} = {node.amount:.8g}, which the first has not"
+        elif was is not None and not _same(was.amount, node.amount):
+            yield f"{node.label} = {node.amount:.8g} instead of {was.amount:.8g}"
+    for node in known.values():
+        if not _same(node.amount, 0.0):
+            yield f"no {node.label} = {node.amount:.8g}"
+
+
+def _same(a: float, b: float) -> bool:
+    return abs(a - b) <= _NOISE * max(1.0, abs(a), abs(b))
+
+
+def _leaves(tree: Requirement) -> dict[tuple[str, int], Requirement]:
+    kinds: list[str] = []
+    leaves: dict[tuple[str, int], Requirement] = {}
+    for _, node in tree.walk():
+        if not node.parts:
+            kind = _FIGURES.split(node.label, maxsplit=1)[0] or node.label
+            leaves[kind, kinds.count(kind)] = node
+            kinds.append(kind)
+    return leaves

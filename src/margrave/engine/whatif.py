@@ -123,6 +123,9 @@ def what_if(
     """
     after = account
     for leg in legs:
-        after = filled(after, market, leg)
+        try:
+            after = filled(after, market, leg)
+        except ValueError as fault:
+            raise invalid(f"leg {leg.symbol}", Reason.INVALID_VALUE, f"{fault}; correct the trade") from fault
     later = moved(market, factors) if factors else market
     return WhatIf(assess(account, market, rulebook), assess(after, later, rulebook), after, later)

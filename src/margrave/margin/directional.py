@@ -20,7 +20,7 @@ from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
 from margrave.valuation.positions import Valued
-from margrave.valuation.scenarios import Priced
+from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
 
 _EXPOSURE_LIMIT = 0.5  # option and mixed groups: largest delta-equivalent move that counts (spec 1.3 rule 5)
@@ -85,11 +85,14 @@ def _schedule_name(plan: Plan, table: Table, row: int) -> str | None:
 def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) -> F64:
     # Coin-adjusted delta of each position: N / P for inverse, coins for linear, premium-adjusted for options.
     at = book.instrument[rows]
-    delta = table.a[at] + table.c[at] / mark
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # options: their mark may be zero, their delta follows
+        delta = table.a[at] + table.c[at] / mark
     options = np.flatnonzero(table.is_option[at])
     if options.size:
         o = at[options]
-        vol = np.nan_to_num(table.vol[o])
+        vol = np.nan_to_num(vol_at_mark(table, o))
         greeks = coin_greeks(priced.forward[:, o], table.strike[o], vol, table.years[o], table.is_call[o])
         per_coin = np.where(table.is_coin_premium[o], greeks.adjusted_delta, greeks.unadjusted_delta)
         delta = np.broadcast_to(delta, mark.shape).copy()
@@ -97,7 +100,7 @@ def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) 
     return book.quantity[rows] * delta
 
 
-def net_of(
+def net_of(  # noqa: PLR0913 - what one formula is made of
     schedule: Schedule, rows: I64, table: Table, priced: Priced, book: Book, pools: Pools, valued: Valued
 ) -> Net:
     """Net positions per pool and underlying of the positions that a schedule applies to."""
@@ -146,7 +149,8 @@ def _net_entry(book: Book, rows: I64, table: Table, mark: F64, group: I64, count
     inverse = table.is_inverse[at]
     weight = book.quantity[rows] * np.where(inverse, table.c[at], table.a[at])
     entry = np.where(inverse, 1.0 / book.entry[rows], book.entry[rows])
-    now = np.where(inverse, 1.0 / mark, mark)
+    with np.errstate(divide="ignore"):  # an option's mark may be zero; it is not read as an inverse price
+        now = np.where(inverse, 1.0 / mark, mark)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_entry = grouped_sum((weight * entry)[None, :], group, count) / grouped_sum(
             weight[None, :], group, count

@@ -43,7 +43,7 @@ class _Fills:
     leverage: F64  # (O,)
 
 
-def order_margin_of(
+def order_margin_of(  # noqa: PLR0913 - what one formula is made of
     plan: Plan,
     ladders: LadderTerms,
     options: OptionTerms,
@@ -182,7 +182,7 @@ def _margin(  # noqa: PLR0913
     return (level.margin + level.fee)[:, 0]
 
 
-def _option_orders(
+def _option_orders(  # noqa: PLR0913 - what one formula is made of
     plan: Plan,
     options: OptionTerms,
     table: Table,

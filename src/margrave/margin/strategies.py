@@ -113,7 +113,7 @@ def _by_option(  # noqa: PLR0913
     return found
 
 
-def _covers(
+def _covers(  # noqa: PLR0913 - what one formula is made of
     strategy: Strategy, table: Table, book: Book, pools: Pools, rows: I64, short: int, k: int
 ) -> bool:
     here, there = int(rows[short]), int(rows[k])

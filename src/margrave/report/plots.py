@@ -18,7 +18,7 @@ from margrave.valuation.scenarios import shifted
 WHAT = ("payoff", "margin", "equity")
 
 
-def plot(
+def plot(  # noqa: PLR0913 - what one formula is made of
     account: Account,
     market: Market,
     rulebook: Rulebook,

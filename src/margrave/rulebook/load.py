@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -218,7 +219,7 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     for rule in rulebook.account.collateral:
         place = f"{where}: account.collateral.{rule.asset}"
         floors = [d.floor for d in rule.discounts]
-        if floors[0] != 0 or any(b <= a for a, b in zip(floors, floors[1:], strict=False)):
+        if floors[0] != 0 or any(b <= a for a, b in pairwise(floors)):
             yield Issue(
                 place, Reason.NOT_MONOTONE, f"slices start at {floors}; they must start at 0 and rise"
             )

@@ -11,6 +11,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import coin_price, quote_price
+from margrave.kernels.implied_vol import implied_vol_coin, implied_vol_quote
 from margrave.valuation.table import Table
 
 
@@ -56,9 +57,33 @@ def shifted(table: Table, factor: F64) -> Priced:
     return Priced(mark, table.index * move, forward, table.asset_price * factor)
 
 
+def vol_at_mark(table: Table, options: I64) -> F64:
+    """Vol of options, (n,): the one that is in the mark, else the quoted one, else NaN.
+
+    A mark that carries no vol information (deep in the money, or at expiry) leaves it to the quote; an option
+    that has expired needs none.
+    """
+    terms = (table.forward[options], table.strike[options], table.years[options], table.is_call[options])
+    mark, live = table.mark[options], table.years[options] > 0.0
+    known = live & np.isfinite(mark)
+    coin = table.is_coin_premium[options]
+    forward, strike, years, call = (t[known] for t in terms)
+    found = np.full(len(options), np.nan)
+    in_coin, none_coin = implied_vol_coin(
+        np.where(coin[known], mark[known], 0.0), forward, strike, years, call
+    )
+    in_quote, none_quote = implied_vol_quote(
+        np.where(coin[known], 0.0, mark[known]), forward, strike, years, call
+    )
+    told = np.where(coin[known], np.where(none_coin, np.nan, in_coin), np.where(none_quote, np.nan, in_quote))
+    found[known] = told
+    return np.where(live, np.where(np.isnan(found), table.vol[options], found), 0.0)
+
+
 def _option_marks(table: Table, options: I64, move: F64) -> F64:
-    known = ~np.isnan(table.vol[options])
-    vol = np.where(known, table.vol[options], 0.0)
+    at_mark = vol_at_mark(table, options)
+    known = ~np.isnan(at_mark)
+    vol = np.where(known, at_mark, 0.0)
     terms = (table.strike[options], vol, table.years[options], table.is_call[options])
     forward = table.forward[options]
     coin = table.is_coin_premium[options]
@@ -67,5 +92,7 @@ def _option_marks(table: Table, options: I64, move: F64) -> F64:
         return np.where(coin, coin_price(price, *terms), quote_price(price, *terms))
 
     shift = model(forward * move) - model(forward[None, :])
-    marks = np.maximum(table.mark[options] + shift, 0.0)
-    return np.where(known | (move == 1.0), marks, np.nan)
+    # Where the quoted vol does not give the mark, the difference stays, but no coin call is worth more than a coin.
+    most = np.where(coin & table.is_call[options], 1.0, np.inf)
+    marks = np.clip(table.mark[options] + shift, 0.0, np.maximum(most, table.mark[options]))
+    return np.where(known | (move == 1.0), np.where(move == 1.0, table.mark[options], marks), np.nan)

@@ -20,7 +20,6 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.kernels.implied_vol import implied_vol_coin, implied_vol_quote
 
 _SECONDS_IN_DAY = 86_400.0
 
@@ -48,7 +47,7 @@ class Table:
     is_call: Bools  # (I,)
     strike: F64  # (I,) 1 where no option
     forward: F64  # (I,) 1 where no option
-    vol: F64  # (I,) 0 where no option; NaN where neither quoted nor in the price
+    vol: F64  # (I,) as quoted; 0 where no option, NaN where none is quoted
     years: F64  # (I,) to expiry
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
@@ -175,13 +174,7 @@ def _option(
     years = max((expiry - at).total_seconds(), 0.0) / (_SECONDS_IN_DAY * days_in_year)
     forward = index if quote.forward is None else quote.forward
     coin = isinstance(instrument.payoff, CoinPremium)
-    vol = quote.vol
-    if vol is None:
-        invert = implied_vol_coin if coin else implied_vol_quote
-        found, uninformative = invert(
-            quote.mark, forward, option.strike, max(years, 1e-9), option.right is Right.CALL
-        )
-        vol = np.nan if bool(uninformative) else float(found)
+    vol = np.nan if quote.vol is None else quote.vol
     return (1.0, float(coin), float(option.right is Right.CALL), option.strike, forward, vol, years)
 
 
