@@ -12,13 +12,14 @@ from margrave.cli.inputs import (
     echo_json,
     format_option,
     inputs,
+    pick_account,
     show,
     warn,
 )
 from margrave.core.errors import Reason, invalid
 from margrave.engine.assess import assess_all
 from margrave.engine.assessment import Assessment
-from margrave.liquidation import PoolLiquidation, liquidations
+from margrave.liquidation import COMMON_FACTOR, PoolLiquidation, liquidations
 from margrave.report.number import money, percent, price, quantity
 from margrave.report.tables import Column
 from margrave.report.tree import as_dict, lines
@@ -208,13 +209,22 @@ def _show_bounds(rows: list[dict[str, Any]], kind: str) -> None:
         show(found, _BOUNDS, kind)
     for row in rows:
         place = f"{row['side']} {price(row['price'])}: " if "price" in row else ""
-        click.echo(f"{row['pool']} pool along {row['along']}: {place}{row['binds']}")
+        click.echo(f"{row['pool']} along {row['along']}: {place}{row['binds']}")
 
 
-def _bound_rows(account: str, found: Iterable[PoolLiquidation]) -> list[dict[str, Any]]:
+def _bounds_of(told: Inputs, assessments: Iterable[Assessment], along: str | None) -> list[dict[str, Any]]:
+    rows = []
+    for account, assessment in zip(told.case.accounts, assessments, strict=True):
+        found = liquidations(account, told.case.market, told.rulebook, along)
+        for pool, bounds in zip(assessment.pools, found, strict=True):
+            rows += _bound_rows(account.name, pool.name, (bounds,))
+    return rows
+
+
+def _bound_rows(account: str, name: str, found: Iterable[PoolLiquidation]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for pool in found:
-        base = {"account": account, "pool": pool.pool, "instrument": pool.instrument, "along": pool.along}
+        base = {"account": account, "pool": name, "instrument": pool.instrument, "along": pool.along}
         if not pool.bounds:
             rows.append({**base, "side": "none", "binds": pool.reason})
         for bound in pool.bounds:
@@ -233,7 +243,7 @@ def _bound_rows(account: str, found: Iterable[PoolLiquidation]) -> list[dict[str
                 )
             }
             rows.append({**base, **told})
-        rows += _bound_rows(account, pool.each)
+        rows += _bound_rows(account, name, pool.each)
         if pool.joint is not None:
             moves = ", ".join(f"{name} {factor - 1:+.2%}" for name, factor in pool.joint.factors)
             rows.append(
@@ -251,7 +261,9 @@ def _bound_rows(account: str, found: Iterable[PoolLiquidation]) -> list[dict[str
 @click.command()
 @case_options
 @click.option(
-    "--along", metavar="ASSET|common", help="One asset, or all together; by default the pool's own."
+    "--along",
+    metavar="ASSET|common|joint",
+    help="One asset, all by one factor, or the likeliest joint move; by default the pool's own.",
 )
 @format_option
 def liquidation(
@@ -259,17 +271,21 @@ def liquidation(
 ) -> int:
     """The set of prices at which each pool in FILE is liquidated, or the reason why there is none."""
     told = inputs(file, rules, schedule, moves)
-    path = "common factor" if along == "common" else along
-    rows = []
-    for account in told.case.accounts:
-        rows += _bound_rows(account.name, liquidations(account, told.case.market, told.rulebook, path))
+    assessments = assess_all(told.case.accounts, told.case.market, told.rulebook)
+    path = {"common": COMMON_FACTOR, "joint": None}.get(along or "", along)
+    rows = _bounds_of(told, assessments, path)
+    if along == "joint":
+        rows = [row for row in rows if row["side"] == "joint"]
+        if not rows:
+            click.echo("no pool has several underlyings: there is no joint move", err=True)
     _show_bounds(rows, kind)
-    return warn(assess_all(told.case.accounts, told.case.market, told.rulebook))
+    return warn(assessments)
 
 
 @click.command(name="plot")
 @case_options
 @click.option("--what", default="margin,payoff", show_default=True, metavar="payoff,margin,equity")
+@click.option("--account", "name", metavar="NAME", help="Which account, where the case has several.")
 @click.option("--asset", help="Asset on the horizontal axis; by default the first position's.")
 @click.option(
     "-o",
@@ -285,6 +301,7 @@ def plot_command(
     moves: Sequence[str],
     what: str,
     asset: str | None,
+    name: str | None,
     output: Path,
 ) -> int:
     """Payoff, margin and equity of FILE against price, as an image with the liquidation prices marked."""
@@ -294,7 +311,7 @@ def plot_command(
     if unknown := [w for w in wanted if w not in WHAT]:
         raise click.UsageError(f"--what {unknown[0]!r}: choose from {', '.join(WHAT)}")
     told = inputs(file, rules, schedule, moves)
-    account = told.case.accounts[0]
+    account = pick_account(told.case, name)
     if not account.positions:
         raise invalid(file, Reason.NOT_FOUND, "has no position to draw; add one")
     asset = asset or told.case.market.instruments[account.positions[0].symbol].base
@@ -311,10 +328,12 @@ def demo() -> int:
     code = _margin(told, "table")
     account = told.case.accounts[0]
     click.echo("\nwhere it is liquidated")
-    _show_bounds(_bound_rows(account.name, liquidations(account, told.case.market, told.rulebook)), "table")
-    click.echo("\nwhy: the maintenance margin as a tree")
     (assessment,) = assess_all((account,), told.case.market, told.rulebook)
+    _show_bounds(_bounds_of(told, (assessment,), None), "table")
+    click.echo("\nwhy: the maintenance margin as a tree")
     click.echo("\n".join(lines(assessment.explain("maintenance"))))
+    sources = "; ".join(source.url for source in told.rulebook.sources)
+    click.echo(f"\nrules: {told.rulebook.id}, in force from {told.rulebook.valid_from:%Y-%m-%d}; {sources}")
     click.echo("\ntry next:")
     click.echo("  margrave whatif example:inverse --leg BTC-PERPETUAL:-50000 --price BTC=-8%")
     click.echo("  margrave compare example:inverse --rules example.flat,deribit.sm,example.inverse")

@@ -85,9 +85,7 @@ def _schedule_name(plan: Plan, table: Table, row: int) -> str | None:
 def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) -> F64:
     # Coin-adjusted delta of each position: N / P for inverse, coins for linear, premium-adjusted for options.
     at = book.instrument[rows]
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # options: their mark may be zero, their delta follows
+    with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero; its delta follows
         delta = table.a[at] + table.c[at] / mark
     options = np.flatnonzero(table.is_option[at])
     if options.size:

@@ -80,7 +80,10 @@ def plot(  # noqa: PLR0913 - what one formula is made of
         )
         axis.legend()
     axes[-1].set_xlabel(f"{asset} index [{market.numeraire}]")
-    figure.savefig(path, dpi=144)
+    try:
+        figure.savefig(path, dpi=144)
+    except ValueError as fault:
+        raise invalid(str(path), Reason.INVALID_VALUE, f"{fault}; name a .png or .svg file") from fault
 
 
 def _matplotlib() -> Any:

@@ -137,7 +137,8 @@ def test_a_short_strangle_is_bounded_on_both_sides():
 def test_a_covered_coin_call_has_no_bound():
     call = option(60_000.0, Right.CALL)
     prices = market(coin_quote(call))
-    (found,) = liquidations(crossed("BTC", 1.2, (call, -1.0, 0.03)), prices, mixed_rules())
+    # These rules count the option's value twice, in the balance and in the margin: 2.075 coins cover both.
+    (found,) = liquidations(crossed("BTC", 2.2, (call, -1.0, 0.03)), prices, mixed_rules())
     assert found.bounds == ()
     assert found.reason == NoBound.COVERED_SHORT
 
