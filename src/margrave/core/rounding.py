@@ -71,9 +71,31 @@ def round_to(amount: float, rule: Step) -> float:
 def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.float64]:
     """Move every amount of an array onto the grid; without a rule, return the array itself.
 
-    NaN and infinities stay what they are.
+    NaN and infinities stay what they are. Amounts that lie clearly between two steps are moved together; only
+    what is close to a step or to the middle of two goes the exact way of `round_to`.
     """
     if rule is None:
         return amounts
-    flat = [round_to(float(a), rule) if np.isfinite(a) else float(a) for a in amounts.ravel()]
-    return np.array(flat, dtype=np.float64).reshape(amounts.shape)
+    per_unit = round(1.0 / rule.step)
+    scaled = amounts / rule.step
+    with np.errstate(invalid="ignore"):  # infinities stay what they are
+        fraction = scaled - np.floor(scaled)
+    clear = np.minimum(np.abs(fraction), np.abs(1.0 - fraction)) > _CLOSE * np.maximum(np.abs(scaled), 1.0)
+    clear &= np.abs(fraction - 0.5) > _CLOSE * np.maximum(np.abs(scaled), 1.0)
+    if abs(per_unit * rule.step - 1.0) > 1e-12:  # a step of 0.3: no whole number of them makes one
+        clear = np.zeros(amounts.shape, dtype=bool)
+    moved = np.where(clear, _WHOLE[rule.direction](scaled) / per_unit, amounts)
+    for at in np.flatnonzero(~clear & np.isfinite(amounts)):
+        moved.flat[at] = round_to(float(amounts.flat[at]), rule)
+    return moved
+
+
+_CLOSE = 1e-12
+_WHOLE = {
+    Direction.NEAREST: np.rint,
+    Direction.HALF_EVEN: np.rint,
+    Direction.UP: np.ceil,
+    Direction.DOWN: np.floor,
+    Direction.AWAY: lambda x: np.copysign(np.ceil(np.abs(x)), x),
+    Direction.TRUNCATE: np.trunc,
+}

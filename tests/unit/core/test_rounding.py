@@ -1,0 +1,51 @@
+"""The one place that rounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from margrave.core.rounding import Direction, Step, round_all, round_to
+
+
+@pytest.mark.parametrize(
+    ("amount", "step", "direction", "expected"),
+    [
+        (5739.0835, 0.5, Direction.UP, 5739.5),  # Bybit's published liquidation price, tick 0.5
+        (5739.500000000001, 0.5, Direction.UP, 5739.5),  # a rounding error is no reason to jump a step
+        (0.000243939, 1e-8, Direction.TRUNCATE, 0.00024393),  # Binance cuts coins
+        (-0.00000163901, 1e-8, Direction.TRUNCATE, -0.00000163),
+        (0.285, 0.01, Direction.NEAREST, 0.29),
+        (0.285, 0.01, Direction.HALF_EVEN, 0.28),
+        (-0.281, 0.01, Direction.AWAY, -0.29),
+        (-0.281, 0.01, Direction.DOWN, -0.29),
+        (-0.281, 0.01, Direction.UP, -0.28),
+        (1.0, 0.3, Direction.DOWN, 0.9),
+    ],
+)
+def test_amounts_move_onto_the_grid(amount, step, direction, expected):
+    assert round_to(amount, Step(step, direction)) == expected
+    assert round_all(np.array([amount]), Step(step, direction))[0] == expected
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    st.sampled_from([1e-9, 1e-8, 0.01, 0.5, 0.3, 1.0]),
+    st.sampled_from(list(Direction)),
+)
+def test_an_array_is_rounded_as_its_elements(amounts, step, direction):
+    rule = Step(step, direction)
+    expected = [round_to(a, rule) for a in amounts]
+    assert round_all(np.array(amounts), rule).tolist() == pytest.approx(expected, rel=1e-15, abs=0)
+
+
+def test_what_is_not_a_number_stays_and_no_rule_is_no_change():
+    amounts = np.array([np.nan, np.inf, 1.26])
+    assert round_all(amounts, None) is amounts
+    assert round_all(amounts, Step(0.1, Direction.DOWN)).tolist()[1:] == [np.inf, 1.2]
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_step_that_is_none_is_refused(step):
+    with pytest.raises(ValueError, match="step is"):
+        Step(step, Direction.UP)
