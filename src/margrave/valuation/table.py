@@ -156,11 +156,18 @@ def _price(market: Market, asset: str) -> float:
 
 def _row(instrument: Instrument, mark: float, index: float, assets: dict[str, int]) -> tuple[float, ...]:
     a, c = coefficients(instrument.payoff)
-    places = [
-        assets.setdefault(name, len(assets))
-        for name in (instrument.base, instrument.quote, instrument.settlement, payoff_asset(instrument))
-    ]
-    return (a, c, mark, index, *map(float, places), float(isinstance(instrument.payoff, Inverse)))
+    place = assets.setdefault
+    return (
+        a,
+        c,
+        mark,
+        index,
+        place(instrument.base, len(assets)),
+        place(instrument.quote, len(assets)),
+        place(instrument.settlement, len(assets)),
+        place(payoff_asset(instrument), len(assets)),
+        float(isinstance(instrument.payoff, Inverse)),
+    )
 
 
 def _option(

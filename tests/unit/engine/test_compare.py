@@ -1,0 +1,75 @@
+"""The same account under other rules: what it saves and why."""
+
+import pytest
+
+from margrave.core.words import MarginMode
+from margrave.engine.assess import assess
+from margrave.engine.compare import Plan, compare, in_mode, variants
+from tests.unit.made import (
+    T1,
+    flat_ladder,
+    inverse_account,
+    inverse_market,
+    linear_account,
+    linear_market,
+    rules,
+)
+
+MARKET = inverse_market(54_000.0)
+ACCOUNT = inverse_account(coins=1.0)
+CHEAP = rules(flat_ladder(0.05, 0.02))
+
+
+def test_the_first_is_the_reference_and_explains_nothing():
+    (row,) = compare(ACCOUNT, MARKET, variants((rules(),)))
+    assert (row.saving, row.why) == (0.0, "")
+
+
+def test_a_lower_rate_saves_and_is_named():
+    _, row = compare(ACCOUNT, MARKET, variants((rules(), CHEAP)))
+    assert row.saving == pytest.approx(0.5)
+    assert "0.02 instead of 0.05" in row.why
+    assert "notional" not in row.why
+
+
+def test_the_same_rules_differ_in_nothing():
+    _, row = compare(ACCOUNT, MARKET, variants((rules(), rules())))
+    assert (row.saving, row.why) == (0.0, "")
+
+
+def test_a_schedule_is_named_and_none_takes_it_away():
+    plans = (Plan("none", None), Plan("T1", T1))
+    bare, scheduled = compare(ACCOUNT, MARKET, variants((rules(),), plans))
+    assert scheduled.saving > 0
+    assert "multiplier of T1" in scheduled.why
+    back, _ = compare(ACCOUNT, MARKET, variants((rules(),), plans[::-1]))[::-1]
+    assert back.pool == bare.pool
+    assert "no multiplier of T1" in back.why
+
+
+@pytest.mark.parametrize("mode", list(MarginMode))
+@pytest.mark.parametrize(
+    ("account", "market"),
+    [(ACCOUNT, MARKET), (linear_account(cash=50_000.0), linear_market(54_000.0))],
+    ids=["inverse", "linear"],
+)
+def test_a_mode_moves_money_and_makes_none(account, market, mode):
+    there = in_mode(account, market, rules(), mode)
+    assert {p.mode for p in there.positions} == {mode}
+    back = in_mode(there, market, rules(), MarginMode.CROSS)
+    assert back == account or back.balances[0].amount == pytest.approx(account.balances[0].amount)
+    wealth = [sum(pool.equity for pool in assess(a, market, rules()).pools) for a in (account, there, back)]
+    assert wealth == pytest.approx([wealth[0]] * 3, rel=1e-12)
+
+
+def test_variants_are_named_by_what_they_set():
+    chosen = variants((rules(),), (None, Plan("T1", T1)), (None, MarginMode.CROSS))
+    assert [v.name for v in chosen] == ["test.flat", "test.flat cross", "test.flat T1", "test.flat T1 cross"]
+
+
+def test_bounds_of_both_sides_are_told():
+    (long_row,) = compare(ACCOUNT, MARKET, variants((rules(),)))
+    (short_row,) = compare(inverse_account(-100_000.0, coins=0.5), MARKET, variants((rules(),)))
+    assert long_row.below is not None
+    assert long_row.above is None
+    assert short_row.above is not None
