@@ -11,6 +11,7 @@ from margrave.core.errors import InvalidInputError
 from margrave.domain.account import Account, Balance, Memory, Position
 from margrave.domain.book import book_of
 from margrave.engine.assess import assess
+from margrave.liquidation import liquidations
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.requirement import discrepancy
 from margrave.rulebook.reform import with_schedule
@@ -123,6 +124,31 @@ def test_inv_6_excess_keeps_one_sign_of_slope(schedule, side, rate, inverse):
     if np.max(charged) < 1:
         slope = side * np.diff(pooled.margin_balance[:, 0] - pooled.maintenance[:, 0])
         assert np.all(slope > -1e-9)
+
+
+@given(schedules(), SIDES, st.floats(0.005, 0.08), st.booleans(), st.floats(0.93, 1.07))
+def test_inv_7_liquidation_is_nearer_iff_the_multiplier_there_is_above_one(
+    schedule, side, rate, inverse, move
+):
+    flat = rules(flat_ladder(min(2 * rate, 1), rate))
+    tiered = with_schedule(flat, schedule)
+    account, market = (
+        (inverse_account(side * 1e5), inverse_market(50_000 * move))
+        if inverse
+        else (linear_account(side * 2.0), linear_market(50_000 * move))
+    )
+    if any(assess(account, market, r).status == "liquidatable" for r in (flat, tiered)):
+        return
+    plain, charged = (liquidations(account, market, r)[0].bounds for r in (flat, tiered))
+    if len(plain) != 1 or len(charged) != 1:
+        return
+    _, at_bound = along(account, market, tiered, np.array([charged[0].factor]))
+    multiplier = at_bound[0] / rate
+    distance = [abs(np.log(b[0].factor)) for b in (plain, charged)]
+    if multiplier > 1 + 1e-6:
+        assert distance[1] < distance[0] + 1e-9
+    elif multiplier < 1 - 1e-6:
+        assert distance[1] > distance[0] - 1e-9
 
 
 @given(SIDES, st.lists(st.floats(0.7, 1.4), min_size=1, max_size=8), schedules(reference=Reference.RATCHET))

@@ -113,6 +113,8 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     profit = valued.profit[:, rows]
     inverse, option = table.is_inverse[at], table.is_option[at]
     price, reference = _net_entry(book, rows, table, mark, group, count)
+    if schedule.reference is Reference.VWAP:
+        reference = np.broadcast_to(_volume_weighted(book, rows, table, group, count), price.shape)
     kinds = np.bincount(group, weights=inverse, minlength=count), np.bincount(group, minlength=count)
     simple = ((kinds[0] == 0) | (kinds[0] == kinds[1])) & (
         np.bincount(group, weights=option, minlength=count) == 0
@@ -165,6 +167,15 @@ def _net_entry(book: Book, rows: I64, table: Table, mark: F64, group: I64, count
         )
         price = np.where(harmonic, 1.0 / mean_mark, mean_mark)
     return price, np.broadcast_to(reference, price.shape)
+
+
+def _volume_weighted(book: Book, rows: I64, table: Table, group: I64, count: int) -> F64:
+    # Arithmetic average of entries by volume, whatever the payoff; memory carries that of the fills, if told.
+    at = book.instrument[rows]
+    weight = np.abs(book.quantity[rows]) * np.where(table.is_inverse[at], table.c[at], table.a[at])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = grouped_sum((weight * book.entry[rows])[None, :], group, count)
+        return total / grouped_sum(weight[None, :], group, count)
 
 
 def _memory(book: Book, pools: Pools, table: Table, pool: int, base: int) -> Memory | None:

@@ -83,6 +83,25 @@ def test_settlement_reference_is_the_last_session_price():
     assert account.memory[0].reference == 52_500
 
 
+def test_vwap_reference_is_arithmetic_where_the_entry_is_harmonic():
+    twin = replace(inverse_market(45_000).instruments["BTCUSD"], symbol="TWIN")
+    market = inverse_market(45_000)
+    market = replace(
+        market,
+        instruments={**market.instruments, "TWIN": twin},
+        quotes={**market.quotes, "TWIN": Quote(mark=45_000)},
+    )
+    first = replace(inverse_account().positions[0], quantity=5e4)
+    second = replace(first, symbol="TWIN", entry=40_000.0)
+    account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=(first, second))
+    charged = [
+        assess(account, market, ruled(reference=r)).pools[0].maintenance * 45_000 / 1e5 / 0.05
+        for r in (Reference.VWAP, Reference.ENTRY)
+    ]
+    assert charged[0] == pytest.approx(1.0)  # (50,000 + 40,000) / 2 is the mark
+    assert charged[1] < 1.0  # the harmonic entry, 44,444, lies below it
+
+
 def test_released_margin_is_at_most_a_share_of_profit():
     rulebook = ruled(discipline=Discipline(profit_share_max=0.05))
     flat, capped = (
