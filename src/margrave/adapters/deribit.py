@@ -12,7 +12,8 @@ from margrave.adapters.payloads import Gathered, number
 from margrave.adapters.symbols import deribit
 from margrave.core.errors import InvalidInputError, Reason
 from margrave.domain.account import Balance, Position
-from margrave.domain.instruments import Option
+from margrave.domain.fills import profit
+from margrave.domain.instruments import Instrument, Option
 
 _MODELS = {"segregated_sm": "deribit.sm"}
 
@@ -85,11 +86,23 @@ def _position(row: dict[str, Any], where: str, gathered: Gathered) -> None:
         symbol=symbol, quantity=size, entry=number(row, "average_price", where)
     )
     gathered.quote(symbol, mark=row.get("mark_price"), index=row.get("index_price"))
+    _settled(row, instrument, gathered)
     if row.get("index_price"):
         gathered.index.setdefault(instrument.base, float(row["index_price"]))
     for name in ("initial_margin", "maintenance_margin", "total_profit_loss", "estimated_liquidation_price"):
         if row.get(name) not in (None, ""):
             gathered.expected[f"{symbol}.{name}"] = float(row[name])
+
+
+def _settled(row: dict[str, Any], instrument: Instrument, gathered: Gathered) -> None:
+    # floating_profit_loss runs from the last daily settlement; what came before it is in the balance already.
+    mark, floating = row.get("mark_price"), row.get("floating_profit_loss")
+    if isinstance(instrument.kind, Option) or not mark or floating in (None, ""):
+        return
+    held = gathered.positions[instrument.symbol]
+    whole = profit(instrument.payoff, held.quantity, held.entry, float(mark))
+    before = gathered.settled.get(instrument.settlement, 0.0)
+    gathered.settled[instrument.settlement] = before + whole - float(floating)
 
 
 def _prices(row: dict[str, Any], gathered: Gathered) -> None:

@@ -466,4 +466,8 @@ def _scalar(value: Any) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else json.dumps(value, ensure_ascii=False)
+    return (
+        repr(value)
+        if isinstance(value, int | float)
+        else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    )

@@ -28,6 +28,7 @@ class Gathered:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     quotes: dict[str, dict[str, float]] = field(default_factory=dict)
     index: dict[str, float] = field(default_factory=dict)
+    settled: dict[str, float] = field(default_factory=dict)  # profit since entry that is cash already
     at: datetime | None = None
     rules: str | None = None
     expected: dict[str, float] = field(default_factory=dict)  # the venue's own numbers
@@ -109,9 +110,14 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
         raise invalid(
             "payloads", Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
         ) from fault
+    # Profit from the entry that daily settlement has paid out is in the wallet: counted once, with the position.
+    wallet = (
+        replace(b, amount=b.amount - gathered.settled.get(asset, 0.0))
+        for asset, b in gathered.balances.items()
+    )
     account = Account(
         name="imported",
-        balances=tuple(gathered.balances.values()),
+        balances=tuple(wallet),
         positions=tuple(gathered.positions.values()),
     )
     return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from margrave.core.errors import Reason, invalid
+from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.domain.instruments import (
     CoinPremium,
     Future,
@@ -121,3 +121,50 @@ def unified(symbol: str, contract_size: float | None, where: str = "") -> Instru
         kind = Perpetual() if expiry is None else Future(expiry=expiry)
         payoff = Inverse(contract_value=contract_size) if in_base else Linear(contract_size=contract_size)
     return Instrument(symbol=symbol, base=base, quote=quote, settlement=settlement, kind=kind, payoff=payoff)
+
+
+_OKX = re.compile(r"^([A-Z0-9]+)-([A-Z0-9]+)-(?:SWAP|(\d{6}))$")
+_BINANCE_COIN = re.compile(r"^([A-Z0-9]+?)USD_(?:PERP|(\d{6}))$")
+_BINANCE_USD = re.compile(r"^([A-Z0-9]+?)(USDT|USDC)(?:_(\d{6}))?$")
+
+
+def okx(symbol: str, contract_size: float | None, where: str = "") -> Instrument:
+    """Terms of an OKX swap or future; the size of one contract (``ctVal``) must be given."""
+    match = _OKX.match(symbol)
+    if match is None:
+        raise _unknown(symbol, where, "an OKX name such as BTC-USD-SWAP or BTC-USDT-261225")
+    if contract_size is None:
+        raise invalid(
+            where or symbol,
+            Reason.INVALID_VALUE,
+            f"the size of one contract of {symbol} is not in its name; give the venue's ctVal",
+        )
+    base, quote, day = match.groups()
+    return _contract(symbol, (base, quote, base if quote == "USD" else quote), day, contract_size)
+
+
+def binance(symbol: str, where: str = "") -> Instrument:
+    """Terms of a Binance future: COIN-M counts 100 USD (BTC) or 10 USD, USDⓈ-M counts coins."""
+    if match := _BINANCE_COIN.match(symbol):
+        base, day = match.groups()
+        return _contract(symbol, (base, "USD", base), day, 100.0 if base == "BTC" else 10.0)
+    if match := _BINANCE_USD.match(symbol):
+        base, quote, day = match.groups()
+        return _contract(symbol, (base, quote, quote), day, 1.0)
+    raise _unknown(symbol, where, "a Binance name such as BTCUSD_PERP or BTCUSDT")
+
+
+def _contract(symbol: str, assets: tuple[str, str, str], day: str | None, size: float) -> Instrument:
+    base, quote, settlement = assets
+    try:
+        expiry = None if day is None else datetime.strptime(day, "%y%m%d").replace(tzinfo=UTC)
+    except ValueError as fault:
+        raise _unknown(symbol, "", "dated by a day such as 261225") from fault
+    kind: Kind = Perpetual() if expiry is None else Future(expiry=expiry.replace(hour=_DELIVERY_HOUR))
+    payoff: Payoff = Inverse(contract_value=size) if settlement == base else Linear(contract_size=size)
+    return Instrument(symbol=symbol, base=base, quote=quote, settlement=settlement, kind=kind, payoff=payoff)
+
+
+def _unknown(symbol: str, where: str, expected: str) -> InvalidInputError:
+    message = f"{symbol!r} is not {expected}; correct it"
+    return invalid(where or symbol, Reason.UNKNOWN_INSTRUMENT, message)

@@ -75,9 +75,10 @@ def conform(paths: Sequence[str], every: bool, kind: str) -> int:
             raise invalid(name, Reason.NOT_FOUND, "is no file; give a file of vectors, or a folder of them")
     report = run([Path(p) for p in paths])
     rows = [r.to_dict() for r in report.results if every or r.outcome != "passed"]
-    if rows:
+    if rows or kind in ("json", "csv"):
         show(rows, [Column(k, k, left=True) for k in ("id", "venue", "model", "outcome", "detail")], kind)
-    click.echo(report.summary)
+    # Data on standard output stays data; the closing line is a message then.
+    click.echo(report.summary, err=kind in ("json", "csv"))
     return 5 if report.failed else 0
 
 

@@ -7,10 +7,10 @@ from typing import Final, final
 
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance
-from margrave.domain.instruments import Option
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment
+from margrave.engine.isolated import isolated_margins
 from margrave.liquidation import liquidations
 from margrave.liquidation.bounds import Bound
 from margrave.margin.requirement import Requirement
@@ -62,29 +62,18 @@ def in_mode(account: Account, market: Market, rulebook: Rulebook, mode: MarginMo
     """
     if mode is None or all(p.mode is mode for p in account.positions):
         return account
-    as_isolated = tuple(replace(p, mode=MarginMode.ISOLATED) for p in account.positions)
-    pools = assess(replace(account, positions=as_isolated), market, rulebook).pools
-    own = {p.symbol: pool for pool in pools if pool.mode == "isolated" for p in pool.positions}
     cash = {b.asset: b for b in account.balances}
     positions = []
-    for position in account.positions:
-        if position.mode is mode or position.symbol not in own:
+    margins = isolated_margins(account, market, rulebook)
+    for position, (asset, margin) in zip(account.positions, margins, strict=True):
+        if position.mode is mode:
             positions.append(position)
             continue
-        asset, margin = own[position.symbol].currency, _allotted(own[position.symbol], market)
         back = mode is MarginMode.CROSS
         held = cash.get(asset, Balance(asset=asset, amount=0.0))
         cash[asset] = replace(held, amount=held.amount + (margin if back else -margin))
         positions.append(replace(position, mode=mode, isolated_margin=None if back else margin))
     return replace(account, positions=tuple(positions), balances=tuple(cash.values()))
-
-
-def _allotted(pool: PoolAssessment, market: Market) -> float:
-    # Equity is margin, unrealised profit of futures, and value of options.
-    gained = sum(
-        p.value if isinstance(market.instruments[p.symbol].kind, Option) else p.profit for p in pool.positions
-    )
-    return max(pool.equity - gained, 0.0) if pool.equity == pool.equity else 0.0
 
 
 def variants(

@@ -6,12 +6,14 @@ from typing import final
 import numpy as np
 
 from margrave.core.errors import Reason, invalid
+from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.fills import fill, premium
 from margrave.domain.instruments import Instrument, Option
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment
+from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted
 from margrave.valuation.table import table_of
@@ -70,29 +72,54 @@ def moved(market: Market, factors: dict[str, float]) -> Market:
     return replace(market, quotes=quotes, index=index_now)
 
 
-def filled(account: Account, market: Market, leg: Leg) -> Account:
-    """The account after one trade: position, realised profit, premium and fee booked."""
+def filled(account: Account, market: Market, leg: Leg, rulebook: Rulebook) -> Account:
+    """The account after one trade: position, realised profit, premium and fee booked.
+
+    What an isolated position opens takes its initial margin out of the wallet; what it closes gives its share
+    of the margin back (spec IMM-4).
+    """
     instrument = market.instruments.get(leg.symbol)
     quote = market.quotes.get(leg.symbol)
     if instrument is None or (leg.price is None and quote is None):
         reason = Reason.UNKNOWN_INSTRUMENT if instrument is None else Reason.MISSING_MARK
-        raise invalid(
-            leg.symbol, reason, f"is needed for the leg; the market has {', '.join(market.instruments)}"
-        )
+        told = f"is needed for the leg; the market has {', '.join(market.instruments)}"
+        raise invalid(leg.symbol, reason, told)
     price = leg.price if leg.price is not None else (quote.mark if quote else 0.0)
     held = next((p for p in account.positions if p.symbol == leg.symbol), None)
     start = held or Position(symbol=leg.symbol, quantity=0.0, entry=price)
     after, flows = fill(instrument, start, leg.quantity, price, instrument.taker_fee or 0.0)
+    cash = flows.total
+    if isinstance(instrument.kind, Option):
+        cash = premium(instrument, leg.quantity, price) + flows.fee
+    if held is not None and held.mode is MarginMode.ISOLATED:
+        after = _with_margin(account, market, rulebook, held, after)
+        cash += _margin(account, market, rulebook, held) - (after.isolated_margin or 0.0)
     positions = (
-        tuple(after if p is held else p for p in account.positions) if held else (*account.positions, after)
+        tuple(after if p is held else p for p in account.positions)
+        if held is not None
+        else (*account.positions, after)
     )
     kept = tuple(p for p in positions if p.quantity != 0)
-    cash = (
-        premium(instrument, leg.quantity, price) + flows.fee
-        if isinstance(instrument.kind, Option)
-        else flows.total
-    )
     return replace(account, positions=kept, balances=_paid(account, instrument, cash))
+
+
+def _margin(account: Account, market: Market, rulebook: Rulebook, position: Position) -> float:
+    only = replace(account, positions=(position,), orders=())
+    return isolated_margins(only, market, rulebook)[0][1]
+
+
+def _with_margin(
+    account: Account, market: Market, rulebook: Rulebook, held: Position, after: Position
+) -> Position:
+    kept = _margin(account, market, rulebook, held)
+    if after.quantity == 0:
+        return replace(after, isolated_margin=0.0)
+    share = after.quantity / held.quantity if held.quantity else 0.0
+    if 0 < share <= 1:
+        return replace(after, isolated_margin=kept * share)
+    asked = _margin(account, market, rulebook, replace(after, isolated_margin=None))
+    fresh = 1.0 - 1.0 / share if share > 1 else 1.0  # of the position, that this trade opened
+    return replace(after, isolated_margin=(kept if share > 1 else 0.0) + asked * fresh)
 
 
 def _paid(account: Account, instrument: Instrument, cash: float) -> tuple[Balance, ...]:
@@ -124,7 +151,7 @@ def what_if(
     after = account
     for leg in legs:
         try:
-            after = filled(after, market, leg)
+            after = filled(after, market, leg, rulebook)
         except ValueError as fault:
             raise invalid(f"leg {leg.symbol}", Reason.INVALID_VALUE, f"{fault}; correct the trade") from fault
     later = moved(market, factors) if factors else market

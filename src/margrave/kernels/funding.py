@@ -1,4 +1,7 @@
-"""Funding rates and fair prices by the venues' published rules. Numbers or arrays, NaN gives NaN."""
+"""Funding rates and fair prices by the venues' published rules, each with its rule code.
+
+Numbers or arrays, NaN gives NaN. What a period's funding moves is `domain.fills.funding`; here is its rate.
+"""
 
 import numpy as np
 
@@ -20,7 +23,7 @@ def damped_funding(mark: Real, index: Real, damper: float, cap: float | None = N
     Returns
     -------
     (...) ndarray
-        Rate for eight hours; longs pay when it is above zero.
+        Rate for eight hours; longs pay when it is above zero (rule DERIBIT-FUNDING-001).
 
     References
     ----------
@@ -32,7 +35,7 @@ def damped_funding(mark: Real, index: Real, damper: float, cap: float | None = N
 
 
 def clamped_funding(premium: Real, interest: float, clamp: float = 0.0005) -> F64:
-    """Eight-hour funding by premium and interest: ``P + clamp(I - P, -0.05 %, +0.05 %)``.
+    """Eight-hour funding by premium and interest: ``P + clamp(I - P, -0.05 %, +0.05 %)`` (BINANCE-FUNDING-001).
 
     References
     ----------
@@ -43,14 +46,14 @@ def clamped_funding(premium: Real, interest: float, clamp: float = 0.0005) -> F6
 
 
 def interest_rate(quote_rate: float, base_rate: float, periods_a_day: float = 3.0) -> float:
-    """Interest part of funding per period: the difference of the daily rates over the periods of a day (BitMEX)."""
+    """Interest part of funding per period: the difference of the daily rates over the periods of a day (BITMEX-FUNDING-001)."""
     return (quote_rate - base_rate) / periods_a_day
 
 
 def fair_perpetual(
     index: Real, funding_rate: Real, hours_to_funding: Real, interval_hours: float = 8.0
 ) -> F64:
-    """Fair price of a perpetual: index plus the funding that is still to come, ``index (1 + f t / T)``.
+    """Fair price of a perpetual: index plus the funding that is still to come, ``index (1 + f t / T)`` (BITMEX-FAIR-001).
 
     References
     ----------
@@ -64,7 +67,7 @@ def fair_perpetual(
 def fair_future(
     index: Real, impact_mid: Real, days_to_expiry: Real, days_now: Real | None = None
 ) -> tuple[F64, F64]:
-    """Annual basis of a dated future from its impact mid price, and its fair price (BitMEX).
+    """Annual basis of a dated future from its impact mid price, and its fair price (BITMEX-FAIR-002).
 
     Returns
     -------
@@ -78,16 +81,16 @@ def fair_future(
 
 
 def impact_notional(amount: Real, initial_rate: Real) -> F64:
-    """Notional at which an order book is read: an amount of margin over the initial rate (BitMEX 0.1 XBT, Binance 200 USDT)."""
+    """Notional at which an order book is read: an amount of margin over the initial rate (BITMEX-FAIR-003: 0.1 XBT, Binance 200 USDT)."""
     return np.asarray(amount, dtype=np.float64) / initial_rate
 
 
 def legacy_mark(bid: Real, ask: Real, last: Real) -> F64:
-    """Last price held inside the best bid and ask (Deribit 2016)."""
+    """Last price held inside the best bid and ask (DERIBIT-MARK-001, in force in 2016)."""
     return np.clip(np.asarray(last, dtype=np.float64), bid, ask)
 
 
 def decayed_delta(delta: Real, minutes_into_settlement: Real, window_minutes: float = 30.0) -> F64:
-    """Delta (or mark) of an option inside its settlement window: decays in a straight line to zero (Deribit)."""
+    """Delta (or mark) of an option inside its settlement window: decays in a straight line to zero (DERIBIT-SETTLEMENT-001)."""
     share = np.clip(1.0 - np.asarray(minutes_into_settlement) / window_minutes, 0.0, 1.0)
     return np.asarray(delta, dtype=np.float64) * share

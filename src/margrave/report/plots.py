@@ -10,12 +10,14 @@ from margrave.core.errors import Reason, invalid
 from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.market import Market
-from margrave.liquidation import liquidations
-from margrave.margin.pooled import evaluate, prepare
+from margrave.liquidation import Bound, liquidations
+from margrave.margin.pooled import Pooled, evaluate, prepare
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted
 
 WHAT = ("payoff", "margin", "equity")
+_STEPS = 200  # prices drawn on either side of the price now
+_REACH_MAX = 0.95  # farthest relative move drawn for the sake of a liquidation price
 
 
 def plot(  # noqa: PLR0913 - what one formula is made of
@@ -36,50 +38,67 @@ def plot(  # noqa: PLR0913 - what one formula is made of
     asset : str
         Asset whose index price is the horizontal axis.
     what : sequence of str
-        Any of ``payoff`` (unrealised profit), ``margin`` (initial and maintenance) and ``equity``.
+        Any of ``payoff`` (profit from the price now on), ``margin`` (initial and maintenance) and ``equity``.
     path : Path
         Image to write; its ending says which kind.
     reach : float
-        Largest relative move either way.
+        Relative move either way that is drawn at least; liquidation prices farther out widen it.
     """
     figure_of = _matplotlib()
     prepared = prepare(book_of((account,)), market, rulebook)
     assets = prepared.table.assets
     if asset not in assets:
         raise invalid(asset, Reason.NOT_FOUND, f"the account has nothing on it; it has {', '.join(assets)}")
-    factor = np.ones((401, len(assets)))
-    factor[:, assets.index(asset)] = np.linspace(1 - reach, 1 + reach, 401)
-    pooled = evaluate(prepared, shifted(prepared.table, factor))
-    price = float(prepared.table.asset_price[assets.index(asset)]) * factor[:, assets.index(asset)]
     found = liquidations(account, market, rulebook, along=asset)
-    count = len(prepared.pools.account)
-    figure, axes = figure_of(count)
+    moves = [abs(bound.factor - 1.0) for pool in found for bound in pool.bounds]
+    reach = max(reach, min(1.1 * max(moves, default=0.0), _REACH_MAX))
+    column = assets.index(asset)
+    factor = np.ones((2 * _STEPS + 1, len(assets)))
+    factor[:, column] = np.linspace(1 - reach, 1 + reach, 2 * _STEPS + 1)
+    pooled = evaluate(prepared, shifted(prepared.table, factor))
+    now = float(prepared.table.asset_price[column])
+    price = now * factor[:, column]
+    figure, axes = figure_of(len(found))
     for k, axis in enumerate(axes):
-        currency = assets[prepared.pools.currency[k]]
-        curves: dict[str, tuple[str, Any]] = {}
-        if "payoff" in what:
-            curves["unrealised profit"] = ("-", pooled.equity[:, k] - pooled.equity[200, k])
-        if "equity" in what or "margin" in what:
-            curves["margin balance"] = ("-", pooled.margin_balance[:, k])
-        if "margin" in what:
-            curves |= {
-                "initial": ("--", pooled.initial[:, k]),
-                "maintenance": (":", pooled.maintenance[:, k]),
-            }
-        for name, (style, values) in curves.items():
+        for name, (style, values) in _curves(pooled, k, what).items():
             axis.plot(price, values, style, label=name)
-        for bound in found[k].bounds:
-            axis.axvline(price[200] * bound.factor, color="0.5", linewidth=0.8)
-            axis.annotate(
-                f"liquidation {bound.price:,.8g}", (price[200] * bound.factor, 0), rotation=90, fontsize=7
-            )
+        _mark(axis, found[k].bounds, now)
+        kind = "isolated" if prepared.pools.is_isolated[k] else "cross"
         axis.set(
-            title=f"{account.name}: {found[k].pool} under {rulebook.id}",
-            ylabel=currency,
+            title=f"{account.name}: {kind} {found[k].pool} under {rulebook.id}",
+            ylabel=assets[prepared.pools.currency[k]],
             xlim=(price[0], price[-1]),
         )
         axis.legend()
     axes[-1].set_xlabel(f"{asset} index [{market.numeraire}]")
+    _save(figure, path)
+
+
+def _curves(pooled: Pooled, k: int, what: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    curves: dict[str, tuple[str, Any]] = {}
+    if "payoff" in what:
+        curves["profit from the price now"] = ("-", pooled.equity[:, k] - pooled.equity[_STEPS, k])
+    if "equity" in what:
+        curves["equity"] = ("-", pooled.equity[:, k])
+    if "margin" in what:
+        curves["margin balance"] = ("-", pooled.margin_balance[:, k])
+        curves["initial margin"] = ("--", pooled.initial[:, k])
+        curves["maintenance margin"] = (":", pooled.maintenance[:, k])
+    return curves
+
+
+def _mark(axis: Any, bounds: Sequence[Bound], now: float) -> None:
+    # A line where the index would be, named with the price of the pool's own instrument.
+    axis.axvline(now, color="0.8", linewidth=0.8)
+    for bound in bounds:
+        at = now * bound.factor
+        axis.axvline(at, color="0.4", linewidth=0.8)
+        told = f"liquidation {bound.price:,.8g}"
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (3, 4), "textcoords": "offset points"}
+        axis.annotate(told, (at, 0.0), rotation=90, fontsize=7, clip_on=True, **place)
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, dpi=144)
     except ValueError as fault:

@@ -116,7 +116,7 @@ def _block(columns: Sequence[Column], cells: Sequence[str], width: int) -> str:
     told = list(zip(columns[1:], cells[1:], strict=True))
     broad = max((len(c.heading) for c, _ in told), default=0)
     deep = max((len(cell) for c, cell in told if not c.left), default=0)
-    lines = [cells[0]]
+    lines = [f"{columns[0].heading} {cells[0]}"]
     for column, cell in told:
         start = f"  {column.heading:<{broad}}  "
         if column.left:

@@ -19,14 +19,15 @@ from margrave.adapters.conform.objects import (
     pool_of,
 )
 from margrave.adapters.conform.vector import UnsupportedError, Vector
+from margrave.core.words import MAINTENANCE
 from margrave.domain.account import Order, Position
 from margrave.domain.fills import expire, intrinsic, notional, premium, profit
 from margrave.domain.instruments import Inverse
-from margrave.engine.funds import available_funds, equity_of
+from margrave.engine.funds import available_funds, equity_of, withdrawable
 from margrave.kernels.fees import combo_future_fee, combo_option_fee, option_fee
 from margrave.kernels.funding import damped_funding, decayed_delta, legacy_mark
 from margrave.rulebook.catalogue import in_force
-from margrave.rulebook.ladders import BaseSlope, TierUnit
+from margrave.rulebook.ladders import BaseSlope, TierUnit, resolve
 from margrave.rulebook.schema import LadderModel, LevelRule, OptionModel, Rulebook
 
 
@@ -44,7 +45,8 @@ def future_slope(v: Vector) -> dict[str, Any]:
     index = v.inputs.get("index") or 1.0
     quote = pool_of(*_one(linear(), size, float(index)), rulebook).maintenance
     coin = pool_of(*_one(inverse(), size * float(index), float(index)), rulebook).maintenance
-    charged = 100 * (rate if size == 0 else coin / size)
+    level = resolve(rulebook.ladders["stated"], MAINTENANCE)
+    charged = 100 * (float(level.rate[0]) if size == 0 else coin / size)
     return {f"{kind}_rate_pct": charged, f"{kind}_coin": coin, f"{kind}_quote": quote}
 
 
@@ -208,8 +210,14 @@ def mark(v: Vector) -> dict[str, Any]:
 
 def balances(v: Vector) -> dict[str, Any]:
     """Identities of an account summary: balance and profit make equity, equity less margin is available."""
+    if "delta" in v.note:
+        raise UnsupportedError("two published deltas added: no calculation of ours")
     if v.model == "difference":
-        return {"difference": available_funds(v.number("a"), v.number("b"))}
+        first, second = v.number("a"), v.number("b")
+        cash = (
+            "withdrawal" in v.note
+        )  # what may leave: the lesser of balance and margin balance is the first number
+        return {"difference": withdrawable(first, first, second) if cash else available_funds(first, second)}
     terms = [float(t) for t in v.inputs["terms"]]
     return {"sum": equity_of(terms[0], *terms[1:])}
 

@@ -33,7 +33,7 @@ def _held(
     alone: bool = False,
     isolated: float | None = None,
 ) -> Held:
-    size = next(v.number(name) for name in ("qty", "contracts") if name in v.inputs)
+    size = v.number("qty" if "qty" in v.inputs else "contracts")
     leverage = v.number("leverage") if "leverage" in v.inputs else None
     return Held(instrument, v.sign * size, v.number("entry"), mark, leverage, isolated, alone)
 

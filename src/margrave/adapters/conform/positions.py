@@ -16,7 +16,7 @@ from margrave.adapters.conform.objects import (
 )
 from margrave.adapters.conform.vector import Vector
 from margrave.domain.account import Order, Position
-from margrave.domain.fills import average_entry, funding, notional, profit
+from margrave.domain.fills import average_entry, fill, funding, notional, profit
 from margrave.domain.instruments import Inverse, Linear
 from margrave.engine.assessment import PoolAssessment
 from margrave.kernels.fees import break_even_price
@@ -168,8 +168,9 @@ def two_way_fee(v: Vector) -> dict[str, Any]:
         inverse(), v.sign * v.number("qty"), v.number("price"), None, v.number("leverage"), None, True
     )
     bust = liquidated(account_of(held), market_of(held), rules(one_rate(0.0)), v.sign, bankrupt=True)
-    values = [notional(held.instrument.payoff, held.quantity, p) for p in (held.entry, bust)]
-    return {"two_way_fee": v.number("taker") * sum(values)}
+    opened = Position(symbol="MAIN", quantity=held.quantity, entry=held.entry)
+    _, closing = fill(held.instrument, opened, -held.quantity, bust, v.number("taker"))
+    return {"two_way_fee": _opening_fee(held, v.number("taker")) - closing.fee}
 
 
 def gross_ratio(v: Vector) -> dict[str, Any]:
@@ -200,22 +201,28 @@ def bybit_uta(v: Vector) -> dict[str, Any]:
 
 
 def bybit_order_cost(v: Vector) -> dict[str, Any]:
-    """Order cost: initial margin, fee to open, fee to close at the bankruptcy price."""
+    """Order cost: initial margin with the fee to close at the bankruptcy price, and the fee to open."""
     held = Held(linear(), v.sign * v.number("qty"), v.number("price"), None, v.number("leverage"), None, True)
     account, market = account_of(held), market_of(held)
     book = rules(one_rate(0.0))
     bust = liquidated(account, market, book, v.sign, bankrupt=True)
     initial = pool_of(account, market, book).initial
-    opening, closing = (
-        v.number("taker") * notional(held.instrument.payoff, held.quantity, p) for p in (held.entry, bust)
-    )
+    at_bust = ClosingFee(code=CODE, rate=v.number("taker"), basis=FeeBasis.BANKRUPTCY)
+    asked = pool_of(account, market, rules(one_rate(0.0), fee=at_bust)).initial
+    opening = _opening_fee(held, v.number("taker"))
     return {
         "initial_margin": initial,
         "open_fee": opening,
         "bankruptcy_price": bust,
-        "close_fee": closing,
-        "order_cost": initial + opening + closing,
+        "close_fee": asked - initial,
+        "order_cost": asked + opening,
     }
+
+
+def _opening_fee(held: Held, rate: float) -> float:
+    flat = Position(symbol=held.instrument.symbol, quantity=0.0, entry=held.entry)
+    _, flows = fill(held.instrument, flat, held.quantity, held.entry, rate)
+    return -flows.fee
 
 
 def okx_isolated(v: Vector) -> dict[str, Any]:
@@ -253,8 +260,8 @@ def gate_value(v: Vector) -> dict[str, Any]:
         v.number("mark"),
     )
     position = _pool(held, ladder=one_rate(0.004)).positions[0]
-    paid = -v.number("taker") * notional(held.instrument.payoff, held.quantity, held.entry)
-    return {"value": position.notional, "unrealised_pnl": position.profit, "realised_pnl": paid}
+    paid = _opening_fee(held, v.number("taker"))
+    return {"value": position.notional, "unrealised_pnl": position.profit, "realised_pnl": -paid}
 
 
 def gate_values(v: Vector) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from margrave.kernels.funding import (
     interest_rate,
 )
 
+BINANCE_IMPACT_MARGIN = 200.0  # [USDT] Binance support pages of 2020-06
+BINANCE_DEFAULT_INITIAL = 0.05  # leverage of 20 unless the holder chooses another
+BITMEX_IMPACT_MARGIN = 0.1  # [XBT] BitMEX, "Fair price marking"
+
 
 def binance_mark(v: Vector) -> dict[str, Any]:
     """Mark of 2020: index and the funding still to come."""
@@ -22,7 +26,11 @@ def binance_mark(v: Vector) -> dict[str, Any]:
 def binance_clamp(v: Vector) -> dict[str, Any]:
     """Funding of premiums inside and outside the clamp."""
     low, high = (float(clamped_funding(float(p), v.number("interest"))) for p in v.inputs["premiums"])
-    return {"f_low": low, "f_high": high, "impact_notional": float(impact_notional(200.0, 0.05))}
+    return {
+        "f_low": low,
+        "f_high": high,
+        "impact_notional": float(impact_notional(BINANCE_IMPACT_MARGIN, BINANCE_DEFAULT_INITIAL)),
+    }
 
 
 def bitmex_future(v: Vector) -> dict[str, Any]:
@@ -38,7 +46,11 @@ def bitmex_future(v: Vector) -> dict[str, Any]:
 def bitmex_impact(v: Vector) -> dict[str, Any]:
     """Impact notionals of initial rates."""
     return dict(
-        zip("abc", (float(impact_notional(0.1, float(rate))) for rate in v.inputs["im"]), strict=True)
+        zip(
+            "abc",
+            (float(impact_notional(BITMEX_IMPACT_MARGIN, float(rate))) for rate in v.inputs["im"]),
+            strict=True,
+        )
     )
 
 
