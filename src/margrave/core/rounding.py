@@ -5,6 +5,7 @@ rulebook and is applied here. The decimal form of the float (its shortest repr) 
 0.285 rounded to cents is 0.29 and not 0.28.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
@@ -91,7 +92,7 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
 
 
 _CLOSE = 1e-12
-_WHOLE = {
+_WHOLE: dict[Direction, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     Direction.NEAREST: np.rint,
     Direction.HALF_EVEN: np.rint,
     Direction.UP: np.ceil,

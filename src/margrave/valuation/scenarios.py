@@ -63,18 +63,15 @@ def vol_at_mark(table: Table, options: I64) -> F64:
     A mark that carries no vol information (deep in the money, or at expiry) leaves it to the quote; an option
     that has expired needs none.
     """
-    terms = (table.forward[options], table.strike[options], table.years[options], table.is_call[options])
     mark, live = table.mark[options], table.years[options] > 0.0
     known = live & np.isfinite(mark)
     coin = table.is_coin_premium[options]
-    forward, strike, years, call = (t[known] for t in terms)
+    at = options[known]
+    forward, strike, years, call = table.forward[at], table.strike[at], table.years[at], table.is_call[at]
     found = np.full(len(options), np.nan)
-    in_coin, none_coin = implied_vol_coin(
-        np.where(coin[known], mark[known], 0.0), forward, strike, years, call
-    )
-    in_quote, none_quote = implied_vol_quote(
-        np.where(coin[known], 0.0, mark[known]), forward, strike, years, call
-    )
+    coin_mark, quote_mark = np.where(coin[known], mark[known], 0.0), np.where(coin[known], 0.0, mark[known])
+    in_coin, none_coin = implied_vol_coin(coin_mark, forward, strike, years, call)
+    in_quote, none_quote = implied_vol_quote(quote_mark, forward, strike, years, call)
     told = np.where(coin[known], np.where(none_coin, np.nan, in_coin), np.where(none_quote, np.nan, in_quote))
     found[known] = told
     return np.where(live, np.where(np.isnan(found), table.vol[options], found), 0.0)
