@@ -4,7 +4,7 @@ The unified numbers are not used: Deribit's BTC-PERPETUAL, 60,000 USD short, com
 ``contracts = -60000``, ``contractSize = 10`` and ``side = 'short'``, ten times too large and signed twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from margrave.adapters import deribit as deribit_payload
@@ -35,7 +35,7 @@ def gather(tree: Any, where: str, gathered: Gathered, exchange: str) -> None:
 def _gather_row(row: dict[str, Any], where: str, place: str, gathered: Gathered, exchange: str) -> None:
     info = row.get("info")
     if "total" in row and "free" in row:
-        _balance(row, gathered)
+        _balance(info, place, gathered, exchange)
     elif info is None:
         raise invalid(
             place,
@@ -50,10 +50,32 @@ def _gather_row(row: dict[str, Any], where: str, place: str, gathered: Gathered,
         raise invalid(exchange, Reason.NOT_FOUND, f"is not read; there are deribit, {', '.join(_READERS)}")
 
 
-def _balance(row: dict[str, Any], gathered: Gathered) -> None:
-    for asset, amount in (row.get("total") or {}).items():
+def _balance(info: Any, where: str, gathered: Gathered, exchange: str) -> None:
+    # ccxt's "total" is equity on most venues: with positions beside it, profit would count twice.
+    if exchange in ("deribit", "coinbase"):
+        deribit_payload.gather(info, where, gathered)
+        return
+    found = list(_wallets(info))
+    if not found:
+        raise invalid(where, Reason.INVALID_VALUE, "has no wallet balance in its raw info; keep ccxt's info")
+    for asset, amount in found:
         if amount:
-            gathered.balances[asset] = Balance(asset=asset, amount=float(amount))
+            gathered.balances[asset] = Balance(asset=asset, amount=amount)
+
+
+def _wallets(tree: Any) -> Iterator[tuple[str, float]]:
+    # Rows of Binance (asset, walletBalance or balance), Bybit (coin, walletBalance), OKX (ccy, cashBal).
+    if isinstance(tree, list):
+        for row in tree:
+            yield from _wallets(row)
+    elif isinstance(tree, dict):
+        asset = next((tree[k] for k in ("asset", "ccy", "coin") if isinstance(tree.get(k), str)), None)
+        amount = next((tree[k] for k in ("walletBalance", "cashBal", "balance") if tree.get(k)), None)
+        if asset is not None and amount is not None:
+            yield asset, float(amount)
+            return
+        for name in ("assets", "result", "list", "coin", "data", "details"):
+            yield from _wallets(tree.get(name))
 
 
 def _instrument(row: dict[str, Any], where: str, gathered: Gathered) -> Instrument:
@@ -149,10 +171,33 @@ def _okx(row: dict[str, Any], info: dict[str, Any], where: str, gathered: Gather
     _add(gathered, where, position, info.get("markPx"))
 
 
+def _hyperliquid(row: dict[str, Any], info: dict[str, Any], where: str, gathered: Gathered) -> None:
+    # clearinghouseState: szi is signed coins; there is no mark, but positionValue is |szi| times it.
+    instrument = _instrument(row, where, gathered)
+    held = info.get("position", info)
+    size = number(held, "szi", where)
+    if size == 0:
+        gathered.notes.append(f"{instrument.symbol}: flat, left out")
+        return
+    leverage = held.get("leverage") or {}
+    isolated = leverage.get("type") == "isolated"
+    # marginUsed of an isolated position has its profit inside; what was put up has not.
+    margin = number(held, "marginUsed", where) - number(held, "unrealizedPnl", where) if isolated else None
+    position = Position(
+        symbol=instrument.symbol,
+        quantity=size,
+        entry=number(held, "entryPx", where),
+        leverage=_optional(leverage.get("value")),
+        **_isolated(isolated, margin),
+    )
+    _add(gathered, where, position, number(held, "positionValue", where) / abs(size))
+
+
 _READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], str, Gathered], None]] = {
     "binance": _binance,
     "binanceusdm": _binance,
     "binancecoinm": _binance,
     "bybit": _bybit,
     "okx": _okx,
+    "hyperliquid": _hyperliquid,
 }

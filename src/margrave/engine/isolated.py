@@ -7,6 +7,7 @@ from margrave.domain.account import Account
 from margrave.domain.instruments import Option
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
+from margrave.engine.assessment import PoolAssessment
 from margrave.rulebook.schema import Rulebook
 
 
@@ -28,14 +29,19 @@ def isolated_margins(account: Account, market: Market, rulebook: Rulebook) -> tu
     pools = [
         p for p in assess(replace(account, positions=alone), market, rulebook).pools if p.mode == "isolated"
     ]
-    margins = []
-    for pool in pools:
-        # Equity is margin, unrealised profit of futures, and value of options.
-        gained = sum(
-            p.value if isinstance(market.instruments[p.symbol].kind, Option) else p.profit
-            for p in pool.positions
-            if p.symbol in market.instruments
-        )
-        margin = pool.equity - gained
-        margins.append((pool.currency, max(margin, 0.0) if margin == margin else 0.0))
-    return tuple(margins)
+    return tuple(
+        (pool.currency, _margin(pool, market, position.isolated_margin is None))
+        for pool, position in zip(pools, account.positions, strict=True)
+    )
+
+
+def _margin(pool: PoolAssessment, market: Market, opens: bool) -> float:
+    # Equity is margin, unrealised profit of futures, and value of options.
+    (position,) = pool.positions
+    instrument = market.instruments.get(position.symbol)
+    option = instrument is not None and isinstance(instrument.kind, Option)
+    margin = pool.equity - (position.value if option else position.profit)
+    if option and opens:
+        # No ladder says what an option took at its entry: it is asked what it is asked now.
+        margin = max(margin, pool.initial - (pool.margin_balance - margin))
+    return max(margin, 0.0) if margin == margin else 0.0

@@ -77,6 +77,25 @@ def _version(rulebook: Rulebook, where: str) -> Iterator[Issue]:
         )
 
 
+def _codes(rulebook: Rulebook, where: str) -> Iterator[Issue]:
+    for path, code in _coded("", msgspec.to_builtins(rulebook)):
+        if not code.strip():
+            yield Issue(f"{where}: {path}", Reason.INVALID_VALUE, "is empty; every rule has a permanent code")
+
+
+def _coded(path: str, node: object) -> Iterator[tuple[str, str]]:
+    """Every ``code`` of a rule with its path. A collateral rule may go without."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "code":
+                yield f"{path}.code".lstrip("."), value
+            elif key != "collateral":
+                yield from _coded(f"{path}.{key}".lstrip("."), value)
+    elif isinstance(node, list | tuple):
+        for k, value in enumerate(node):
+            yield from _coded(f"{path}[{k}]", value)
+
+
 def _tier_issues(tiers: tuple[Tier, ...], place: str) -> Iterator[Issue]:
     if tiers[0].floor != 0:
         yield Issue(
@@ -114,6 +133,13 @@ def _tier_issues(tiers: tuple[Tier, ...], place: str) -> Iterator[Issue]:
 def _ladders(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     for name, ladder in rulebook.ladders.items():
         place = f"{where}: ladders.{name}"
+        last = ladder.tiers[-1].floor if isinstance(ladder, Progressive | WholePosition) else 0.0
+        if ladder.size_max is not None and ladder.size_max <= last:
+            yield Issue(
+                f"{place}.size_max",
+                Reason.CONTRADICTION,
+                f"{ladder.size_max:g} is not above the last floor {last:g}; it ends the last tier",
+            )
         match ladder:
             case Progressive(tiers=tiers, deductions=printed):
                 yield from _tier_issues(tiers, place)
@@ -227,6 +253,7 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _version,
+    _codes,
     _ladders,
     _schedules,
     _products,

@@ -66,3 +66,48 @@ def test_frame_there_and_back(backend: str) -> None:
         accounts = load_example(name).accounts
         read = frames.accounts_from_frame(frames.positions_to_frame(accounts, backend))
         assert [a.positions for a in read] == [a.positions for a in accounts]
+
+
+def test_ccxt_balance_is_the_wallet_and_not_equity() -> None:
+    row = {
+        "total": {"USDT": 15.0},
+        "free": {},
+        "info": {"assets": [{"asset": "USDT", "walletBalance": "10"}]},
+    }
+    gathered = Gathered()
+    ccxt.gather(row, "balance", gathered, "binance")
+    assert gathered.balances["USDT"].amount == 10.0
+
+
+def test_profit_settled_daily_counts_once() -> None:
+    gathered = Gathered()
+    rows = [
+        {**SHORT, "mark_price": 50000.0, "floating_profit_loss": -0.05},
+        {"currency": "BTC", "balance": 1.0},
+    ]
+    deribit.gather({"usOut": 1.7e15, "result": rows}, "all", gathered)
+    wallet = case_of(gathered).accounts[0].balances[0].amount
+    whole = -60000.0 * (1 / 60000.0 - 1 / 50000.0)
+    assert wallet + whole == pytest.approx(0.95, abs=1e-12)
+
+
+def test_recorded_deribit_summary(shared: Path) -> None:
+    tree = read_json(shared / "data/accounts/payloads/deribit__http_get_account_summaries.json")
+    gathered = Gathered()
+    deribit.gather(tree, "recorded", gathered)
+    assert gathered.issues == []
+    assert gathered.rules == "deribit.sm"
+    assert gathered.balances["BTC"].amount == pytest.approx(302.60065765 - 0.03258105, abs=1e-9)
+    assert gathered.expected["BTC.equity"] == 302.61869214
+
+
+def test_recorded_hyperliquid_position(shared: Path) -> None:
+    tree = read_json(shared / "data/accounts/payloads/hyperliquid__clearinghouseState_docs_sample.json")
+    row = {"symbol": "ETH/USDC:USDC", "contractSize": 1.0, "info": tree["assetPositions"][0]}
+    gathered = Gathered()
+    ccxt.gather([row], "positions", gathered, "hyperliquid")
+    assert gathered.issues == []
+    held = gathered.positions["ETH/USDC:USDC"]
+    assert (held.quantity, held.entry, held.leverage) == (0.0335, 2986.3, 20.0)
+    assert held.isolated_margin == pytest.approx(4.967826 + 0.0134, abs=1e-12)
+    assert gathered.quotes["ETH/USDC:USDC"]["mark"] == pytest.approx(100.02765 / 0.0335)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from margrave.adapters.files import load_example
 from margrave.core.words import MarginMode
 from margrave.engine.assess import assess
 from margrave.engine.compare import Plan, compare, in_mode, variants
+from margrave.rulebook.catalogue import in_force
 from tests.unit.made import (
     T1,
     flat_ladder,
@@ -73,3 +75,14 @@ def test_bounds_of_both_sides_are_told():
     assert long_row.below is not None
     assert long_row.above is None
     assert short_row.above is not None
+
+
+def test_a_short_option_alone_has_what_it_is_asked():
+    case = load_example("inverse")
+    rulebook = in_force("example.inverse", case.market.at)
+    alone = in_mode(case.accounts[0], case.market, rulebook, MarginMode.ISOLATED)
+    pools = {pool.name: pool for pool in assess(alone, case.market, rulebook).pools}
+    pool = pools["isolated BTC-25DEC26-70000-C"]
+    assert pool.margin_balance == pytest.approx(pool.initial)
+    before = sum(p.equity for p in assess(case.accounts[0], case.market, rulebook).pools)
+    assert sum(p.equity for p in pools.values()) == pytest.approx(before, rel=1e-12)
