@@ -29,8 +29,8 @@ _DERIBIT = re.compile(
 )
 _CCXT = re.compile(r"^([A-Z0-9]+)/([A-Z0-9]+):([A-Z0-9]+)(?:-(\d{6}))?(?:-(\d+(?:\.\d+)?)-([CP]))?$")
 _DELIVERY_HOUR = 8  # UTC, on the venues read here
-DERIBIT_MULTIPLIERS = {"SOL": 10.0, "XRP": 1_000.0, "MATIC": 1_000.0}
-"""Coins per linear option contract (deribit.md 1, March 2024); BTC and ETH have one."""
+DERIBIT_MULTIPLIERS = {"BTC": 1.0, "ETH": 1.0, "SOL": 10.0, "XRP": 1_000.0, "MATIC": 1_000.0}
+"""Coins per linear option contract, as published in March 2024; others are refused."""
 
 
 def deribit(symbol: str, where: str = "") -> Instrument:
@@ -59,7 +59,13 @@ def deribit(symbol: str, where: str = "") -> Instrument:
             strike=float(strike.replace("d", ".")),
             right=Right.CALL if right == "C" else Right.PUT,
         )
-        size = DERIBIT_MULTIPLIERS.get(base, 1.0) if quote else 1.0
+        if quote and base not in DERIBIT_MULTIPLIERS:
+            raise invalid(
+                where or symbol,
+                Reason.NOT_PUBLISHED,
+                f"the coins per linear option contract on {base} are not known; known are {', '.join(DERIBIT_MULTIPLIERS)}",
+            )
+        size = DERIBIT_MULTIPLIERS[base] if quote else 1.0
         payoff = QuotePremium(contract_size=size) if quote else CoinPremium(contract_size=size)
     else:
         kind = Perpetual() if expiry == "PERPETUAL" else Future(expiry=_deribit_day(expiry, symbol))

@@ -89,7 +89,7 @@ def _bounds(
 ) -> tuple[Bound, ...]:
     formula = proposals(prepared, direction, breaks, excess.level)
     proposed = np.array([f for f, _ in formula])
-    found = sign_changes(excess, np.concatenate([places(breaks), proposed]))
+    found = sign_changes(excess, places(breaks), proposed)
     if found.size == 0:
         return ()
     told = _what_binds(prepared, direction, found, excess, breaks)

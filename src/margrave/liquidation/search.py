@@ -5,13 +5,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.roots import bracketed_root
 
 FACTOR_MIN: Final = 1e-6
 FACTOR_MAX: Final = 1e6
 _GRID_HALF = 200  # points on either side of no move
 _GRID_BEND = 5.0  # how much denser the grid is about no move than at its ends
+_ZERO_STEP = 1e-9  # a zero by formula is looked at from both sides, beyond the rounding of the curve
+_TOGETHER = 5e-11  # sign changes nearer to each other than this are rounding
 _SIDE_STEP = 1e-12  # a break is looked at from both sides, for functions that jump there
 _DIP_POINTS = 33
 _DIP_ROUNDS = 6
@@ -27,7 +29,7 @@ def grid() -> F64:
     return np.asarray(np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND)))
 
 
-def sign_changes(curve: Curve, breaks: F64) -> F64:
+def sign_changes(curve: Curve, breaks: F64, proposed: F64) -> F64:
     """Factors at which a curve changes between ``< 0`` and ``>= 0``.
 
     Parameters
@@ -35,26 +37,43 @@ def sign_changes(curve: Curve, breaks: F64) -> F64:
     curve : callable, (S,) ndarray -> (S,) ndarray
         Function of the factor, finite everywhere; may jump at the breaks.
     breaks : (n,) ndarray
-        Factors at which the curve may bend, jump, or be zero.
+        Factors at which the curve may bend or jump.
+    proposed : (m,) ndarray
+        Factors at which a formula has it zero; looked at from a little outside, where rounding has no say.
 
     Returns
     -------
-    (m,) ndarray
-        Ascending. Every sign change that the breaks, the grid and its dips and humps show. At a jump, the
+    (k,) ndarray
+        Ascending. Every sign change that the grid, the breaks and the dips and humps show. At a jump, the
         factor of the jump.
     """
-    inside = breaks[(breaks > FACTOR_MIN) & (breaks < FACTOR_MAX)]
-    points = np.unique(
-        np.concatenate([grid(), inside, inside * (1.0 - _SIDE_STEP), inside * (1.0 + _SIDE_STEP)])
-    )
-    values = curve(points)
-    points, values = _with_dips(curve, points, values)
+    sides = np.array([1.0 - _SIDE_STEP, 1.0, 1.0 + _SIDE_STEP])
+    near = np.array([1.0 - _ZERO_STEP, 1.0 + _ZERO_STEP])
+    wanted = np.concatenate([np.outer(breaks, sides).ravel(), np.outer(proposed, near).ravel()])
+    inside = wanted[(wanted > FACTOR_MIN) & (wanted < FACTOR_MAX)]
+    # All in ln factor, so that a point seen twice has the same value twice.
+    at = np.unique(np.concatenate([np.log(grid()), np.log(inside)]))
+
+    def of_log(u: F64) -> F64:
+        return curve(np.exp(u))
+
+    at, values = _with_dips(of_log, at, of_log(at))
     below = values < 0.0
-    at = np.flatnonzero(below[1:] != below[:-1])
-    if at.size == 0:
+    left = np.flatnonzero(below[1:] != below[:-1])
+    if left.size == 0:
         return np.empty(0)
-    # In the factor itself: its logarithm would move the ends by a last digit, and a sign with them.
-    return bracketed_root(curve, points[at], points[at + 1], 0.0, _ROOT_TOLERANCE, _ROOT_STEPS)
+    found = bracketed_root(of_log, at[left], at[left + 1], _ROOT_TOLERANCE, 0.0, _ROOT_STEPS)
+    return np.exp(found[_settled(found)])
+
+
+def _settled(found: F64) -> Bools:
+    # Rounding may change the sign several times about one zero: an odd number of changes together is one change,
+    # an even number none.
+    first = np.concatenate([[True], np.diff(found) > _TOGETHER])
+    count = np.bincount(np.cumsum(first) - 1)
+    kept = np.zeros(found.size, dtype=bool)
+    kept[np.flatnonzero(first)] = count % 2 == 1
+    return kept
 
 
 def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
@@ -67,14 +86,14 @@ def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
     at = np.flatnonzero(same & (here <= left) & (here <= right) & (here < np.maximum(left, right))) + 1
     if at.size == 0:
         return points, values
-    low, high, side = np.log(points[at - 1]), np.log(points[at + 1]), sign[at]
+    low, high, side = points[at - 1], points[at + 1], sign[at]
     found, fraction = [], np.linspace(0.0, 1.0, _DIP_POINTS)
     for _ in range(_DIP_ROUNDS):
         u = low[:, None] + (high - low)[:, None] * fraction
-        seen = curve(np.exp(u).ravel()).reshape(u.shape)
+        seen = curve(u.ravel()).reshape(u.shape)
         best = np.clip(np.argmin(seen * side[:, None], axis=1), 1, _DIP_POINTS - 2)
         rows = np.arange(len(at))
-        found.append((np.exp(u[rows, best]), seen[rows, best]))
+        found.append((u[rows, best], seen[rows, best]))
         low, high = u[rows, best - 1], u[rows, best + 1]
     points = np.concatenate([points, *(p for p, _ in found)])
     values = np.concatenate([values, *(v for _, v in found)])

@@ -96,7 +96,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     more = (*book.assets, market.numeraire)
     table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
     ladders, options = ladder_terms(plan, table), option_terms(plan, table)
-    isolated = _isolated_margin(plan, ladders, table, book)
+    isolated = _isolated_margin(plan, ladders, options, table, book)
     pools = pools_of(book, table, rulebook, isolated, table.assets.index(market.numeraire))
     vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
     recognised = recognise(plan, table, book, pools)
@@ -107,20 +107,23 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     )
 
 
-def _isolated_margin(plan: Plan, ladders: LadderTerms, table: Table, book: Book) -> F64:
+def _isolated_margin(
+    plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book
+) -> F64:
     # Margin that nobody stated is what opening the position took: the initial margin at its entry.
-    if not (book.is_isolated & np.isnan(book.isolated_margin)).any():
+    unstated = book.is_isolated & np.isnan(book.isolated_margin)
+    if not unstated.any():
         return book.isolated_margin
-    size = np.abs(book.quantity)
-    entry = (size * (table.a[book.instrument] * book.entry + table.c[book.instrument] / book.entry))[None, :]
-    level = ladder_margin_of(
-        plan,
-        ladders,
-        table,
-        Sized(book.instrument, book.quantity, book.leverage, entry, entry, entry),
-        INITIAL,
-    )
-    return np.where(np.isnan(book.isolated_margin), level.margin[0], book.isolated_margin)
+    at, size = book.instrument, np.abs(book.quantity)
+    entry = (size * (table.a[at] * book.entry + table.c[at] / book.entry))[None, :]
+    sized = Sized(at, book.quantity, book.leverage, entry, entry, entry)
+    asked = ladder_margin_of(plan, ladders, table, sized, INITIAL).margin[0]
+    short = np.flatnonzero(table.is_option[at] & unstated & (book.quantity < 0))
+    if short.size:
+        # An option's entry price is known, the index of that day is not: today's stands in.
+        per_coin = option_margin_of(options, table, now(table), at[short], book.entry[short])
+        asked[short] = size[short] * table.a[at[short]] * (per_coin.risk[INITIAL][0] + book.entry[short])
+    return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
 
 
 def _issues(plan: Plan, table: Table, book: Book, pools: Pools) -> dict[int, tuple[Issue, ...]]:
