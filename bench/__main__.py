@@ -22,7 +22,12 @@ def inputs() -> tuple[Account, Market]:
     days = [datetime(2027, 1, 1 + k, 8, tzinfo=UTC) for k in range(COUNT)]
     listed = {
         f"BTC-{k}": Instrument(
-            symbol=f"BTC-{k}", base="BTC", quote="USD", settlement="BTC", kind=Future(expiry=day), payoff=Inverse(contract_value=100.0)
+            symbol=f"BTC-{k}",
+            base="BTC",
+            quote="USD",
+            settlement="BTC",
+            kind=Future(expiry=day),
+            payoff=Inverse(contract_value=100.0),
         )
         for k, day in enumerate(days)
     }
@@ -35,7 +40,9 @@ def inputs() -> tuple[Account, Market]:
     return Account(balances=(Balance(asset="BTC", amount=25.0),), positions=held), market
 
 
-def plain(floors: np.ndarray, rates: np.ndarray, cuts: np.ndarray) -> Callable[[Account, Market], tuple[float, float, float]]:
+def plain(
+    floors: np.ndarray, rates: np.ndarray, cuts: np.ndarray
+) -> Callable[[Account, Market], tuple[float, float, float]]:
     """Plain NumPy code of the same rules: objects in, three numbers out."""
 
     def run(account: Account, market: Market) -> tuple[float, float, float]:
@@ -76,10 +83,16 @@ def main() -> None:
     cuts = np.concatenate(([0.0], np.cumsum(floors[1:] * np.diff(rates))))
     baseline = plain(floors, rates, cuts)
     pool = assess(account, market, rulebook).pools[0]
-    np.testing.assert_allclose((pool.equity, pool.initial, pool.maintenance), baseline(account, market), atol=2e-7)
+    np.testing.assert_allclose(
+        (pool.equity, pool.initial, pool.maintenance), baseline(account, market), atol=2e-7
+    )
     ours, theirs = timed(lambda: assess(account, market, rulebook)), timed(lambda: baseline(account, market))
-    print(f"assess, one account of {COUNT} positions: {ours * 1e6:.0f} us; plain NumPy, three sums only: {theirs * 1e6:.0f} us; ratio {ours / theirs:.1f}")
-    print("assess also partitions pools, checks rules and marks, gives every position's numbers and its explanation")
+    print(
+        f"assess, one account of {COUNT} positions: {ours * 1e6:.0f} us; plain NumPy, three sums only: {theirs * 1e6:.0f} us; ratio {ours / theirs:.1f}"
+    )
+    print(
+        "assess also partitions pools, checks rules and marks, gives every position's numbers and its explanation"
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from margrave.domain.market import Market
 from margrave.engine.assessment import Assessment, PoolAssessment, PositionAssessment, Status
 from margrave.engine.explain import explain
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
+from margrave.margin.pools import pool_name
 from margrave.margin.requirement import Requirement
 from margrave.rulebook.schema import Rulebook
 
@@ -100,7 +101,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
     ):
         issues = prepared.issues.get(k, ())
         mode = "isolated" if isolated else "cross"
-        name = f"isolated {held[k][0].symbol}" if isolated else f"cross {assets[currency]}"
+        name = pool_name(pools, prepared.table, prepared.book, k)
         status = _status(balance, initial, maintenance, bool(issues))
         result.append(
             PoolAssessment(

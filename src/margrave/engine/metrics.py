@@ -18,6 +18,7 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
 from margrave.liquidation import liquidations
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
+from margrave.margin.pools import pool_name
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted
@@ -83,10 +84,9 @@ def consequences(account: Account, market: Market, rulebook: Rulebook, asset: st
     for k, currency in enumerate(prepared.pools.currency.tolist()):
         mm, im, balance = scheduled.maintenance[:, k], scheduled.initial[:, k], scheduled.margin_balance[:, k]
         slope, flat_slope = (_slope(p.margin_balance[:, k] - p.maintenance[:, k]) for p in (scheduled, flat))
-        name = "isolated" if prepared.pools.is_isolated[k] else "cross"
         rows.append(
             Consequence(
-                f"{name} {assets[currency]}",
+                pool_name(prepared.pools, prepared.table, prepared.book, k),
                 assets[currency],
                 _slope(mm) / mm[0] if mm[0] else 0.0,
                 slope,

@@ -14,8 +14,9 @@ from margrave.domain.market import Market
 from margrave.liquidation.bounds import COMMON_FACTOR, Bound, JointMove, NoBound, PoolLiquidation
 from margrave.liquidation.direction import Direction, direction_of, directions_of, underlyings_of
 from margrave.liquidation.joint import joint_move
-from margrave.liquidation.pool import liquidation_along, pool_name
+from margrave.liquidation.pool import liquidation_along
 from margrave.margin.pooled import Prepared, prepare
+from margrave.margin.pools import pool_name
 from margrave.rulebook.schema import Rulebook
 
 __all__ = [
@@ -61,7 +62,9 @@ def _pool(prepared: Prepared, pool: int, along: str | None) -> PoolLiquidation:
     directions = directions_of(prepared, pool)
     if not directions:
         reason = NoBound.UNKNOWN if pool in prepared.issues else NoBound.NO_POSITION
-        return PoolLiquidation(pool_name(prepared, pool), COMMON_FACTOR, (), reason, ())
+        return PoolLiquidation(
+            pool_name(prepared.pools, prepared.table, prepared.book, pool), COMMON_FACTOR, (), reason, ()
+        )
     found = [liquidation_along(prepared, direction) for direction in directions]
     if len(found) == 1:
         return found[0]
@@ -75,7 +78,9 @@ def _stated(prepared: Prepared, pool: int, along: str) -> PoolLiquidation:
         assets = tuple(a for a, name in enumerate(prepared.table.assets) if name == along)
     if not assets:
         reason = NoBound.NO_POSITION if along == COMMON_FACTOR else NoBound.NOT_MOVED
-        return PoolLiquidation(pool_name(prepared, pool), along, (), reason, ())
+        return PoolLiquidation(
+            pool_name(prepared.pools, prepared.table, prepared.book, pool), along, (), reason, ()
+        )
     return liquidation_along(prepared, direction_of(prepared, pool, assets, along))
 
 

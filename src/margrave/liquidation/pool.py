@@ -12,17 +12,10 @@ from margrave.liquidation.closed_form import proposals
 from margrave.liquidation.direction import Direction, Excess, factors, pooled_at, positions_of
 from margrave.liquidation.search import sign_changes
 from margrave.margin.pooled import Prepared
+from margrave.margin.pools import pool_name
 from margrave.rulebook.schema import Roundings
 
 _AGREES = 1e-9  # relative: a formula this near to the evaluator's root is the better number
-
-
-def pool_name(prepared: Prepared, pool: int) -> str:
-    """Name of a pool: the symbol of its only position where it is isolated, else its currency."""
-    position = int(prepared.pools.position[pool])
-    if prepared.pools.is_isolated[pool]:
-        return prepared.book.symbols[int(prepared.book.instrument[position])]
-    return prepared.table.assets[int(prepared.pools.currency[pool])]
 
 
 def liquidation_along(prepared: Prepared, direction: Direction) -> PoolLiquidation:
@@ -80,7 +73,7 @@ def _answer(
     inside: tuple[tuple[float, float], ...],
     reason: NoBound | None,
 ) -> PoolLiquidation:
-    name = pool_name(prepared, direction.pool)
+    name = pool_name(prepared.pools, prepared.table, prepared.book, direction.pool)
     return PoolLiquidation(name, direction.name, bounds, reason, bankruptcy, direction.instrument, inside)
 
 

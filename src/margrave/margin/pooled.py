@@ -107,9 +107,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     )
 
 
-def _isolated_margin(
-    plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book
-) -> F64:
+def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book) -> F64:
     # Margin that nobody stated is what opening the position took: the initial margin at its entry.
     unstated = book.is_isolated & np.isnan(book.isolated_margin)
     if not unstated.any():
@@ -213,7 +211,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
         book.leverage,
         valued.notional,
         valued.notional_entry,
-        _at_index(table, priced, book),
+        _at_index(table, priced, book, valued.convert),
     )
     ladder = (
         ladder_margin_of(plan, prepared.ladders, table, sized, INITIAL),
@@ -246,9 +244,11 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     )
 
 
-def _at_index(table: Table, priced: Priced, book: Book) -> F64:
-    index = priced.index[:, book.instrument]
-    return np.abs(book.quantity) * (table.a[book.instrument] * index + table.c[book.instrument] / index)
+def _at_index(table: Table, priced: Priced, book: Book, convert: F64 | None) -> F64:
+    at = book.instrument
+    index = priced.index[:, at]
+    value = np.abs(book.quantity) * (table.a[at] * index + table.c[at] / index)
+    return value if convert is None else value * convert
 
 
 def _options(prepared: Prepared, priced: Priced) -> OptionMargin | None:

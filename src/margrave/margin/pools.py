@@ -97,6 +97,13 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     )
 
 
+def pool_name(pools: Pools, table: Table, book: Book, pool: int) -> str:
+    """Name of a pool: its mode, and its only position or its currency."""
+    if pools.is_isolated[pool]:
+        return f"isolated {book.symbols[int(book.instrument[int(pools.position[pool])])]}"
+    return f"cross {table.assets[int(pools.currency[pool])]}"
+
+
 def grouped_sum(values: F64, group: I64, count: int) -> F64:
     """Sum columns into groups, in every scenario, in the order of the columns.
 

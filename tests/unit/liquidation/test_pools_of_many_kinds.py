@@ -262,7 +262,7 @@ def test_isolated_pools_are_named_after_their_position_and_do_not_meet():
     two = Position(symbol="BTC-LINEAR", quantity=-2.0, entry=E, mode=MarginMode.ISOLATED, isolated_margin=1e4)
     book, prices = rules(flat(0.05)), plain_market()
     both = liquidations(Account(positions=(one, two)), prices, book)
-    assert [p.pool for p in both] == ["BTC-INVERSE", "BTC-LINEAR"]
+    assert [p.pool for p in both] == ["isolated BTC-INVERSE", "isolated BTC-LINEAR"]
     alone = [liquidations(Account(positions=(p,)), prices, book)[0] for p in (one, two)]
     assert list(both) == alone  # bit for bit (IMM-8)
 
