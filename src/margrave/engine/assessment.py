@@ -73,6 +73,11 @@ class PoolAssessment:
         """Margin balance beyond the initial requirement; below zero it is the size of the call."""
         return self.margin_balance - self.initial
 
+    @property
+    def call(self) -> float:
+        """What has to be paid in to reach initial margin, >= 0: one figure a pool (spec CMM-4)."""
+        return max(0.0, -self.available)
+
 
 @final
 @dataclass(frozen=True, slots=True)

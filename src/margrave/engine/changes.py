@@ -126,6 +126,37 @@ def _allotted(account: Account, market: Market, rulebook: Rulebook, position: Po
     return pool.equity - sum(p.profit for p in pool.positions)
 
 
+def top_up(
+    account: Account, market: Market, rulebook: Rulebook, symbol: str, cap: float
+) -> tuple[Account, float]:
+    """Pay an isolated position up to its initial margin out of the wallet, at most ``cap``.
+
+    Parameters
+    ----------
+    account, market, rulebook : Account, Market, Rulebook
+        As they stand.
+    symbol : str
+        An isolated position.
+    cap : float
+        Most that may move [settlement asset], > 0.
+
+    Returns
+    -------
+    account, moved : Account, float
+        The account after, and what moved: zero where nothing is called or the wallet is empty (spec IM-2). To be
+        called on each mark by whoever wants it; nothing tops up by itself.
+    """
+    position = _position(account, symbol, MarginMode.ISOLATED)
+    settlement = _instrument(market, account, symbol).settlement
+    free = sum(b.amount - b.locked for b in account.balances if b.asset == settlement)
+    moved = min(_isolated_pool(account, market, rulebook, symbol).call, cap, max(free, 0.0))
+    if not moved > 0:
+        return account, 0.0
+    allotted = _allotted(account, market, rulebook, position)
+    after = _with_position(account, position, replace(position, isolated_margin=allotted + moved))
+    return _with_cash(after, settlement, -moved), moved
+
+
 def remove_margin(
     account: Account, market: Market, rulebook: Rulebook, symbol: str, amount: float, buffer: float = 0.0
 ) -> Account:

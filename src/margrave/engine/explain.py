@@ -78,7 +78,16 @@ def _netted(
             total(name, *(r for r, is_long in members if is_long is want), unit=currency)
             for name, want in (("long side", True), ("short side", False))
         ]
-        merged.append(worst_of("larger side", *sides, unit=currency, code=prepared.rulebook.account.code))
+        code = prepared.rulebook.account.code
+        larger = worst_of("larger side", *sides, unit=currency, code=code)
+        share = prepared.rulebook.account.matched_charge
+        if share:
+            smaller = Requirement("smaller side", min(side.amount for side in sides), unit=currency)
+            charge = Requirement("charge on matched legs", share, unit="rate", code=code)
+            matched = multiplied("matched legs", smaller, charge, unit=currency)
+            merged.append(total("both sides", larger, matched, unit=currency, code=code))
+        else:
+            merged.append(larger)
     return merged
 
 

@@ -5,18 +5,19 @@ import numpy as np
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64
 from margrave.margin.pools import Pools, grouped_sum
-from margrave.rulebook.schema import Netting
+from margrave.rulebook.schema import AccountRules, Netting
 from margrave.valuation.table import Table
 
 
-def netted(rule: Netting, table: Table, book: Book, pools: Pools, margin: F64) -> F64:
+def netted(rules: AccountRules, table: Table, book: Book, pools: Pools, margin: F64) -> F64:
     """Requirement of each pool from those of its positions.
 
     Parameters
     ----------
-    rule : Netting
-        ``none`` adds every position; ``larger-leg`` charges the larger side of each instrument, ``larger-side``
-        of each underlying. Options are always added.
+    rules : AccountRules
+        ``netting``: ``none`` adds every position; ``larger-leg`` charges the larger side of each instrument,
+        ``larger-side`` of each underlying, and ``matched_charge`` of the smaller side (spec FM-7). Options are
+        always added.
     table, book, pools : Table, Book, Pools
         Where each position belongs.
     margin : (S, P) ndarray
@@ -27,7 +28,7 @@ def netted(rule: Netting, table: Table, book: Book, pools: Pools, margin: F64) -
     (S, K) ndarray
         Never more than the plain sum (spec CMM-3).
     """
-    count = len(pools.account)
+    count, rule = len(pools.account), rules.netting
     if rule is Netting.NONE or margin.shape[1] == 0:
         return grouped_sum(margin, pools.position_pool, count)
     at = book.instrument
@@ -38,4 +39,5 @@ def netted(rule: Netting, table: Table, book: Book, pools: Pools, margin: F64) -
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     long = grouped_sum(np.where(book.quantity > 0, margin, 0.0), group, len(first))
     short = grouped_sum(np.where(book.quantity > 0, 0.0, margin), group, len(first))
-    return grouped_sum(np.maximum(long, short), pools.position_pool[first], count)
+    charged = np.maximum(long, short) + rules.matched_charge * np.minimum(long, short)
+    return grouped_sum(charged, pools.position_pool[first], count)

@@ -234,6 +234,9 @@ class AccountRules(_Form, frozen=True):
     modes: tuple[MarginMode, ...] = (MarginMode.CROSS, MarginMode.ISOLATED)
     hedge_mode: bool = True
     netting: Netting = Netting.NONE
+    matched_charge: Fraction = (
+        0.0  # share of the smaller side that is charged all the same: a calendar spread's floor
+    )
     profit_credit: Fraction = 1.0  # share of unrealised profit that counts; losses count in full
     profit_scope: CreditScope = CreditScope.ASSET
     option_value_credit: bool = False  # option value is part of the equity that margin is compared with

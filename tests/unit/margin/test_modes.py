@@ -16,6 +16,7 @@ from margrave.engine.changes import (
     close_part,
     remove_margin,
     switch_mode,
+    top_up,
     transfer,
 )
 from margrave.rulebook.schema import (
@@ -28,7 +29,16 @@ from margrave.rulebook.schema import (
     OrderBasis,
     OrderRule,
 )
-from tests.unit.made import INVERSE, LINEAR, inverse_account, inverse_market, linear_market, market, rules
+from tests.unit.made import (
+    INVERSE,
+    LINEAR,
+    inverse_account,
+    inverse_market,
+    linear_account,
+    linear_market,
+    market,
+    rules,
+)
 
 BOTH = market(INVERSE, LINEAR, BTCUSD=50_000.0, BTCUSDT=50_000.0)
 
@@ -366,3 +376,71 @@ def test_order_worse_than_the_mark_covers_its_loss_at_once():
     assert (
         assess(account, linear_market(50_000), accounted(orders=OrderRule.NONE)).pools[0].order_margin == 0.0
     )
+
+
+def test_matched_legs_of_a_calendar_keep_a_floor_charge():
+    # FM-7: 0.10 for the larger side, and a quarter of the smaller one.
+    twin = replace(INVERSE, symbol="TWIN")
+    pair = market(INVERSE, twin, BTCUSD=50_000.0, TWIN=50_000.0)
+    legs = (
+        Position(symbol="BTCUSD", quantity=1e5, entry=50_000),
+        Position(symbol="TWIN", quantity=-4e4, entry=50_000),
+    )
+    account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=legs)
+    assessment = assess(account, pair, accounted(netting=Netting.LARGER_SIDE, matched_charge=0.25))
+    assert assessment.pools[0].maintenance == pytest.approx(0.10 + 0.25 * 0.04)
+    tree = assessment.explain()
+    assert tree.amount == pytest.approx(0.11)
+    assert tree.parts[0].label == "both sides"
+
+
+def test_one_call_a_pool_is_the_shortfall_to_initial_margin():
+    # CMM-4
+    assert assess(inverse_account(coins=0.15), inverse_market(50_000), rules()).pools[
+        0
+    ].call == pytest.approx(0.05)
+    assert assess(inverse_account(), inverse_market(55_000), rules()).pools[0].call == 0.0
+
+
+def test_top_up_pays_the_call_up_to_its_cap():
+    # IM-2, IM-7: off unless called; wallet and margin are conserved.
+    account, at = isolated(margin=0.2), inverse_market(48_000)
+    called = assess(account, at, rules()).pools[1].call
+    assert called > 0
+    for cap, expected in ((1.0, called), (0.03, 0.03)):
+        after, moved = top_up(account, at, rules(), "BTCUSD", cap)
+        assert moved == pytest.approx(expected)
+        assert after.positions[0].isolated_margin == pytest.approx(0.2 + moved)
+        assert after.balances[0].amount == pytest.approx(1.0 - moved)
+    assert top_up(account, inverse_market(55_000), rules(), "BTCUSD", 1.0) == (account, 0.0)
+
+
+@pytest.mark.parametrize("move", [-0.2, 0.2])
+def test_linear_and_inverse_of_equal_dollars(move):
+    # LM-6: at +-20 % linear +-0.2 N; inverse coin +0.1667 / -0.25 of N / E.
+    linear = (
+        assess(linear_account(2.0), linear_market(50_000 * (1 + move)), rules()).pools[0].positions[0].profit
+    )
+    coin = (
+        assess(inverse_account(), inverse_market(50_000 * (1 + move)), rules()).pools[0].positions[0].profit
+    )
+    assert linear == pytest.approx(move * 100_000)
+    assert coin == pytest.approx(2.0 * (1 / 6 if move > 0 else -0.25))
+
+
+def test_isolated_never_asks_less_than_cross():
+    # IM-4: efficiency penalty of isolation is at least one for the same book.
+    twin = replace(INVERSE, symbol="TWIN")
+    pair = market(INVERSE, twin, BTCUSD=50_000.0, TWIN=50_000.0)
+    legs = (
+        Position(symbol="BTCUSD", quantity=1e5, entry=50_000),
+        Position(symbol="TWIN", quantity=-4e4, entry=50_000),
+    )
+    rulebook = accounted(netting=Netting.LARGER_SIDE)
+    cross = assess(Account(balances=(Balance(asset="BTC", amount=1.0),), positions=legs), pair, rulebook)
+    alone = assess(
+        Account(positions=tuple(replace(p, mode=MarginMode.ISOLATED, isolated_margin=0.5) for p in legs)),
+        pair,
+        rulebook,
+    )
+    assert sum(p.initial for p in alone.pools) / sum(p.initial for p in cross.pools) == pytest.approx(1.4)
