@@ -112,7 +112,7 @@ class _Reader:
                 f"{name!r} is the name of {names.count(name)} accounts; name each differently",
             )
         if market is not None:
-            self.known(form, set(market.instruments))
+            self.known(form, {row.symbol for row in form.market.instruments})
         if self.issues or market is None:
             raise InvalidInputError(self.issues)
         return Case(accounts, market, form.rules, form.schedule, form.title)

@@ -108,6 +108,15 @@ def short_option(v: Vector) -> dict[str, Any]:
     return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance}
 
 
+def short_option_quote(v: Vector) -> dict[str, Any]:
+    """Translate a short linear option: the same constants times the index."""
+    contract = option(v.number("strike"), str(v.inputs["type"]), coin=False, size=v.number("multiplier", 1.0))
+    held = Held(contract, v.number("size"), v.number("mark_price"))
+    prices = market_of(held, index={"MAIN": v.number("index_price")})
+    pool = pool_of(account_of(held), prices, book(_standard()))
+    return {"initial_margin": pool.initial, "maintenance_margin": pool.maintenance}
+
+
 def long_option(v: Vector) -> dict[str, Any]:
     """A long inverse option."""
     held = Held(
@@ -233,6 +242,7 @@ TRANSLATORS = {
     "sm_inverse_coin": inverse_coin,
     "liq_ratio_inverse": liquidation_ratio,
     "sm_short_option_inverse": short_option,
+    "sm_short_option_linear": short_option_quote,
     "sm_long_option": long_option,
     "sm_open_sell_option": sell_order,
     "inverse_pnl_position": inverse_profit,

@@ -127,6 +127,11 @@ def fee_in_rate(v: Vector) -> dict[str, Any]:
     return {"liquidation_price": liquidated(account_of(held), market_of(held), book, v.sign)}
 
 
+def isolated_linear(v: Vector) -> dict[str, Any]:
+    """Isolated linear: with the taker fee inside maintenance where one is stated, else on entry value."""
+    return fee_in_rate(v) if "taker_fee" in v.inputs else entry_basis_linear(v)
+
+
 def _inverse_by_leverage(v: Vector) -> tuple[Any, Any, Any]:
     size = v.number("contracts", 1.0)
     held = Held(
@@ -255,9 +260,7 @@ TRANSLATORS = {
     "USDM cross liquidation price, long, two symbols": binance_cross,
     "COINM isolated liquidation price (inverse)": coinm_isolated,
     "linear isolated liquidation price (MM at entry value)": entry_basis_linear,
-    "linear isolated liquidation price": lambda v: (
-        fee_in_rate(v) if "taker_fee" in v.inputs else entry_basis_linear(v)
-    ),
+    "linear isolated liquidation price": isolated_linear,
     "inverse bankruptcy price": inverse_prices,
     "inverse bankruptcy price (20x long)": inverse_prices,
     "inverse isolated liquidation price EP*lev/(lev+-1-+mmr*lev)": inverse_prices,

@@ -1,6 +1,7 @@
 """Reading vector files, running each vector, and judging by the digits that the source displays."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
@@ -18,6 +19,27 @@ EXPRESSION_ROUNDING = 5e-11
 DIGITS_OF_DECIMALS = 12
 FLOAT_NOISE = Decimal("5e-13")
 """Relative error that float64 leaves where 13 digits or more are shown and a difference of near prices was taken."""
+
+FAMILIES: tuple[tuple[str, Translator], ...] = (
+    (r"^USDM isolated liquidation price", futures.binance_isolated),
+    (r"^USDM cross liquidation price", futures.binance_cross),
+    (r"^COINM isolated liquidation price", futures.coinm_isolated),
+    (r"^COINM cross position margins", positions.coinm_cross),
+    (r"^USDM (portfolio-margin )?position", positions.linear_margins),
+    (r"(maintenance amount|MM deduction).*ladder", ladders.deductions),
+    (r"^linear isolated liquidation price", futures.isolated_linear),
+    (r"^inverse (isolated )?(bankruptcy|liquidation)( and liquidation)? price", futures.inverse_prices),
+    (r"^linear isolated bankruptcy price", futures.linear_bankruptcy),
+    (r"^UTA cross position IM/MM", positions.bybit_uta),
+    (r"^inverse isolated .*margin ratio", positions.okx_isolated),
+    (r"^average entry", positions.average),
+    (r"^(linear|inverse) (un)?realised PnL", positions.cases),
+    (r"^short option maintenance margin", options.bybit_short),
+    (r"^short put IM/MM \(", options.quote_option),
+    (r"^tiered discount rate", ladders.discount),
+    (r"^risk limits table", ladders.risk_table),
+)
+"""Models whose name tells the family; the rest of the name is about the example."""
 
 WHY_NOT = {
     "PM Pro uniMMR = accountEquity / accountMaintMargin": "portfolio margin is not part of this release",
@@ -117,9 +139,15 @@ def read(file: Path) -> Iterable[Vector]:
     return [vector_of(row, file.parent) for row in rows if isinstance(row, dict) and "model" in row]
 
 
+def _family(model: str) -> Translator | None:
+    if model in WHY_NOT:
+        return None
+    return next((translate for form, translate in FAMILIES if re.search(form, model)), None)
+
+
 def judge(vector: Vector) -> Result:
     """Run one vector and compare."""
-    translate = TRANSLATORS.get(vector.model)
+    translate = TRANSLATORS.get(vector.model) or _family(vector.model)
     if translate is None:
         return Result(
             vector,
