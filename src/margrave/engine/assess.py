@@ -1,6 +1,6 @@
 """The one calculation: account, market and rulebook in, assessment out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.account import Account
@@ -53,7 +53,9 @@ def assess_all(accounts: Sequence[Account], market: Market, rulebook: Rulebook) 
     )
 
 
-def _explainer(prepared: Prepared, pooled: Pooled, mine: tuple[int, ...]):  # type: ignore[no-untyped-def]
+def _explainer(
+    prepared: Prepared, pooled: Pooled, mine: tuple[int, ...]
+) -> Callable[[str, int], Requirement]:
     def tree(level: str, pool: int) -> Requirement:
         return explain(prepared, pooled, mine[pool], level)
 

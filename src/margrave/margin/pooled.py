@@ -101,7 +101,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
     recognised = recognise(plan, table, book, pools)
     rows = np.flatnonzero(table.is_option[book.instrument])
-    issues = _issues(plan, table, book, pools)
+    issues = _issues(plan, ladders, table, book, pools)
     return Prepared(
         book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, issues
     )
@@ -124,7 +124,9 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
 
 
-def _issues(plan: Plan, table: Table, book: Book, pools: Pools) -> dict[int, tuple[Issue, ...]]:
+def _issues(
+    plan: Plan, ladders: LadderTerms, table: Table, book: Book, pools: Pools
+) -> dict[int, tuple[Issue, ...]]:
     found: dict[int, list[Issue]] = {}
     if table.issues or any(i is not None and product_row(plan, i) < 0 for i in table.instruments):
         held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
@@ -136,7 +138,7 @@ def _issues(plan: Plan, table: Table, book: Book, pools: Pools) -> dict[int, tup
                 found.setdefault(pool, []).append(no_rule(plan, instrument))
     for pool, issue in _unpriced(table, pools):
         found.setdefault(pool, []).append(issue)
-    for pool, issue in _beyond(plan, table, book, pools):
+    for pool, issue in _beyond(plan, ladders, table, book, pools):
         found.setdefault(pool, []).append(issue)
     return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
@@ -152,25 +154,23 @@ def _order_pools(book: Book, pools: Pools) -> list[tuple[int, int]]:
 def _unpriced(table: Table, pools: Pools) -> list[tuple[int, Issue]]:
     # An asset needs an index price only where it is converted.
     rows = []
-    for bucket, (pool, asset) in enumerate(
-        zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True)
-    ):
+    for pool, asset in zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True):
         currency = int(pools.currency[pool])
         if asset != currency and not np.isfinite(table.asset_price[asset] / table.asset_price[currency]):
             name = table.assets[asset]
             message = f"has no index price, so that it cannot be counted in {table.assets[currency]}; add it under [market.index]"
             rows.append((pool, Issue(name, Reason.MISSING_INDEX, message)))
-        del bucket
     return rows
 
 
-def _beyond(plan: Plan, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
+def _beyond(
+    plan: Plan, terms: LadderTerms, table: Table, book: Book, pools: Pools
+) -> list[tuple[int, Issue]]:
     # Sizes beyond what the venue publishes are unknown, not extrapolated.
     limits = [ladder.size_max for ladder in plan.rulebook.ladders.values()]
     if not any(limits):
         return []
     rows = []
-    terms = ladder_terms(plan, table)
     for p, row in enumerate(book.instrument.tolist()):
         limit = limits[terms.ladder[row]] if terms.is_ladder[row] and limits else None
         if limit is None:
