@@ -72,6 +72,7 @@ class Plan:
 
 _PLANS: OrderedDict[int, Plan] = OrderedDict()
 _PLANS_KEPT = 64
+_KNOWN_KEPT = 50_000
 
 
 def plan_of(rulebook: Rulebook) -> Plan:
@@ -108,6 +109,8 @@ def known_of(plan: Plan, instrument: Instrument) -> Known:
     if known is None or known.instrument is not instrument:
         rows = (k for k, product in enumerate(plan.rulebook.products) if matches(product.match, instrument))
         known = Known(instrument, next(rows, -1))
+        if len(plan.known) >= _KNOWN_KEPT:  # instruments that are read anew for every market would pile up
+            plan.known.clear()
         plan.known[id(instrument)] = known
     return known
 
