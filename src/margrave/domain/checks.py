@@ -24,9 +24,18 @@ def require_price(name: str, price: float) -> None:
     )
 
 
+AMOUNT_MAX: Final = 1e18
+"""Sizes and balances beyond are faults of the feed; below, no product of a size and a price overflows."""
+
+
 def require_finite(name: str, number: float) -> None:
-    """Refuse NaN and infinities."""
-    require(isfinite(number), name, number, "a finite number")
+    """Refuse NaN, infinities, and sizes that no account has."""
+    require(
+        isfinite(number) and abs(number) <= AMOUNT_MAX,
+        name,
+        number,
+        f"a finite number of at most {AMOUNT_MAX:g}",
+    )
 
 
 def require_zone(name: str, at: object) -> None:

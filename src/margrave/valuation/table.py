@@ -92,8 +92,9 @@ def table_of(
             issues[row] = _missing(symbol, instrument)
             rows.append((np.nan,) * 4 + (0.0,) * 5 + _NO_OPTION)
             continue
-        if (stale := _stale(symbol, quote, market.at, age_max_seconds)) is not None:
-            issues[row] = stale
+        wrong = _stale(symbol, quote, market.at, age_max_seconds) or _expired(instrument, market.at)
+        if wrong is not None:
+            issues[row] = wrong
         index = _index(instrument, quote, market)
         if index is None and row not in issues:
             issues[row] = _no_index(instrument, market)
@@ -129,6 +130,16 @@ def _stale(symbol: str, quote: Quote, at: datetime, age_max_seconds: float | Non
         Reason.STALE_MARK,
         f"mark is {age:.0f} s old and the rulebook allows {age_max_seconds:.0f} s; refresh it",
     )
+
+
+def _expired(instrument: Instrument, at: datetime) -> Issue | None:
+    expiry = expiry_of(instrument)
+    if expiry is None or expiry >= at:
+        return None
+    message = (
+        f"expired at {expiry:%Y-%m-%d %H:%M}Z, before the market's instant; settle it at its delivery price"
+    )
+    return Issue(instrument.symbol, Reason.NOT_IN_FORCE, message)
 
 
 def _index(instrument: Instrument, quote: Quote, market: Market) -> float | None:

@@ -71,6 +71,8 @@ BAD = [
     (lambda: Quote(mark=float("inf")), "mark"),
     (lambda: Quote(mark=1.0, vol=-0.1), "vol"),
     (lambda: Position(symbol="X", quantity=float("nan"), entry=1.0), "quantity"),
+    (lambda: Position(symbol="X", quantity=1e300, entry=1.0), "quantity"),
+    (lambda: Balance(asset="BTC", amount=-1e300), "amount"),
     (lambda: Position(symbol="X", quantity=1.0, entry=-5.0), "entry"),
     (lambda: Position(symbol="X", quantity=1.0, entry=1.0, leverage=0.0), "leverage"),
     (lambda: Position(symbol="X", quantity=1.0, entry=1.0, isolated_margin=1.0), "isolated_margin"),

@@ -68,6 +68,14 @@ CASES = [
         "[market.index]",
     ),
     (
+        "expired instrument",
+        inverse_account(),
+        replace(MARKET, instruments={"BTCUSD": replace(INVERSE, kind=Future(expiry=AT - timedelta(days=1)))}),
+        rules(),
+        "BTCUSD: not in force",
+        "settle it at its delivery price",
+    ),
+    (
         "no rule",
         inverse_account(),
         MARKET,

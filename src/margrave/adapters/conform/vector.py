@@ -78,7 +78,11 @@ class Vector:
     def sign(self) -> float:
         """+1 for a long, -1 for a short."""
         side = self.inputs.get("side", "long")
-        return float(side) if isinstance(side, int | float) else (-1.0 if side == "short" else 1.0)
+        return (
+            float(side)
+            if isinstance(side, int | float)
+            else (-1.0 if str(side).lower() in ("short", "sell") else 1.0)
+        )
 
 
 def vector_of(tree: dict[str, Any], folder: Path) -> Vector:
