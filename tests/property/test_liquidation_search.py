@@ -48,7 +48,7 @@ LADDERS = (
 )
 
 
-def agrees_with_a_dense_scan(prepared):
+def assert_agrees_with_a_dense_scan(prepared):
     direction = directions_of(prepared, 0)[0]
     found = liquidation_along(prepared, direction)
     excess = Excess(prepared, direction, MAINTENANCE)
@@ -88,7 +88,7 @@ entries = st.floats(20_000.0, 120_000.0)
 def test_inverse_pools(first, second, entry, other, cash, ladder, basis):
     prices = market((INVERSE, Quote(mark=E)), (DATED, Quote(mark=E * 1.02)))
     account = crossed("BTC", cash, (INVERSE, first, entry), (DATED, second, other))
-    agrees_with_a_dense_scan(prepare(book_of((account,)), prices, rules(ladder, basis)))
+    assert_agrees_with_a_dense_scan(prepare(book_of((account,)), prices, rules(ladder, basis)))
 
 
 @settings(max_examples=40)
@@ -102,7 +102,7 @@ def test_inverse_pools(first, second, entry, other, cash, ladder, basis):
 def test_linear_pools(quantity, entry, cash, ladder, directional):
     prices = market((LINEAR, Quote(mark=E)))
     account = crossed("USDT", cash, (LINEAR, quantity, entry))
-    agrees_with_a_dense_scan(
+    assert_agrees_with_a_dense_scan(
         prepare(book_of((account,)), prices, rules(ladder, schedule=T1 if directional else None))
     )
 
@@ -113,7 +113,7 @@ def test_directional_single_positions_have_lambert_and_one_bound(quantity, entry
     # INV-6: the excess is monotone, so the bound is the only one.
     account = crossed("BTC", cash, (INVERSE, quantity, entry))
     prepared = prepare(book_of((account,)), market((INVERSE, Quote(mark=E))), rules(flat(rate), schedule=T1))
-    found = agrees_with_a_dense_scan(prepared)
+    found = assert_agrees_with_a_dense_scan(prepared)
     assert len(found.bounds) <= 1
     assert all(b.method == "Lambert W" for b in found.bounds)
 
@@ -137,7 +137,7 @@ def test_pools_with_options(calls, puts, call_strike, put_strike, hedge, cash):
     call, put = option(call_strike, Right.CALL), option(put_strike, Right.PUT)
     prices = market(quoted(call, 0.8), quoted(put, 0.7), (INVERSE, Quote(mark=E)))
     account = crossed("BTC", cash, (call, calls, 0.05), (put, puts, 0.05), (INVERSE, hedge, 48_000.0))
-    found = agrees_with_a_dense_scan(prepare(book_of((account,)), prices, mixed_rules()))
+    found = assert_agrees_with_a_dense_scan(prepare(book_of((account,)), prices, mixed_rules()))
     assert found.reason in (None, *NoBound)
 
 

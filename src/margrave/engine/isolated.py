@@ -29,19 +29,13 @@ def isolated_margins(account: Account, market: Market, rulebook: Rulebook) -> tu
     pools = [
         p for p in assess(replace(account, positions=alone), market, rulebook).pools if p.mode == "isolated"
     ]
-    return tuple(
-        (pool.currency, _margin(pool, market, position.isolated_margin is None))
-        for pool, position in zip(pools, account.positions, strict=True)
-    )
+    return tuple((pool.currency, _margin(pool, market)) for pool in pools)
 
 
-def _margin(pool: PoolAssessment, market: Market, opens: bool) -> float:
+def _margin(pool: PoolAssessment, market: Market) -> float:
     # Equity is margin, unrealised profit of futures, and value of options.
     (position,) = pool.positions
     instrument = market.instruments.get(position.symbol)
     option = instrument is not None and isinstance(instrument.kind, Option)
     margin = pool.equity - (position.value if option else position.profit)
-    if option and opens:
-        # No ladder says what an option took at its entry: it is asked what it is asked now.
-        margin = max(margin, pool.initial - (pool.margin_balance - margin))
     return max(margin, 0.0) if margin == margin else 0.0

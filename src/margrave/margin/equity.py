@@ -46,7 +46,7 @@ def balances_of(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
     """
     rules = rulebook.account
     count = len(pools.bucket_pool)
-    futures = np.where(table.is_option[pools.position_instrument], 0.0, valued.profit)
+    futures = np.where(valued.is_option, 0.0, valued.profit)
     profit = grouped_sum(futures, pools.position_bucket, count)
     value = grouped_sum(valued.value, pools.position_bucket, count)
     credited = profit

@@ -118,9 +118,13 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
     asked = ladder_margin_of(plan, ladders, table, sized, INITIAL).margin[0]
     short = np.flatnonzero(table.is_option[at] & unstated & (book.quantity < 0))
     if short.size:
-        # An option's entry price is known, the index of that day is not: today's stands in.
+        # An option's index at entry is not known, and its profit is no margin: today's formula, on the worse premium.
         per_coin = option_margin_of(options, table, now(table), at[short], book.entry[short])
-        asked[short] = size[short] * table.a[at[short]] * (per_coin.risk[INITIAL][0] + book.entry[short])
+        asked[short] = (
+            size[short]
+            * table.a[at[short]]
+            * (per_coin.risk[INITIAL][0] + np.maximum(book.entry[short], per_coin.mark[INITIAL][0]))
+        )
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
 
 

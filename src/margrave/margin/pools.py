@@ -30,7 +30,6 @@ class Pools:
     bucket_balance: F64  # (B,) [asset] cash, or margin moved to an isolated position
     position_pool: I64  # (P,)
     position_bucket: I64  # (P,)
-    position_instrument: I64  # (P,) row of the table's instruments
 
 
 def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, numeraire: int) -> Pools:
@@ -93,7 +92,6 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
         np.array(balance, dtype=np.float64),
         places[position_bucket, 0],
         position_bucket,
-        book.instrument,
     )
 
 

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64, I64
+from margrave.kernels.arrays import F64, I64, Bools
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -27,6 +27,7 @@ class Valued:
     notional: F64  # (S, P) at the mark, >= 0
     notional_entry: F64  # (S, P) at the entry, >= 0
     convert: F64 | None  # (S, P) settlement asset per payoff asset; None where they are the same
+    is_option: Bools  # (P,)
 
 
 def settlement_rate(table: Table, priced: Priced, instrument: I64) -> F64 | None:
@@ -75,4 +76,4 @@ def value_positions(table: Table, priced: Priced, instrument: I64, quantity: F64
             notional * convert,
             at_entry * convert,
         )
-    return Valued(quantity, entry, mark, profit, value, notional, at_entry, convert)
+    return Valued(quantity, entry, mark, profit, value, notional, at_entry, convert, is_option)
