@@ -126,6 +126,42 @@ def _allotted(account: Account, market: Market, rulebook: Rulebook, position: Po
     return pool.equity - sum(p.profit for p in pool.positions)
 
 
+def open_position(account: Account, market: Market, rulebook: Rulebook, position: Position) -> Account:
+    """Open a position at its entry price; an isolated one debits the wallet by its margin at once (IMM-3).
+
+    Parameters
+    ----------
+    account, market, rulebook : Account, Market, Rulebook
+        As they stand.
+    position : Position
+        What is opened; an isolated margin that is not stated is the initial margin at entry.
+
+    Raises
+    ------
+    RefusedError
+        The account holds such a position already, or what it has does not suffice: the whole order is rejected.
+    """
+    where = f"{account.name}: {position.symbol}"
+    held = [(p.symbol, p.leg, p.mode) for p in account.positions]
+    if (position.symbol, position.leg, position.mode) in held:
+        raise refused(where, Reason.DUPLICATE, "is open already; fill it instead")
+    settlement = _instrument(market, account, position.symbol).settlement
+    levels = _levels(account, market, rulebook)
+    opened = replace(account, positions=(*account.positions, position))
+    if position.mode is MarginMode.CROSS:
+        return _require_safe(opened, market, rulebook, "opening it", levels)
+    allotted = _allotted(opened, market, rulebook, position)
+    free = sum(b.amount - b.locked for b in account.balances if b.asset == settlement)
+    if allotted > free:
+        raise refused(
+            where,
+            Reason.INSUFFICIENT,
+            f"wallet has {free:.10g} {settlement} free and {allotted:.10g} is needed; open less",
+        )
+    stated = _with_position(opened, position, replace(position, isolated_margin=allotted))
+    return _require_safe(_with_cash(stated, settlement, -allotted), market, rulebook, "opening it", levels)
+
+
 def top_up(
     account: Account, market: Market, rulebook: Rulebook, symbol: str, cap: float
 ) -> tuple[Account, float]:

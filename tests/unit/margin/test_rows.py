@@ -6,13 +6,16 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from margrave.core.errors import InvalidInputError
+from margrave.adapters.files import load_example
+from margrave.core.errors import InvalidInputError, RefusedError
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.fills import average_entry, expire, funding, profit
 from margrave.domain.instruments import Future, Linear
 from margrave.engine.assess import assess
+from margrave.engine.changes import open_position
 from margrave.liquidation import liquidations
+from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import BaseSlope, Progressive, RiskLimit, Tier, TierUnit, resolve
 from tests.unit.made import (
     AT,
@@ -140,3 +143,27 @@ def test_cms_7_isolated_and_cross_prices_of_one_book_stand_side_by_side():
         for a, k in ((cross, 0), (alone, 1))
     ]
     assert prices == pytest.approx([1e5 * 1.05 / 2.5, 1e5 * 1.05 / 2.2])
+
+
+def test_imm_3_opening_debits_the_wallet_or_rejects_the_whole_order():
+    empty = Account(balances=(Balance(asset="BTC", amount=0.5),))
+    position = Position(symbol="BTCUSD", quantity=1e5, entry=50_000.0, mode=MarginMode.ISOLATED)
+    opened = open_position(empty, inverse_market(50_000), rules(), position)
+    assert opened.balances[0].amount == pytest.approx(0.3)
+    assert opened.positions[0].isolated_margin == pytest.approx(0.2)
+    for wrong, said in (
+        (replace(position, quantity=3e5), "open less"),
+        (replace(position, quantity=3e5, mode=MarginMode.CROSS), "initial margin"),
+    ):
+        with pytest.raises(RefusedError, match=said):
+            open_position(empty, inverse_market(50_000), rules(), wrong)
+    with pytest.raises(RefusedError, match="open already"):
+        open_position(opened, inverse_market(50_000), rules(), position)
+    crossed = open_position(empty, inverse_market(50_000), rules(), replace(position, mode=MarginMode.CROSS))
+    assert crossed.balances == empty.balances
+
+
+def test_cmm_7_the_move_of_every_other_underlying_that_would_liquidate_a_pool():
+    case = load_example("collateral")
+    (found,) = liquidations(case.accounts[0], case.market, in_force("example.multi", case.market.at))
+    assert [(p.along, p.bounds[0].side) for p in found.each] == [("BTC", "down"), ("ETH", "up")]

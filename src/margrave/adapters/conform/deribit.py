@@ -26,6 +26,7 @@ from margrave.domain.instruments import Inverse
 from margrave.engine.funds import available_funds, equity_of, withdrawable
 from margrave.kernels.fees import combo_future_fee, combo_option_fee, option_fee
 from margrave.kernels.funding import damped_funding, decayed_delta, legacy_mark
+from margrave.kernels.vol_shock import shocked_vol, tenor_scale
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import BaseSlope, TierUnit, resolve
 from margrave.rulebook.schema import LadderModel, LevelRule, OptionModel, Rulebook
@@ -231,6 +232,15 @@ def balances(v: Vector) -> dict[str, Any]:
     return {"sum": equity_of(terms[0], *terms[1:])}
 
 
+def vol_shock(v: Vector) -> dict[str, Any]:
+    """Translate vol shocks of a tenor: the shock by itself, and the vol after it in per cent."""
+    scale = tenor_scale(v.number("days"), v.number("power"), v.number("power"))
+    if "iv" not in v.inputs:
+        return {"shock_pct": 100 * float(shocked_vol(1.0, v.number("range"), scale)) - 100}
+    after = shocked_vol(v.number("iv") / 100, v.number("range"), scale, v.number("min_iv", 0.0) / 100)
+    return {"iv_up": 100 * float(after)}
+
+
 def nothing(v: Vector) -> dict[str, Any]:
     """What the source leaves out."""
     raise UnsupportedError(v.note or "inputs are not published")
@@ -257,5 +267,7 @@ TRANSLATORS = {
     "mark_legacy": mark,
     "difference": balances,
     "sum": balances,
+    "vol_power": vol_shock,
+    "vol_relative": vol_shock,
     "none": nothing,
 }
