@@ -22,9 +22,14 @@ class Quote:
     vol: float | None = None  # [per year as a fraction], options: implied vol at the mark
     settlement: float | None = None  # [as mark], last session settlement
     at: datetime | None = None  # when the mark was made; None: at the market's instant
+    rate: float = 0.0  # [per year, continuous] options: interest rate to expiry
+    averaged: float = 0.0  # [quote per base] part of the forward that a settlement window has already fixed
+    confidence: float = 1.0  # [0..1] of the feeds behind these prices
 
     def __post_init__(self) -> None:
-        require_price("mark", self.mark)
+        # Only an option may be worth nothing.
+        if not (self.mark == 0.0 and (self.vol is not None or self.forward is not None)):
+            require_price("mark", self.mark)
         for name in ("index", "forward", "settlement"):
             price = getattr(self, name)
             if price is not None:
@@ -33,6 +38,10 @@ class Quote:
             require(0 <= self.vol <= 100, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
         if self.at is not None:
             require_zone("at", self.at)
+        require(-10 <= self.rate <= 10, "rate", self.rate, "a fraction per year, 0.05 for 5 %")
+        require(0 <= self.confidence <= 1, "confidence", self.confidence, "between 0 and 1")
+        whole = float("inf") if self.forward is None else self.forward
+        require(0 <= self.averaged <= whole, "averaged", self.averaged, "between zero and the forward")
 
 
 @final
@@ -48,6 +57,7 @@ class Market:
         default_factory=dict
     )  # [per year], realised or implied vol of each asset
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    confidence: Mapping[str, float] = field(default_factory=dict)  # [0..1] of each asset's index; 1 unstated
     numeraire: str = NUMERAIRE
 
     def __post_init__(self) -> None:
@@ -56,7 +66,9 @@ class Market:
             require_price(f"index.{asset}", price)
         for asset, vol in self.vols.items():
             require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
-        for name in ("instruments", "quotes", "index", "vols", "correlations"):
+        for asset, share in self.confidence.items():
+            require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
+        for name in ("instruments", "quotes", "index", "vols", "correlations", "confidence"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def index_of(self, asset: str) -> float | None:

@@ -8,14 +8,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, TypeAlias, final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
+from margrave.rulebook.form import Form as _Form
+from margrave.rulebook.form import Fraction
 from margrave.rulebook.ladders import Ladder
+from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
 
-Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 SCHEMA_VERSION = 1
 
 
@@ -95,10 +97,6 @@ class Strategy(StrEnum):
     STRANGLE = "strangle"
     COVERED_CALL = "covered-call"
     CASH_SECURED_PUT = "cash-secured-put"
-
-
-class _Form(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every table of a rulebook shares: unknown fields are refused."""
 
 
 @final
@@ -183,7 +181,16 @@ class OptionModel(_Form, frozen=True, tag_field="model", tag="standard-option"):
     order_premium_credit: bool = True  # the premium of a sell order pays the mark part of its margin
 
 
-Model: TypeAlias = LadderModel | OptionModel
+@final
+class PortfolioMember(_Form, frozen=True, tag_field="model", tag="portfolio"):
+    """Margined together with the rest of the pool by the rulebook's portfolio model."""
+
+    schedule: None = None  # directional schedules act on rates, and a portfolio model has none
+
+
+Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
+Portfolio: TypeAlias = ScenarioModel
+"""Models that margin the members of a pool together."""
 
 
 @final
@@ -281,8 +288,9 @@ class Rulebook(_Form, frozen=True):
     account: AccountRules
     products: Annotated[tuple[Product, ...], Meta(min_length=1)]
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    ladders: dict[str, Ladder] = {}
-    schedules: dict[str, Schedule] = {}
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    portfolio: Portfolio | None = None
     rounding: Roundings = Roundings()
     gaps: tuple[Gap, ...] = ()
     valid_until: datetime | None = None
@@ -290,4 +298,4 @@ class Rulebook(_Form, frozen=True):
     mark_age_max_seconds: Annotated[float, Meta(gt=0)] | None = None  # older marks do not value a position
     days_in_year: Annotated[float, Meta(gt=0)] = 365.0
     corrects: str | None = None  # the file that this one corrects
-    words: dict[str, str] = {}  # our word -> the venue's
+    words: dict[str, str] = field(default_factory=dict)  # our word -> the venue's
