@@ -85,7 +85,7 @@ def _same(want: Any, have: Any, tolerance: Mapping[str, Any]) -> bool:
         return alike and bool(want == have)
     if tolerance.get("truncated_toward_zero"):
         return math.trunc(_nudged(found)) == published
-    if scale := tolerance.get("floor_scale"):
+    if scale := Fraction(tolerance.get("floor_scale", 0)):
         return math.floor(found * scale + NUDGE) == math.floor(published * scale)
     bounds = [Fraction(str(tolerance.get("abs", 0))), Fraction(str(tolerance.get("rel", 0))) * abs(published)]
     bound = Fraction(0) if tolerance.get("exact") else max(bounds)
