@@ -49,6 +49,7 @@ class Table:
     forward: F64  # (I,) 1 where no option
     vol: F64  # (I,) as quoted; 0 where no option, NaN where none is quoted
     years: F64  # (I,) to expiry
+    open_interest: F64  # (I,) contracts outstanding in the market; NaN where it is not given
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
 
@@ -106,7 +107,8 @@ def table_of(
     for asset in more_assets:
         assets.setdefault(asset, len(assets))
     prices = np.array([_price(market, asset) for asset in assets], dtype=np.float64)
-    return _table(instruments, tuple(assets), prices, rows, issues)
+    outstanding = np.array([market.open_interest.get(symbol, np.nan) for symbol in symbols], dtype=np.float64)
+    return _table(instruments, tuple(assets), prices, rows, outstanding, issues)
 
 
 def _missing(symbol: str, instrument: Instrument | None) -> Issue:
@@ -201,6 +203,7 @@ def _table(
     assets: tuple[str, ...],
     prices: F64,
     rows: list[tuple[float, ...]],
+    outstanding: F64,
     issues: dict[int, Issue],
 ) -> Table:
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 16).T.copy()
@@ -245,5 +248,6 @@ def _table(
         forward,
         vol,
         years,
+        outstanding,
         issues,
     )
