@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import final
 
 from margrave.core.words import NUMERAIRE
-from margrave.domain.checks import require, require_price, require_zone
+from margrave.domain.checks import require, require_finite, require_price, require_zone
 from margrave.domain.instruments import Instrument
 
 
@@ -58,6 +58,9 @@ class Market:
     )  # [per year], realised or implied vol of each asset
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     confidence: Mapping[str, float] = field(default_factory=dict)  # [0..1] of each asset's index; 1 unstated
+    open_interest: Mapping[str, float] = field(
+        default_factory=dict
+    )  # [contracts] outstanding of each instrument, one side
     numeraire: str = NUMERAIRE
 
     def __post_init__(self) -> None:
@@ -68,7 +71,10 @@ class Market:
             require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
         for asset, share in self.confidence.items():
             require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
-        for name in ("instruments", "quotes", "index", "vols", "correlations", "confidence"):
+        for symbol, contracts in self.open_interest.items():
+            require_finite(f"open_interest.{symbol}", contracts)
+            require(contracts >= 0, f"open_interest.{symbol}", contracts, "zero contracts or more")
+        for name in ("instruments", "quotes", "index", "vols", "correlations", "confidence", "open_interest"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def index_of(self, asset: str) -> float | None:

@@ -11,7 +11,7 @@ from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.rulebook.schema import LadderModel, Netting, OptionModel, RateRule
+from margrave.rulebook.schema import LadderModel, Netting, OpenInterestRule, OptionModel, RateRule
 
 
 def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> Requirement:
@@ -152,6 +152,8 @@ def _ladder(
         code=ladder.code,
         source=ladder.source,
     )
+    if level == INITIAL and (crowd := model.open_interest) is not None and value:
+        by_tier = _crowded(prepared, i, by_tier, float(part.crowded[0, p]) / value, crowd)
     rate = by_tier
     if level == INITIAL and rule.rate is not RateRule.TIER and not np.isnan(book.leverage[p]):
         by_leverage = Requirement(
@@ -176,6 +178,22 @@ def _ladder(
         "closing fee", fee, unit=asset, code=model.closing_fee.code if model.closing_fee else ""
     )
     return total(book.symbols[i], charge, closing, unit=asset)
+
+
+def _crowded(
+    prepared: Prepared, i: int, by_tier: Requirement, rate: float, rule: OpenInterestRule
+) -> Requirement:
+    table = prepared.table
+    mark = float(table.mark[i])
+    outstanding = float(table.open_interest[i] * (table.a[i] * mark + table.c[i] / mark))
+    added = Requirement(
+        f"open interest {outstanding:.10g} between {rule.lower:g} and {rule.upper:g}",
+        rate - by_tier.amount,
+        unit="rate",
+        code=rule.code,
+        binds="below the lower bound" if outstanding <= rule.lower else "open interest",
+    )
+    return total("rate of tier and open interest", by_tier, added, unit="rate")
 
 
 def _directional(pooled: Pooled, p: int, level: int) -> list[Requirement]:

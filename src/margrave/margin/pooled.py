@@ -18,7 +18,14 @@ from margrave.kernels.arrays import F64, I64
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
 from margrave.margin.joint import Joint, joint_margin, joint_units, merged, unvalued
-from margrave.margin.ladder import LadderMargin, LadderTerms, Sized, ladder_margin_of, ladder_terms
+from margrave.margin.ladder import (
+    LadderMargin,
+    LadderTerms,
+    Sized,
+    crowding_of,
+    ladder_margin_of,
+    ladder_terms,
+)
 from margrave.margin.netting import netted
 from margrave.margin.orders import OrderMargin, order_margin_of
 from margrave.margin.plan import Plan, no_rule, plan_of, product_row
@@ -116,7 +123,8 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
 
 
 def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book) -> F64:
-    # Margin that nobody stated is what opening the position took: the initial margin at its entry.
+    # Margin that nobody stated is what opening the position took: the initial margin at its entry. What was open in
+    # the market then is not known; without it the margin, and so the equity, is the smaller.
     unstated = book.is_isolated & np.isnan(book.isolated_margin)
     if not unstated.any():
         return book.isolated_margin
@@ -151,6 +159,8 @@ def _issues(
     for pool, issue in _unpriced(table, pools):
         found.setdefault(pool, []).append(issue)
     for pool, issue in _beyond(plan, ladders, table, book, pools):
+        found.setdefault(pool, []).append(issue)
+    for pool, issue in _uncounted(ladders, table, book, pools):
         found.setdefault(pool, []).append(issue)
     return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
@@ -197,6 +207,20 @@ def _beyond(
                 (int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message))
             )
     return rows
+
+
+def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
+    # A rate that grows with the market's open interest is unknown without it.
+    missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
+    if not missing.any():
+        return []
+    message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
+    held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
+    return [
+        (pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message))
+        for row, pool in [*held, *_order_pools(book, pools)]
+        if missing[row]
+    ]
 
 
 def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
@@ -254,6 +278,7 @@ _Parts: TypeAlias = tuple[
 def _position_parts(prepared: Prepared, priced: Priced, valued: Valued) -> _Parts:
     # What positions are charged one by one; members of a portfolio model are charged nothing here.
     book = prepared.book
+    crowd = crowding_of(prepared.plan, prepared.ladders, prepared.table, priced.mark)
     sized = Sized(
         book.instrument,
         book.quantity,
@@ -261,6 +286,7 @@ def _position_parts(prepared: Prepared, priced: Priced, valued: Valued) -> _Part
         valued.notional,
         valued.notional_entry,
         _at_index(prepared.table, priced, book, valued.convert),
+        None if crowd is None else crowd[:, book.instrument],
     )
     ladder = (
         ladder_margin_of(prepared.plan, prepared.ladders, prepared.table, sized, INITIAL),

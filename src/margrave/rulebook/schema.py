@@ -138,6 +138,28 @@ class LevelRule(_Form, frozen=True):
 
 
 @final
+class RoundingRule(_Form, frozen=True):
+    """A grid and a direction."""
+
+    step: Annotated[float, Meta(gt=0)]
+    direction: Direction
+
+
+@final
+class OpenInterestRule(_Form, frozen=True):
+    """The initial rate grows with what is open in the whole market; maintenance never does.
+
+    Up to ``lower`` the rate is the ladder's, from ``upper`` it is one, in a straight line between: a crowded market
+    blocks new risk and liquidates nobody.
+    """
+
+    code: str
+    lower: Annotated[float, Meta(ge=0)]  # [payoff asset] open interest at the mark
+    upper: Annotated[float, Meta(gt=0)]  # [payoff asset], at least `lower`
+    rounding: RoundingRule | None = None  # grid of the rate between the two
+
+
+@final
 class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
     """Margin by size from a ladder."""
 
@@ -146,6 +168,7 @@ class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
     maintenance: LevelRule
     closing_fee: ClosingFee | None = None
     schedule: str | None = None
+    open_interest: OpenInterestRule | None = None
 
 
 @final
@@ -254,14 +277,6 @@ class AccountRules(_Form, frozen=True):
     collateral: tuple[CollateralRule, ...] = ()
     ratio_name: str = "margin ratio"  # the venue's word
     ratio_is_equity_over_margin: bool = False  # the venue divides the other way round
-
-
-@final
-class RoundingRule(_Form, frozen=True):
-    """A grid and a direction."""
-
-    step: Annotated[float, Meta(gt=0)]
-    direction: Direction
 
 
 @final

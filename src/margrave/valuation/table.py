@@ -53,6 +53,7 @@ class Table:
     averaged: F64  # (I,) [quote per base] part of an option's forward that is fixed already
     confidence: F64  # (I,) [0..1] of the prices
     asset_confidence: F64  # (A,) [0..1] of the index prices
+    open_interest: F64  # (I,) contracts outstanding in the market; NaN where it is not given
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
 
@@ -114,7 +115,8 @@ def table_of(
         assets.setdefault(asset, len(assets))
     prices = np.array([_price(market, asset) for asset in assets], dtype=np.float64)
     sure = np.array([market.confidence.get(asset, 1.0) for asset in assets], dtype=np.float64)
-    return _table(instruments, tuple(assets), (prices, sure), rows, issues)
+    outstanding = np.array([market.open_interest.get(symbol, np.nan) for symbol in symbols], dtype=np.float64)
+    return _table(instruments, tuple(assets), (prices, sure), rows, outstanding, issues)
 
 
 def _missing(symbol: str, instrument: Instrument | None) -> Issue:
@@ -211,6 +213,7 @@ def _table(
     assets: tuple[str, ...],
     priced: tuple[F64, F64],
     rows: list[tuple[float, ...]],
+    outstanding: F64,
     issues: dict[int, Issue],
 ) -> Table:
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), _COLUMNS).T.copy()
@@ -243,5 +246,6 @@ def _table(
         averaged,
         confidence,
         priced[1],
+        outstanding,
         issues,
     )
