@@ -11,7 +11,7 @@ from margrave.kernels.black76 import quote_greeks, quote_price
 _DEVIATION_MAX = 24.0  # vol times √years from which an option is worth its bound
 
 
-def discounted_price(  # noqa: PLR0913 - arguments of the one formula
+def discounted_price(
     forward: Real, strike: Real, vol: Real, years: Real, is_call: Flag, discount: Real = 1.0
 ) -> F64:
     """Value of a quote-settled option on one coin under a discount factor.
@@ -50,12 +50,12 @@ def discounted_price(  # noqa: PLR0913 - arguments of the one formula
     return np.asarray(np.minimum(value, bound) * discount)
 
 
-def discounted_delta(  # noqa: PLR0913 - arguments of the one formula
+def discounted_delta(
     forward: Real, strike: Real, vol: Real, years: Real, is_call: Flag, discount: Real = 1.0
 ) -> F64:
-    """Derivative of `discounted_price` by the forward. [coin per coin of size]
+    """Derivative of `discounted_price` by the forward.
 
-    Parameters, errors and edges are those of `discounted_price`; at an edge the call's delta is D, or 0 at a
+    In coins per coin of size. Parameters, errors and edges are those of `discounted_price`; at an edge the call's delta is D, or 0 at a
     forward of zero, and the put's is that less D.
     """
     forward, strike, vol, years, discount, call = _checked(forward, strike, vol, years, discount, is_call)
@@ -67,7 +67,7 @@ def discounted_delta(  # noqa: PLR0913 - arguments of the one formula
     return np.asarray(delta * discount)
 
 
-def _checked(  # noqa: PLR0913 - arguments of the one formula
+def _checked(
     forward: Real, strike: Real, vol: Real, years: Real, discount: Real, is_call: Flag
 ) -> tuple[F64, F64, F64, F64, F64, Bools]:
     named = {"forward": forward, "strike": strike, "vol": vol, "years": years, "discount": discount}

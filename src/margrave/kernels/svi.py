@@ -38,7 +38,9 @@ def svi_log_moneyness(strike: Real, forward: Real, a: Real, b: Real, sigma: Real
     Specification of the protocols 1.1, conventions (Derive).
     """
     strike, forward = non_negative("strike", strike), positive("forward", forward)
-    bound = _BAND * np.sqrt(non_negative("a + b sigma", finite("a", a) + finite("b", b) * finite("sigma", sigma)))
+    bound = _BAND * np.sqrt(
+        non_negative("a + b sigma", finite("a", a) + finite("b", b) * finite("sigma", sigma))
+    )
     with np.errstate(divide="ignore"):
         return np.asarray(np.clip(np.log(strike / forward), -bound, bound))
 

@@ -38,7 +38,7 @@ class Auction:
 @final
 @dataclass(frozen=True, slots=True)
 class Auctioned:
-    """An account at one instant of its auction. [settlement asset]"""
+    """An account at one instant of its auction, in the settlement asset."""
 
     mark_to_market: float  # cash and positions at market value, earlier bids included
     maintenance: float  # maintenance net margin; < 0 while the auction runs
@@ -48,7 +48,9 @@ class Auctioned:
         """Refuse what is not an amount."""
         amounts = (self.mark_to_market, self.maintenance, self.reserved)
         if not all(abs(amount) < float("inf") for amount in amounts) or self.reserved < 0.0:
-            raise _wrong("account in auction", "has an amount that is not finite, or reserved cash below zero")
+            raise _wrong(
+                "account in auction", "has an amount that is not finite, or reserved cash below zero"
+            )
 
 
 @final
@@ -84,7 +86,7 @@ def is_insolvent(auction: Auction, mark_to_market_at_start: float, elapsed: floa
 
 
 def buffer_margin(auction: Auction, account: Auctioned) -> float:
-    """Maintenance net margin less the buffer, which the auction brings to zero. [settlement asset]"""
+    """Maintenance net margin less the buffer, which the auction brings to zero."""
     return account.maintenance + (account.maintenance - account.mark_to_market) * auction.buffer
 
 

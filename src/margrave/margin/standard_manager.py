@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
+from margrave.core.errors import InvalidInputError, Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import I64, Bools, finite, non_negative, positive
 from margrave.rulebook.standard_manager import (
@@ -135,6 +135,7 @@ class StandardMargin:
     holding: Holding
     terms: Terms
     value: Amounts  # (O,) market value of the options, short < 0
+    value_sum: Amounts  # (E,)
     mark_to_market: Amount  # cash, profit, base and options at market value
     level: tuple[LevelMargin, LevelMargin]  # initial, maintenance
 
@@ -248,16 +249,17 @@ def net_margin(terms: Terms, holding: Holding) -> StandardMargin:
     worst, net_calls = _worst_payoffs(holding)
     initial = _level(terms, holding, value, (worst, net_calls), INITIAL)
     maintenance = _level(terms, holding, value, (worst, net_calls), MAINTENANCE)
-    market_value = (
-        holding.cash + _sum(under.perpetual_profit) + _sum(under.base * under.spot) + _sum(value)
-    )
-    return StandardMargin(holding, terms, value, market_value, (initial, maintenance))
+    market_value = holding.cash + _sum(under.perpetual_profit) + _sum(under.base * under.spot) + _sum(value)
+    by_expiry = _grouped(value, options.expiry, len(holding.expiries.label))
+    return StandardMargin(holding, terms, value, by_expiry, market_value, (initial, maintenance))
 
 
 def unmargined(terms: Terms, holding: Holding) -> tuple[Issue, ...]:
     """What an account holds that its market's rules do not margin."""
     under = holding.underlyings
-    with_options = set(holding.expiries.market[holding.options.expiry[holding.options.quantity != 0]].tolist())
+    with_options = set(
+        holding.expiries.market[holding.options.expiry[holding.options.quantity != 0]].tolist()
+    )
     issues = []
     for row, market in enumerate(terms.market):
         held = (
@@ -379,9 +381,7 @@ def _oracle(terms: Terms, holding: Holding, short: Amounts) -> tuple[Amounts, Am
         return np.where(confidence < threshold, (1 - confidence) * factor * notional, 0 * notional)
 
     traded = np.minimum(under.spot_confidence, under.perpetual_confidence)
-    of_perpetual = charge(
-        traded, terms.perpetual_threshold, abs(under.perpetual) * under.spot, terms.oracle
-    )
+    of_perpetual = charge(traded, terms.perpetual_threshold, abs(under.perpetual) * under.spot, terms.oracle)
     of_base = charge(under.spot_confidence, terms.base_threshold, under.base * under.spot, terms.oracle)
     known = np.minimum(under.spot_confidence[at], expiries.confidence)
     of_options = charge(known, terms.option_threshold[at], short * under.spot[at], terms.oracle[at])
@@ -395,4 +395,5 @@ def _grouped(values: Amounts, group: I64, count: int) -> Amounts:
 
 
 def _sum(values: Amounts) -> Amount:
-    return sum(values.tolist())
+    total: Amount = sum(values.tolist())
+    return total

@@ -31,7 +31,9 @@ class ExpiryRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     maintenance_put: Factor  # [fraction of spot]
     maintenance_put_mark: Factor  # [fraction of mark] least maintenance of a put
     put_initial_over_maintenance: Factor  # initial of a short put is at least this times its maintenance
-    unpaired_initial: Factor  # [fraction of forward] each short call that no long call pairs, in the largest loss
+    unpaired_initial: (
+        Factor  # [fraction of forward] each short call that no long call pairs, in the largest loss
+    )
     unpaired_maintenance: Factor
 
 
@@ -82,5 +84,6 @@ class StandardManager(
     """Formula margin of a whole account in one settlement asset, underlying by underlying."""
 
     code: str
+    settlement: Annotated[str, Meta(min_length=1)]  # asset of cash, profit, premiums and of the requirement
     markets: Annotated[tuple[StandardMarket, ...], Meta(min_length=1)]
     depeg: DepegRule | None = None

@@ -1,6 +1,6 @@
 """Derive (Lyra v2): option formulas, formula margin and auctions, from the fixtures of its repository."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,18 +33,18 @@ from margrave.rulebook.standard_manager import (
 
 _CODE = "STATED-RULE-001"
 _YEAR = 365 * 86_400
-Column = Callable[[list[float]], Amounts]
+Column = Callable[[Sequence[float]], Amounts]
 
 
 def black76(vector: Vector) -> dict[str, Any]:
     """Prices of a call and a put, and their deltas."""
-    terms = [vector.number(name) for name in ("forward", "strike", "vol")]
+    forward, strike, vol = (vector.number(name) for name in ("forward", "strike", "vol"))
     years, discount = vector.number("seconds") / _YEAR, vector.number("discount", 1.0)
     return {
-        "call": float(discounted_price(*terms, years, True, discount)),
-        "put": float(discounted_price(*terms, years, False, discount)),
-        "call_delta": float(discounted_delta(*terms, years, True, discount)),
-        "put_delta": float(discounted_delta(*terms, years, False, discount)),
+        "call": float(discounted_price(forward, strike, vol, years, True, discount)),
+        "put": float(discounted_price(forward, strike, vol, years, False, discount)),
+        "call_delta": float(discounted_delta(forward, strike, vol, years, True, discount)),
+        "put_delta": float(discounted_delta(forward, strike, vol, years, False, discount)),
     }
 
 
@@ -104,7 +104,7 @@ def _rule(params: dict[str, Any], names: tuple[str, ...]) -> StandardManager:
         for name in names
     )
     depeg = DepegRule(code=_CODE, threshold=p["depegT"], factor=p["depegF"])
-    return StandardManager(code=_CODE, markets=markets, depeg=depeg)
+    return StandardManager(code=_CODE, settlement="USDC", markets=markets, depeg=depeg)
 
 
 def _holding(inputs: dict[str, Any], column: Column) -> Holding:
