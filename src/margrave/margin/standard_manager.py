@@ -370,7 +370,8 @@ def _worst_payoffs(holding: Holding) -> tuple[Amounts, Amounts]:
 def _depeg(terms: Terms, holding: Holding, short: Amounts) -> Amounts:
     under = holding.underlyings
     lost = max(terms.depeg_threshold - holding.stable, 0)
-    return (abs(under.perpetual) + short) * under.spot * (lost * terms.depeg_factor)
+    charged: Amounts = (abs(under.perpetual) + short) * under.spot * (lost * terms.depeg_factor)
+    return charged
 
 
 def _oracle(terms: Terms, holding: Holding, short: Amounts) -> tuple[Amounts, Amounts, Amounts]:
