@@ -6,7 +6,7 @@ comparisons are then the protocol's to the last unit, on every machine.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -95,9 +95,12 @@ def fixed(value: float | str | Decimal) -> Fixed:
     ValueError
         Not a finite number.
     """
-    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    try:
+        exact = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(value)
+    except InvalidOperation:
+        exact = Decimal("NaN")
     if not exact.is_finite():
-        raise ValueError(f"a fixed-point number must be finite, got {value}")
+        raise ValueError(f"a fixed-point number must be a finite number, got {value!r}")
     return Fixed(int(exact.scaleb(18, _EXACT)))
 
 

@@ -59,7 +59,7 @@ class Bid:
     """What one bidder takes."""
 
     fraction: float  # of every position at this instant, 0..1
-    cash: float  # bidder to account; < 0 where the bidder is paid
+    cash: float  # from the bidder; < 0 where the bidder is paid
 
 
 def discount(auction: Auction, elapsed: float) -> float:
@@ -158,14 +158,14 @@ def insolvent_bid(auction: Auction, account: Auctioned, elapsed: float, wanted: 
 def after_bid(account: Auctioned, taken: Bid) -> Auctioned:
     """Account after a bid in an unmoved market: positions shrink by the fraction, the cash is kept apart.
 
-    What the bidder of an insolvent account gets is not the account's to pay. Exact where maintenance is proportional to the positions; a protocol values the remaining positions anew.
+    Exact where maintenance is proportional to the positions; a protocol values the remaining positions anew. A
+    payout to the bidder of an insolvent account comes from elsewhere: give ``Bid(fraction, 0.0)``.
     """
-    kept = 1.0 - taken.fraction
-    reserved = account.reserved + max(taken.cash, 0.0)
+    kept, cash = 1.0 - taken.fraction, account.reserved + taken.cash
     return Auctioned(
-        (account.mark_to_market - account.reserved) * kept + reserved,
-        (account.maintenance - account.reserved) * kept + reserved,
-        reserved,
+        (account.mark_to_market - account.reserved) * kept + cash,
+        (account.maintenance - account.reserved) * kept + cash,
+        max(cash, 0.0),
     )
 
 

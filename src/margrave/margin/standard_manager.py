@@ -357,13 +357,13 @@ def _worst_payoffs(holding: Holding) -> tuple[Amounts, Amounts]:
     calls = _grouped(np.where(options.is_call, options.quantity, 0), options.expiry, count)
     worst = 0 * holding.expiries.forward
     for expiry in range(count):
-        rows = np.flatnonzero(options.expiry == expiry)
+        rows = np.flatnonzero((options.expiry == expiry) & (options.quantity != 0))
         strike = options.strike[rows]
         settled = np.append(strike, np.zeros(1, dtype=strike.dtype))
         above = settled[:, None] - strike[None, :]
         intrinsic = np.maximum(np.where(options.is_call[rows], above, -above), 0)
         payoff = (intrinsic * options.quantity[rows]).sum(axis=1)
-        worst[expiry] = worst[expiry] + np.minimum(payoff.min(), 0)
+        worst[expiry] = worst[expiry] + min(payoff.min(), 0)
     return worst, calls
 
 
