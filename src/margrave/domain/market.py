@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import final
 
 from margrave.core.words import NUMERAIRE
-from margrave.domain.checks import require, require_finite, require_price, require_zone
+from margrave.domain.checks import PRICE_MAX, VOL_MAX, require, require_finite, require_price, require_zone
 from margrave.domain.instruments import Instrument
 
 
@@ -27,15 +27,16 @@ class Quote:
     confidence: float = 1.0  # [0..1] of the feeds behind these prices
 
     def __post_init__(self) -> None:
-        # Only an option may be worth nothing.
-        if not (self.mark == 0.0 and (self.vol is not None or self.forward is not None)):
+        if self.vol is None and self.forward is None:
             require_price("mark", self.mark)
+        else:  # only an option may be worth nothing
+            require(0 <= self.mark <= PRICE_MAX, "mark", self.mark, f"between zero and {PRICE_MAX:g}")
         for name in ("index", "forward", "settlement"):
             price = getattr(self, name)
             if price is not None:
                 require_price(name, price)
         if self.vol is not None:
-            require(0 <= self.vol <= 100, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
+            require(0 <= self.vol <= VOL_MAX, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
         if self.at is not None:
             require_zone("at", self.at)
         require(-10 <= self.rate <= 10, "rate", self.rate, "a fraction per year, 0.05 for 5 %")

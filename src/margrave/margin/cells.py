@@ -159,6 +159,15 @@ def discounts(model: ScenarioModel, table: Table, rows: I64) -> F64:
     return np.exp(-np.maximum(table.rate[rows], 0.0) * table.years[rows])
 
 
+def fixed_part(model: ScenarioModel, table: Table, rows: I64, forward: F64) -> F64:
+    """Part of a forward that the settlement window has fixed, (S, n): as quoted, else by the time that is left."""
+    if model.settlement_window_seconds is None:
+        return np.broadcast_to(table.averaged[rows], forward.shape)
+    left = table.years[rows] * 365.0 * 86_400.0
+    share = np.maximum(1.0 - left / model.settlement_window_seconds, 0.0)
+    return np.where(table.averaged[rows] > 0.0, table.averaged[rows], forward * share)
+
+
 def _moved_marks(model: ScenarioModel, grid: Grid, table: Table, priced: Priced, listed: I64) -> F64:
     mark = priced.mark[:, None, listed]
     moved = mark * (1.0 + grid.move[None, :, None])
@@ -168,7 +177,8 @@ def _moved_marks(model: ScenarioModel, grid: Grid, table: Table, priced: Priced,
     options = listed[is_option]
     forward = priced.forward[:, options]
     vol, less = base_vols(model, table, options), discounts(model, table, options)
-    cell_forward = moved_forward(table, options, forward[:, None, :], 1.0 + grid.move[None, :, None])
+    fixed = fixed_part(model, table, options, forward)[:, None, :]
+    cell_forward = moved_forward(forward[:, None, :], fixed, 1.0 + grid.move[None, :, None])
     cell_vol = _cell_vols(model, grid, table, options, forward, vol)
     shift = model_worth(table, options, cell_forward, cell_vol, less)
     shift = shift - model_worth(table, options, forward, vol, less)[:, None, :]
@@ -195,7 +205,7 @@ def _cell_vols(model: ScenarioModel, grid: Grid, table: Table, options: I64, for
 
 
 def _shocked(shock: VolShock, days: F64, vol: F64) -> tuple[F64, F64]:
-    scale = tenor_scale(np.maximum(days, shock.days_least), shock.power_short, shock.power_long)
+    scale = tenor_scale(days, shock.power_short, shock.power_long, shock.days_least)
     if shock.unit is VolUnit.POINTS:
         return np.maximum(vol + shock.up * scale, shock.vol_least_up), np.maximum(
             vol - shock.down * scale, 0.0
@@ -215,7 +225,9 @@ def _skew(skew: SkewShock, how: VolMove, years: F64, log_moneyness: F64) -> F64:
     cap = base * root + most
     width = np.maximum(skew.width_least, root * skew.width_scale * (skew.vol_static + root * skew.vol_slope))
     k = log_moneyness if how is VolMove.LINEAR else np.abs(log_moneyness)
-    return np.asarray(1.0 + np.clip(k * cap / width, -np.abs(cap), np.abs(cap)))
+    # Each wing is bounded on its own side; that matters where time has made the cap negative.
+    lean = k * cap / width
+    return np.maximum(1.0 + np.where(k > 0.0, np.minimum(lean, cap), np.maximum(lean, -cap)), 0.0)
 
 
 def _discounted(rule: StaticDiscount, model: ScenarioModel, table: Table, units: Units, option: F64) -> F64:

@@ -130,6 +130,8 @@ def unit_confidence(scene: Scene) -> F64:
 def _by_confidence(scene: Scene, of: Held, below: float) -> F64:
     units = scene.units
     sure = unit_confidence(scene)
+    if of is Held.COLLATERAL:
+        return np.zeros((scene.priced.mark.shape[0], scene.unit_count))  # by bucket: `unsure_collateral`
     if of not in (Held.OPTIONS, Held.NAKED_OPTIONS):
         return _notional(scene, of) * np.where(sure < below, 1.0 - sure, 0.0)
     expiry = sure[units.expiry_unit]
@@ -138,6 +140,18 @@ def _by_confidence(scene: Scene, of: Held, below: float) -> F64:
     share = np.where(expiry < below, 1.0 - expiry, 0.0)
     sizes = _by_expiry(scene, np.where(units.is_option, np.abs(coin_sizes(scene)), 0.0))
     return grouped_sum(sizes * share, units.expiry_unit, scene.unit_count) * unit_price(scene)
+
+
+def unsure_collateral(scene: Scene, charge: ConfidenceCharge) -> F64:
+    """A confidence charge on collateral, (S, V): each by the lesser confidence of its own price and of the index."""
+    pools, units, table = scene.pools, scene.units, scene.table
+    sure = table.asset_confidence[pools.bucket_asset[units.bucket]].copy()
+    pool_of = pools.bucket_pool[units.bucket]
+    for unit, pool in enumerate(units.unit_pool.tolist()):
+        here = pool_of == pool
+        sure[here] = np.minimum(sure[here], table.asset_confidence[units.unit_base[unit]])
+    share = np.where(sure < charge.below, 1.0 - sure, 0.0) * charge.rate
+    return np.abs(collateral_value(scene)) * share
 
 
 def _forward(scene: Scene, worth: CellWorth, charge: ForwardCharge) -> F64:

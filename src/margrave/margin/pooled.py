@@ -105,14 +105,15 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
         A position that cannot be valued or has no rule is an issue of its pool; nothing raises for it.
     """
     plan = plan_of(rulebook)
-    more = (*book.assets, market.numeraire)
+    currency = rulebook.account.currency or market.numeraire
+    more = (*book.assets, currency)
     table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
     ladders, options = ladder_terms(plan, table), option_terms(plan, table)
     isolated = _isolated_margin(plan, ladders, options, table, book)
-    pools = pools_of(book, table, rulebook, isolated, table.assets.index(market.numeraire))
+    pools = pools_of(book, table, rulebook, isolated, table.assets.index(currency))
     vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
     recognised = recognise(plan, table, book, pools)
-    rows = np.flatnonzero(table.is_option[book.instrument])
+    rows = np.flatnonzero(options.is_option[book.instrument])
     issues = _issues(plan, ladders, table, book, pools)
     units = joint_units(plan, table, book, pools)
     if units is not None:

@@ -14,10 +14,10 @@ from margrave.core.rounding import Direction, Step, round_all
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import F64, I64
 from margrave.margin.cells import CellWorth, Grid, cell_worth, grid_of
-from margrave.margin.charges import charge_of
+from margrave.margin.charges import charge_of, unsure_collateral
 from margrave.margin.pools import grouped_sum
 from margrave.margin.scene import Scene, collateral_value, numeraire_price
-from margrave.rulebook.portfolio import Charge, CorrelationOffset, Gains, Role
+from margrave.rulebook.portfolio import Charge, ConfidenceCharge, CorrelationOffset, Gains, Held, Role
 
 
 @final
@@ -131,7 +131,12 @@ def _haircuts(scene: Scene) -> tuple[F64, F64]:
     maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in assets])
     initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in assets])
     value = np.maximum(collateral_value(scene), 0.0)
-    return value * (maintenance + initial), value * maintenance
+    cut = [value * (maintenance + initial), value * maintenance]
+    for rule in scene.model.charges:
+        if isinstance(rule, ConfidenceCharge) and rule.of is Held.COLLATERAL:
+            unsure = unsure_collateral(scene, rule)
+            cut = [cut[INITIAL] + rule.initial * unsure, cut[MAINTENANCE] + rule.maintenance * unsure]
+    return cut[INITIAL], cut[MAINTENANCE]
 
 
 def _level(

@@ -293,6 +293,7 @@ class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     skew: SkewShock | None = None
     unit: UnitOf = UnitOf.UNDERLYING
     vol_source: VolSource = VolSource.MARK
+    settlement_window_seconds: Positive | None = None  # in which the forward becomes an average
     discounting: bool = False  # options are worth their forward value at the expiry's rate
     static_discount: StaticDiscount | None = None
     gains: Gains | None = None

@@ -261,6 +261,7 @@ class AccountRules(_Form, frozen=True):
 
     cross_pool: CrossPool
     code: str
+    currency: str | None = None  # in which a pool of several assets counts; None: the market's numeraire
     modes: tuple[MarginMode, ...] = (MarginMode.CROSS, MarginMode.ISOLATED)
     hedge_mode: bool = True
     netting: Netting = Netting.NONE

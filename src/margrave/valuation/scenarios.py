@@ -79,27 +79,26 @@ def vol_at_mark(table: Table, options: I64) -> F64:
 
 def _option_marks(table: Table, options: I64, move: F64) -> F64:
     at_mark = vol_at_mark(table, options)
-    shift = model_worth(table, options, moved_forward(table, options, table.forward[options], move), at_mark)
+    shift = model_worth(
+        table, options, moved_forward(table.forward[options], table.averaged[options], move), at_mark
+    )
     shift = shift - model_worth(table, options, table.forward[options][None, :], at_mark)
     marks = bounded_marks(table, options, table.mark[options], shift)
     return np.where(move == 1.0, table.mark[options], marks)
 
 
-def moved_forward(table: Table, options: I64, forward: F64, move: F64) -> F64:
-    """Forward after a move of its underlying, (..., n): what a settlement window has fixed stays.
+def moved_forward(forward: F64, fixed: F64, move: F64) -> F64:
+    """Forward after a move of its underlying: what a settlement window has fixed stays.
 
     Parameters
     ----------
-    table : Table
-        Instruments.
-    options : (n,) ndarray of int
-        Rows of options.
-    forward : (..., n) ndarray
+    forward : (...) ndarray
         Forward before. [quote per base]
-    move : (..., n) ndarray
+    fixed : (...) ndarray
+        Part of it that is averaged already.
+    move : (...) ndarray
         What the price is multiplied by, > 0.
     """
-    fixed = table.averaged[options]
     return (forward - fixed) * move + fixed
 
 

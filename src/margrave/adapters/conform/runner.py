@@ -14,6 +14,8 @@ from margrave.adapters.conform import (
     options,
     positions,
     prices,
+    protocol_derive,
+    protocol_derive_scenarios,
     protocol_dydx,
     protocol_others,
 )
@@ -71,6 +73,8 @@ TRANSLATORS: dict[str, Translator] = {
     **prices.TRANSLATORS,
     **protocol_dydx.TRANSLATORS,
     **protocol_others.TRANSLATORS,
+    **protocol_derive.TRANSLATORS,
+    **protocol_derive_scenarios.TRANSLATORS,
 }
 
 
