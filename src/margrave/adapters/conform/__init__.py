@@ -1,6 +1,6 @@
 """Published vectors through the public calculation. Translators only translate: they hold no margin formula.
 
-Here: reading and judging (`runner`), domain objects from a vector (`objects`), one module of translators a
+Here: reading and running (`runner`), judging (`judge`), domain objects from a vector (`objects`), one module of translators a
 family of models (`futures`, `positions`, `ladders`, `options`, `deribit`, `prices`). Start reading at `runner`.
 """
 
