@@ -60,6 +60,11 @@ def ceiled(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
+def unit(decimals: int) -> int:
+    """How many of the smallest units make one."""
+    return int(10**decimals)
+
+
 def within(where: str, value: int, low: int, high: int) -> int:
     """A whole number in the range that the chain stores it in.
 
@@ -136,7 +141,7 @@ class SpotMarket:
 
 def token_value(amount: int, decimals: int, price: int) -> int:
     """Value of a token amount [1e-6], rounded down: what is owed never looks smaller than it is."""
-    return amount * price // 10**decimals
+    return amount * price // unit(decimals)
 
 
 def scaled_initial_asset_weight(market: SpotMarket) -> int:
@@ -161,7 +166,7 @@ def liability_weight(market: SpotMarket, size: int, margin_type: MarginType) -> 
 
 def in_base_precision(size: int, decimals: int) -> int:
     """A token amount in 1e-9, cut."""
-    return size * BASE // 10**decimals
+    return size * BASE // unit(decimals)
 
 
 @final

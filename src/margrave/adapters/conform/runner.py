@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices
+from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices, protocol_drift
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
 from margrave.core.errors import MargraveError, Reason, invalid
@@ -60,6 +60,7 @@ TRANSLATORS: dict[str, Translator] = {
     **options.TRANSLATORS,
     **deribit.TRANSLATORS,
     **prices.TRANSLATORS,
+    **protocol_drift.TRANSLATORS,
 }
 
 
