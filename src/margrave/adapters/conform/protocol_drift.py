@@ -167,9 +167,10 @@ def fee_of_slots(v: Vector) -> Table:
 
 def share(v: Vector) -> Table:
     """Share that may be liquidated."""
-    stated = (int(v.inputs[k]) for k in ("shortage", "slots_elapsed", "initial_pct", "duration"))
-    freed = int(v.inputs.get("margin_freed", v.inputs.get("liquidation_margin_freed", 0)))
-    return {"pct": liquidation.share_to_liquidate(*stated, freed)}
+    i = v.inputs
+    freed = int(i.get("margin_freed", i.get("liquidation_margin_freed", 0)))
+    shortage, slots, initial = int(i["shortage"]), int(i["slots_elapsed"]), int(i["initial_pct"])
+    return {"pct": liquidation.share_to_liquidate(shortage, slots, initial, int(i["duration"]), freed)}
 
 
 def swap_bounds(v: Vector) -> Table:
@@ -228,27 +229,27 @@ def _account(i: Table) -> DriftAccount:
 
 
 def _spot(tree: Table, name: str) -> SpotPosition:
-    return SpotPosition(_spot_market(tree, name), int(tree["amount"]), **_orders(tree))
+    bids, asks, count = _orders(tree)
+    return SpotPosition(_spot_market(tree, name), int(tree["amount"]), bids, asks, count)
 
 
 def _perp(tree: Table, name: str) -> PerpPosition:
+    bids, asks, count = _orders(tree)
     return PerpPosition(
         _perp_market(tree, name),
         int(tree.get("base", 0)),
         int(tree.get("quote", 0)),
+        bids,
+        asks,
+        count,
         funding=int(tree.get("funding", 0)),
         ratio=int(tree.get("position_ratio", 0)),
         isolated_deposit=tree.get("isolated_deposit"),
-        **_orders(tree),
     )
 
 
-def _orders(tree: Table) -> dict[str, int]:
-    return {
-        "bids": abs(int(tree.get("bids", 0))),
-        "asks": -abs(int(tree.get("asks", 0))),
-        "open_orders": int(tree.get("open_orders", 0)),
-    }
+def _orders(tree: Table) -> tuple[int, int, int]:
+    return abs(int(tree.get("bids", 0))), -abs(int(tree.get("asks", 0))), int(tree.get("open_orders", 0))
 
 
 def _terms(v: Vector) -> PerpTerms:

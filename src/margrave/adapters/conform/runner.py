@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices, protocol_drift
+from margrave.adapters.conform import (
+    deribit,
+    futures,
+    ladders,
+    options,
+    positions,
+    prices,
+    protocol_drift,
+    protocol_mango,
+)
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
 from margrave.core.errors import MargraveError, Reason, invalid
@@ -61,6 +70,7 @@ TRANSLATORS: dict[str, Translator] = {
     **deribit.TRANSLATORS,
     **prices.TRANSLATORS,
     **protocol_drift.TRANSLATORS,
+    **protocol_mango.TRANSLATORS,
 }
 
 
