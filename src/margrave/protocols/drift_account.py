@@ -26,7 +26,7 @@ from margrave.protocols.drift_positions import (
     Part,
     QuoteBalance,
     low,
-    perp_part,
+    perp_parts,
     perp_profit,
     quote_parts,
     spot_parts,
@@ -72,9 +72,9 @@ class Margin:
         return max(0, self.requirement_with_buffer - self.collateral_with_buffer)
 
     @property
-    def liabilities(self) -> int:
-        """How many debts, open perpetuals and unknown fills."""
-        return sum(p.liabilities for p in self.parts)
+    def debts(self) -> int:
+        """How many debts, open perpetuals and fills that may become one."""
+        return sum(p.debts for p in self.parts)
 
 
 @final
@@ -108,22 +108,23 @@ def account_margin(account: DriftAccount, context: Context) -> AccountMargin:
     """
     own = account.ratio if context.margin_type is MarginType.INITIAL else 0
     ratio = max(own, context.ratio_override)
-    parts = [*quote_parts(account.quote, context)]
+    parts: list[Part] = [*quote_parts(account.quote, context)]
     for spot in account.spots:
         parts.extend(spot_parts(spot, context, ratio))
     isolated: dict[int, Margin] = {}
     for index, perp in enumerate(account.perps):
-        part = perp_part(perp, account, context, ratio)
+        held = tuple(perp_parts(perp, account, context, ratio))
         if perp.isolated_deposit is None:
-            parts.append(part)
+            parts.extend(held)
         else:
-            deposit = _deposit(perp.isolated_deposit, account.quote, context)
-            isolated[index] = Margin((Part("deposit", collateral=deposit), part), context.buffer)
+            deposit = _deposit_part(perp.isolated_deposit, account.quote, context)
+            isolated[index] = Margin((deposit, *held), context.buffer)
     return AccountMargin(Margin(tuple(parts), context.buffer), isolated)
 
 
-def _deposit(amount: int, quote: QuoteBalance, context: Context) -> int:
-    return token_value(amount, QUOTE_DECIMALS, low(quote.price, quote.twap, context))
+def _deposit_part(amount: int, quote: QuoteBalance, context: Context) -> Part:
+    value = token_value(amount, QUOTE_DECIMALS, low(quote.price, quote.twap, context))
+    return Part("deposit", value, WEIGHT, collateral=value)
 
 
 def equity(account: DriftAccount) -> int:
@@ -166,7 +167,7 @@ def withdrawable(account: DriftAccount, spot: int | None) -> int:
     if weight == 0:
         return MAX_U64
     pools = (margin.cross, *margin.isolated.values())
-    if not any(pool.liabilities for pool in pools):
+    if not any(pool.debts for pool in pools):
         return max(0, amount)
     if price == 0:
         raise invalid("withdraw", Reason.INVALID_VALUE, "the price of the token is 0; give one above zero")

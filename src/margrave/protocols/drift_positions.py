@@ -5,7 +5,7 @@ what is owned takes the lower, what is owed the higher of oracle price and five-
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from margrave.core.errors import Reason, invalid
@@ -136,13 +136,15 @@ class Context:
 @final
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one holding adds to a margin [1e-6]."""
+    """What one holding adds to a margin [1e-6], and why."""
 
-    name: str  # quote, spot SOL, spot SOL orders, perp SOL
+    name: str  # quote, spot SOL, spot SOL orders, spot SOL order fee, perp SOL, perp SOL profit, ...
+    value: int  # what is weighted: of a balance, cash of fills, margined value or profit of a perpetual
+    weight: int  # weight or margin ratio that applies [1e-4]
     requirement: int = 0  # >= 0
+    collateral: int = 0  # a loss is < 0
     liability: int = 0  # value that the liquidation buffer is a share of, >= 0
-    collateral: int = 0  # weighted; a loss is < 0
-    liabilities: int = 0  # how many debts it is
+    debts: int = 0  # how many debts, open perpetuals or fills that may become one
 
 
 def low(price: int, twap: int | None, context: Context) -> int:
@@ -157,13 +159,13 @@ def high(price: int, twap: int | None, context: Context) -> int:
 
 def quote_parts(quote: QuoteBalance, context: Context) -> Iterator[Part]:
     """Collateral of a quote deposit, or requirement of a quote borrow; nothing for nothing."""
+    price = (low if quote.amount > 0 else high)(quote.price, quote.twap, context)
+    value = token_value(quote.amount, QUOTE_DECIMALS, price)
     if quote.amount > 0:
-        value = token_value(quote.amount, QUOTE_DECIMALS, low(quote.price, quote.twap, context))
-        counted = 0 if context.ignore_invalid_deposits and not quote.oracle_valid else value
-        yield Part("quote", collateral=counted)
+        dropped = context.ignore_invalid_deposits and not quote.oracle_valid
+        yield Part("quote", value, WEIGHT, collateral=0 if dropped else value)
     elif quote.amount < 0:
-        owed = -token_value(quote.amount, QUOTE_DECIMALS, high(quote.price, quote.twap, context))
-        yield Part("quote", requirement=owed, liability=owed, liabilities=1)
+        yield Part("quote", value, WEIGHT, requirement=-value, liability=-value, debts=1)
 
 
 @final
@@ -173,12 +175,17 @@ class Fill:
 
     amount: int  # token units
     value: int  # of the balance [1e-6]
-    weighted: int  # value after its weight [1e-6]
+    weight: int  # [1e-4]
     cash: int  # quote that the fills bring [1e-6]
 
     @property
+    def weighted(self) -> int:
+        """Value after its weight [1e-6]."""
+        return truncated(self.value * self.weight, WEIGHT)
+
+    @property
     def contribution(self) -> int:
-        """To free collateral."""
+        """To free collateral [1e-6]."""
         return self.weighted + self.cash
 
 
@@ -194,37 +201,27 @@ def worst_fill(position: SpotPosition, context: Context, ratio: int = 0) -> Fill
     ratio : int
         Custom margin ratio r [1e-4]: asset weight at most ``1 - r``, liability weight at least ``1 + r``; 0: none.
     """
+    bid, ask = (_filled(position, size, context) for size in (position.bids, position.asks))
+    return _with_ratio(ask if ask.contribution <= bid.contribution else bid, position.market, ratio)
+
+
+def _filled(position: SpotPosition, size: int, context: Context) -> Fill:
     market = position.market
     price = (low if position.amount > 0 else high)(market.price, market.twap, context)
-    value = token_value(position.amount, market.decimals, price)
-    if not position.bids and not position.asks:
-        return _with_ratio(position, Fill(position.amount, value, 0, 0), context, ratio)
-    bid, ask = (_filled(position, value, size, context) for size in (position.bids, position.asks))
-    return _with_ratio(position, ask if ask.contribution <= bid.contribution else bid, context, ratio)
-
-
-def _filled(position: SpotPosition, value: int, size: int, context: Context) -> Fill:
-    market = position.market
     cash = token_value(-size, market.decimals, high(market.price, market.twap, context))
-    amount, after = position.amount + size, value - cash
-    return Fill(amount, after, _weighted(market, amount, after, context.margin_type), cash)
-
-
-def _weighted(market: SpotMarket, amount: int, value: int, margin_type: MarginType) -> int:
+    amount, value = position.amount + size, token_value(position.amount, market.decimals, price) - cash
     weigh = asset_weight if value > 0 else liability_weight
-    return truncated(value * weigh(market, abs(amount), margin_type), WEIGHT)
+    return Fill(amount, value, weigh(market, abs(amount), context.margin_type), cash)
 
 
-def _with_ratio(position: SpotPosition, fill: Fill, context: Context, ratio: int) -> Fill:
-    market, value = position.market, fill.value
-    weighted = _weighted(market, fill.amount, value, context.margin_type)
-    if ratio and weighted < 0:
-        weight = liability_weight(market, abs(fill.amount), MarginType.INITIAL)
-        weighted = truncated(value * max(weight, WEIGHT + ratio), WEIGHT)
-    elif ratio and weighted > 0:
-        weight = asset_weight(market, abs(fill.amount), MarginType.INITIAL)
-        weighted = value * min(weight, max(0, WEIGHT - ratio)) // WEIGHT
-    return Fill(fill.amount, value, weighted, fill.cash)
+def _with_ratio(fill: Fill, market: SpotMarket, ratio: int) -> Fill:
+    if ratio and fill.weighted < 0:
+        weight = max(liability_weight(market, abs(fill.amount), MarginType.INITIAL), WEIGHT + ratio)
+    elif ratio and fill.weighted > 0:
+        weight = min(asset_weight(market, abs(fill.amount), MarginType.INITIAL), max(0, WEIGHT - ratio))
+    else:
+        return fill
+    return replace(fill, weight=weight)
 
 
 def spot_parts(position: SpotPosition, context: Context, ratio: int) -> Iterator[Part]:
@@ -235,28 +232,31 @@ def spot_parts(position: SpotPosition, context: Context, ratio: int) -> Iterator
     InvalidInputError
         A borrow whose liability weight is below one: the protocol refuses to compute such a market.
     """
-    market, fill = position.market, worst_fill(position, context, ratio)
-    name = f"spot {market.name}"
+    name, fill = f"spot {position.market.name}", worst_fill(position, context, ratio)
     dropped = context.ignore_invalid_deposits and not position.oracle_valid
-    if fill.value < 0 and -fill.weighted < -fill.value:
+    if fill.value > 0:
+        yield Part(name, fill.value, fill.weight, collateral=0 if dropped else fill.weighted)
+    elif fill.value < 0 and fill.weight < WEIGHT:
         raise invalid(
             name,
             Reason.CONTRADICTION,
             "its liability weight is below 10000 and the protocol refuses to compute; give at least 10000",
         )
-    with_orders = bool(position.bids or position.asks or position.open_orders)
-    if fill.value > 0:
-        yield Part(name, collateral=0 if dropped else fill.weighted)
     elif fill.value < 0:
-        yield Part(name, requirement=-fill.weighted, liability=-fill.value, liabilities=1)
-    elif with_orders:
-        yield Part(name, liabilities=1)
-    if position.open_orders:
-        yield Part(f"{name} order fee", requirement=position.open_orders * OPEN_ORDER)
+        yield Part(name, fill.value, fill.weight, requirement=-fill.weighted, liability=-fill.value, debts=1)
+    elif position.bids or position.asks or position.open_orders:
+        yield Part(name, 0, fill.weight, debts=1)
     if fill.cash > 0:
-        yield Part(f"{name} orders", collateral=0 if dropped else fill.cash)
+        yield Part(f"{name} orders", fill.cash, WEIGHT, collateral=0 if dropped else fill.cash)
     elif fill.cash < 0:
-        yield Part(f"{name} orders", requirement=-fill.cash, liability=-fill.cash)
+        yield Part(f"{name} orders", fill.cash, WEIGHT, requirement=-fill.cash, liability=-fill.cash)
+    yield from _order_fee(name, position.open_orders)
+
+
+def _order_fee(name: str, count: int) -> Iterator[Part]:
+    fee = count * OPEN_ORDER
+    if fee:
+        yield Part(f"{name} order fee", fee, WEIGHT, requirement=fee)
 
 
 def perp_liability(market: PerpMarket, base: int) -> int:
@@ -272,8 +272,8 @@ def perp_profit(position: PerpPosition) -> int:
     return truncated(position.base * price, BASE) + position.quote + position.funding
 
 
-def perp_part(position: PerpPosition, account: DriftAccount, context: Context, ratio: int) -> Part:
-    """Requirement of the worst fill and weighted profit of a perpetual (spec defi 3.2).
+def perp_parts(position: PerpPosition, account: DriftAccount, context: Context, ratio: int) -> Iterator[Part]:
+    """Requirement of the worst fill, weighted profit and order fee of a perpetual (spec defi 3.2).
 
     Parameters
     ----------
@@ -286,33 +286,31 @@ def perp_part(position: PerpPosition, account: DriftAccount, context: Context, r
     ratio : int
         Least margin ratio of the whole account [1e-4].
 
-    Returns
-    -------
+    Yields
+    ------
     Part
-        Profit counts as collateral after its weight, and up to 100 USDC for initial margin; a loss counts fully.
+        Profit counts as collateral after its weight and the quote price, up to 100 USDC for initial margin; a loss
+        counts fully. Nothing is required of a market that settles.
     """
-    market, initial = position.market, context.margin_type is MarginType.INITIAL
+    market, name = position.market, f"perp {position.market.name}"
     bids, asks = position.base + position.bids, position.base + position.asks
     worst = asks if perp_liability(market, asks) >= perp_liability(market, bids) else bids
-    quote_high = high(account.quote.price, account.quote.twap, context)
-    liability = perp_liability(market, worst) * quote_high // PRICE
-    requirement = position.open_orders * OPEN_ORDER
-    if market.expiry_price is None:
-        own = perp_margin_ratio(market, abs(worst), context.margin_type, high_leverage=account.high_leverage)
-        requirement += liability * max(own, ratio, position.ratio if initial else 0) // WEIGHT
+    value = perp_liability(market, worst) * high(account.quote.price, account.quote.twap, context) // PRICE
+    own = perp_margin_ratio(market, abs(worst), context.margin_type, high_leverage=account.high_leverage)
+    stated = position.ratio if context.margin_type is MarginType.INITIAL else 0
+    weight = max(own, ratio, stated) if market.expiry_price is None else 0
     orders = bool(position.bids or position.asks or position.open_orders)
-    return Part(
-        f"perp {market.name}",
-        requirement=requirement,
-        liability=liability,
-        collateral=_weighted_profit(position, account.quote, context),
-        liabilities=int(bool(position.base) or position.quote < 0 or orders),
-    )
+    debts = int(bool(position.base) or position.quote < 0 or orders)
+    yield Part(name, value, weight, requirement=value * weight // WEIGHT, liability=value, debts=debts)
+    yield _profit_part(position, account.quote, context)
+    yield from _order_fee(name, position.open_orders)
 
 
-def _weighted_profit(position: PerpPosition, quote: QuoteBalance, context: Context) -> int:
+def _profit_part(position: PerpPosition, quote: QuoteBalance, context: Context) -> Part:
     profit = perp_profit(position)
     weight = unrealised_asset_weight(position.market, profit, context.margin_type)
     price = (low if profit > 0 else high)(quote.price, quote.twap, context)
-    weighted = truncated(truncated(profit * weight, WEIGHT) * price, PRICE)
-    return min(weighted, INITIAL_GAIN_CAP) if context.margin_type is MarginType.INITIAL else weighted
+    counted = truncated(truncated(profit * weight, WEIGHT) * price, PRICE)
+    if context.margin_type is MarginType.INITIAL:
+        counted = min(counted, INITIAL_GAIN_CAP)
+    return Part(f"perp {position.market.name} profit", profit, weight, collateral=counted)
