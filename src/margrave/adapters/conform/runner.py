@@ -18,6 +18,8 @@ from margrave.adapters.conform import (
     protocol_derive_scenarios,
     protocol_dydx,
     protocol_others,
+    protocol_drift,
+    protocol_mango,
 )
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
@@ -75,6 +77,8 @@ TRANSLATORS: dict[str, Translator] = {
     **protocol_others.TRANSLATORS,
     **protocol_derive.TRANSLATORS,
     **protocol_derive_scenarios.TRANSLATORS,
+    **protocol_drift.TRANSLATORS,
+    **protocol_mango.TRANSLATORS,
 }
 
 
