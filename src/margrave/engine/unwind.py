@@ -70,7 +70,7 @@ class PoolUnwinding:
     start: State
     end: State
     positions: tuple[Position, ...]  # what is left of it
-    cash: float  # [pool currency] of an isolated position, as it ended; zero for cross pools
+    cash: float  # [pool currency] margin of an isolated position, as it ended; zero for cross pools
 
     @property
     def deficit(self) -> float:
@@ -141,9 +141,8 @@ def _buckets(account: Account, market: Market, rulebook: Rulebook) -> Iterable[t
         yield _cross(account, market, rulebook, pool), pool.status
     for pool, position in zip((p for p in pools if p.mode == "isolated"), alone, strict=True):
         only = replace(account, balances=(), orders=(), positions=(position,))
-        if pool.status is Status.LIQUIDATABLE:
-            margin = isolated_margins(only, market, rulebook)[0][1]
-            only = replace(only, positions=(replace(position, isolated_margin=margin),))
+        margin = isolated_margins(only, market, rulebook)[0][1]
+        only = replace(only, positions=(replace(position, isolated_margin=margin),))
         yield _Bucket(pool.name, MarginMode.ISOLATED, pool.currency, only), pool.status
 
 
@@ -189,8 +188,7 @@ def _liquidated(venue: _Venue, bucket: _Bucket, status: Status) -> tuple[PoolUnw
 
 
 def _told(bucket: _Bucket, outcome: Outcome, steps: list[Step], start: State, end: State) -> PoolUnwinding:
-    isolated = bucket.mode is MarginMode.ISOLATED and outcome not in (Outcome.SAFE, Outcome.UNKNOWN)
-    cash = sum(p.isolated_margin or 0.0 for p in bucket.account.positions) + bucket.debt if isolated else 0.0
+    cash = sum(p.isolated_margin or 0.0 for p in bucket.account.positions) + bucket.debt
     held = tuple(_held(bucket))
     return PoolUnwinding(
         bucket.name, bucket.mode, bucket.currency, outcome, tuple(steps), start, end, held, cash
