@@ -128,12 +128,11 @@ def _signed(contract: Contract, cost: float) -> float:
 
 def _price(contract: Contract, contracts: float, value: float, side: int) -> float:
     size = abs(contracts) * contract.size * contract.scale
-    if contract.inverse:
-        price = -size / value if value < 0.0 else float("inf")
-    else:
-        price = max(value / size, 0.0)
+    if contract.inverse and value >= 0.0:
+        return float("inf")
+    price = -size / value if contract.inverse else max(value / size, 0.0)
     direction = Direction.UP if side > 0 else Direction.DOWN
-    return price if price == float("inf") else round_to(price, Step(contract.tick, direction))
+    return round_to(price, Step(contract.tick, direction))
 
 
 def _integer(amount: float, direction: Direction) -> int:
