@@ -7,7 +7,7 @@ import numpy as np
 from margrave.domain.instruments import Perpetual
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.cells import CellWorth, cell_worth, grid_of
-from margrave.margin.pools import grouped_sum
+from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import (
     Scene,
     coin_deltas,
@@ -16,6 +16,7 @@ from margrave.margin.scene import (
     numeraire_price,
     unit_price,
 )
+from margrave.margin.units import Units
 from margrave.rulebook.portfolio import (
     Cell,
     Cells,
@@ -29,6 +30,7 @@ from margrave.rulebook.portfolio import (
     OffsetCharge,
     RollCharge,
 )
+from margrave.valuation.table import Table
 
 
 def charge_of(scene: Scene, worth: CellWorth, charge: Charge) -> F64:
@@ -142,16 +144,25 @@ def _by_confidence(scene: Scene, of: Held, below: float) -> F64:
     return grouped_sum(sizes * share, units.expiry_unit, scene.unit_count) * unit_price(scene)
 
 
-def unsure_collateral(scene: Scene, charge: ConfidenceCharge) -> F64:
-    """A confidence charge on collateral, (S, V): each by the lesser confidence of its own price and of the index."""
-    pools, units, table = scene.pools, scene.units, scene.table
+def unsure_collateral(table: Table, pools: Pools, units: Units, value: F64, charge: ConfidenceCharge) -> F64:
+    """A confidence charge on collateral, (S, V): each by the lesser confidence of its own price and of the index.
+
+    Parameters
+    ----------
+    table, pools, units : Table, Pools, Units
+        Confidences, and who belongs where.
+    value : (S, V) ndarray
+        Worth of each bucket.
+    charge : ConfidenceCharge
+        The rule.
+    """
     sure = table.asset_confidence[pools.bucket_asset[units.bucket]].copy()
     pool_of = pools.bucket_pool[units.bucket]
     for unit, pool in enumerate(units.unit_pool.tolist()):
         here = pool_of == pool
         sure[here] = np.minimum(sure[here], table.asset_confidence[units.unit_base[unit]])
     share = np.where(sure < charge.below, 1.0 - sure, 0.0) * charge.rate
-    return np.abs(collateral_value(scene)) * share
+    return np.abs(value) * share
 
 
 def _forward(scene: Scene, worth: CellWorth, charge: ForwardCharge) -> F64:

@@ -12,9 +12,10 @@ from margrave.kernels.arrays import F64
 from margrave.margin.equity import Balances
 from margrave.margin.plan import Plan
 from margrave.margin.pools import Pools
-from margrave.margin.scenarios import ScenarioMargin, scenario_margin
-from margrave.margin.scene import Scene, base_vols
+from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
+from margrave.margin.scene import base_vols
 from margrave.margin.units import Units, units_of
+from margrave.rulebook.portfolio import terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
@@ -61,23 +62,28 @@ def joint_margin(  # noqa: PLR0913 - the inputs of one sum
         if book.quantity.size
         else np.zeros(len(units.position))
     )
-    scene = Scene(model, table, priced, pools, units, held, balances.owned[:, units.bucket])
-    margin = scenario_margin(scene)
+    portfolio = Portfolio(model, table, priced, pools, units, held, balances.owned[:, units.bucket])
+    margin = scenario_margin(portfolio)
     initial = margin.level[INITIAL].required
     orders = np.zeros(initial.shape)
     if (units.order >= 0).any() and plan.rulebook.account.orders is not OrderRule.NONE:
         waiting = np.where(units.order >= 0, book.order_quantity[np.maximum(units.order, 0)], 0.0)
         for side in (np.maximum(waiting, 0.0), np.minimum(waiting, 0.0)):
-            filled = scenario_margin(replace(scene, quantity=held + side)).level[INITIAL].required
+            filled = scenario_margin(replace(portfolio, quantity=held + side)).level[INITIAL].required
             orders = np.maximum(orders, filled - initial)
     return Joint(initial, margin.level[MAINTENANCE].required, orders, margin)
 
 
 def unvalued(rulebook: Rulebook, table: Table, units: Units) -> dict[int, tuple[Issue, ...]]:
-    """Pools with an option that no vol revalues: unknown, never a guess."""
+    """Pools with an underlying without scenarios or an option without a vol: unknown, never a guess."""
     model = rulebook.portfolio
     assert model is not None
     found: dict[int, tuple[Issue, ...]] = {}
+    for pool, base in zip(units.unit_pool.tolist(), units.unit_base.tolist(), strict=True):
+        name = table.assets[base]
+        if terms_of(model, name) is None:
+            text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+            found = merged(found, {pool: (Issue(name, Reason.NO_RULE, text),)})
     options = np.flatnonzero(units.is_option)
     missing = np.isnan(base_vols(model, table, units.instrument[options]))
     for row in options[missing].tolist():

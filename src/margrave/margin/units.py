@@ -152,3 +152,59 @@ def _collateral(
         settled = asset if model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT else -1
         moved.append(_row(units, (pool, places.get(follows, asset), settled)))
     return buckets, moved
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some units, counted anew, and the rows of the whole that are theirs."""
+
+    units: Units
+    member: I64
+    bucket: I64
+
+
+def part_of(units: Units, chosen: I64) -> Part:
+    """Some units with everything that is theirs; buckets that follow no unit stay out.
+
+    Parameters
+    ----------
+    units : Units
+        The whole.
+    chosen : (U',) ndarray of int
+        Rows of units, ascending.
+    """
+    unit_at = _places(chosen, len(units.unit_pool))
+    expiry = np.flatnonzero(unit_at[units.expiry_unit] >= 0)
+    expiry_at = _places(expiry, len(units.expiry_unit))
+    member = np.flatnonzero(expiry_at[units.expiry] >= 0)
+    strike = np.flatnonzero(expiry_at[units.strike_expiry] >= 0)
+    strike_at = _places(strike, len(units.strike_expiry))
+    bucket = np.flatnonzero(units.bucket_unit >= 0)
+    bucket = bucket[unit_at[units.bucket_unit[bucket]] >= 0]
+    own_strike = units.strike[member]
+    own_strike[own_strike >= 0] = strike_at[own_strike[own_strike >= 0]]
+    part = Units(
+        units.position[member],
+        units.order[member],
+        units.pool[member],
+        units.instrument[member],
+        units.is_option[member],
+        expiry_at[units.expiry[member]],
+        own_strike,
+        unit_at[units.expiry_unit[expiry]],
+        units.expiry_years[expiry],
+        expiry_at[units.strike_expiry[strike]],
+        units.unit_pool[chosen],
+        units.unit_base[chosen],
+        units.unit_instrument[chosen],
+        units.bucket[bucket],
+        unit_at[units.bucket_unit[bucket]],
+    )
+    return Part(part, member, bucket)
+
+
+def _places(chosen: I64, count: int) -> I64:
+    places = np.full(count, -1, dtype=np.int64)
+    places[chosen] = np.arange(len(chosen))
+    return places

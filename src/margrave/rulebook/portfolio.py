@@ -283,22 +283,37 @@ class CorrelationOffset(Form, frozen=True):
 
 
 @final
-class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
-    """Portfolio margin from scenarios."""
+class UnitTerms(Form, frozen=True):
+    """What holds for a unit of some underlyings."""
 
     code: str
     cells: Cells
     vol: VolShock
-    levels: LevelFactors
+    bases: tuple[str, ...] = ()  # underlyings that these terms are for; empty: all that no other terms name
     skew: SkewShock | None = None
-    unit: UnitOf = UnitOf.UNDERLYING
-    vol_source: VolSource = VolSource.MARK
-    settlement_window_seconds: Positive | None = None  # in which the forward becomes an average
-    discounting: bool = False  # options are worth their forward value at the expiry's rate
     static_discount: StaticDiscount | None = None
     gains: Gains | None = None
     charges: tuple[Charge, ...] = ()
+
+
+@final
+class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
+    """Portfolio margin from scenarios."""
+
+    code: str
+    terms: Annotated[tuple[UnitTerms, ...], Meta(min_length=1)]
+    levels: LevelFactors
+    unit: UnitOf = UnitOf.UNDERLYING
+    vol_source: VolSource = VolSource.MARK
+    discounting: bool = False  # options are worth their forward value at the expiry's rate
+    settlement_window_seconds: Positive | None = None  # in which the forward becomes an average
     collateral: tuple[CollateralMember, ...] = ()
     collateral_moves: bool = False  # balances in an underlying are revalued in its scenarios
     correlation: CorrelationOffset | None = None
     worst_digits: Annotated[int, Meta(ge=0, le=15)] | None = None  # decimals of the worst case
+
+
+def terms_of(model: ScenarioModel, base: str) -> UnitTerms | None:
+    """Terms of an underlying: those that name it, else those that name none; None where there are neither."""
+    named = (t for t in model.terms if base in t.bases)
+    return next(named, next((t for t in model.terms if not t.bases), None))

@@ -16,10 +16,11 @@ from margrave.kernels.discounted_option import discounted_price
 from margrave.kernels.svi import svi_vol
 from margrave.margin.pooled import Pooled, evaluate, prepare
 from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.scene import collateral_value
+from margrave.margin.scene import collateral_worth
 from margrave.rulebook.portfolio import (
     Cell,
     Cells,
+    Charge,
     CollateralMember,
     ConfidenceCharge,
     Depeg,
@@ -31,6 +32,7 @@ from margrave.rulebook.portfolio import (
     ScenarioModel,
     SkewShock,
     StaticDiscount,
+    UnitTerms,
     VolMove,
     VolShock,
     VolSource,
@@ -44,8 +46,30 @@ _VOL = {"None": VolMove.SAME, "LINEAR": VolMove.LINEAR, "ABS": VolMove.ABSOLUTE}
 
 def first(vector: Vector) -> dict[str, Any]:
     """The first version of the portfolio manager."""
-    inputs, p = vector.inputs, {k: float(v) for k, v in vector.inputs["params"].items()}
-    model = ScenarioModel(
+    inputs = vector.inputs
+    base = float(inputs.get("base", 0.0))
+    held = [Balance(asset=_BASE, amount=base)] if base else []
+    pooled = _evaluated(inputs, _first_model(inputs), held, {})
+    return {**_levels(pooled), **_worths(pooled, float(inputs["cash"]))}
+
+
+def second(vector: Vector) -> dict[str, Any]:
+    """The second version: skew moves, weighted tails, several kinds of collateral."""
+    inputs = vector.inputs
+    known = {f"{row} {c['name']}": c for row, c in enumerate(inputs["collateral"])}
+    held = [Balance(asset=asset, amount=float(c["amount"])) for asset, c in known.items()]
+    pooled = _evaluated(inputs, _second_model(inputs, known), held, known)
+    block = _workings(pooled).blocks
+    return {
+        **_levels(pooled),
+        **_worths(pooled, float(inputs["cash"])),
+        "scenario_pnl": block[0].gross[0].sum(axis=1).tolist() if block else [0.0] * len(inputs["scenarios"]),
+    }
+
+
+def _first_model(inputs: dict[str, Any]) -> ScenarioModel:
+    p = {k: float(v) for k, v in inputs["params"].items()}
+    terms = UnitTerms(
         code=CODE,
         cells=_cells(inputs["scenarios"]),
         vol=VolShock(
@@ -55,10 +79,6 @@ def first(vector: Vector) -> dict[str, Any]:
             power_short=p["stp"],
             power_long=p["ltp"],
             days_least=p["dteFloor"] / _DAY,
-        ),
-        vol_source=VolSource.QUOTE,
-        levels=LevelFactors(
-            code=CODE, initial=p["imFactor"], depeg=Depeg(code=CODE, below=p["pegT"], factor=p["pegF"])
         ),
         static_discount=StaticDiscount(
             code=CODE, long_base=p["baseDisc"], long_multiple=p["rateMult"], long_add=p["rateAdd"]
@@ -70,51 +90,25 @@ def first(vector: Vector) -> dict[str, Any]:
             NotionalCharge(code=CODE, of=Held.NAKED_OPTIONS, rate=p["optionPercent"]),
             *_unsure((Held.DELTA_ONE, Held.OPTIONS), p["confThreshold"], p["confMargin"]),
         ),
+    )
+    depeg = Depeg(code=CODE, below=p["pegT"], factor=p["pegF"])
+    return ScenarioModel(
+        code=CODE,
+        terms=(terms,),
+        vol_source=VolSource.QUOTE,
+        levels=LevelFactors(code=CODE, initial=p["imFactor"], depeg=depeg),
         collateral=(CollateralMember(asset=_BASE, code=CODE, moves_with=_BASE),),
     )
-    base = float(inputs.get("base", 0.0))
-    held = [Balance(asset=_BASE, amount=base)] if base else []
-    pooled = _evaluated(inputs, model, held, {})
-    return {**_levels(pooled), **_worths(pooled, float(inputs["cash"]))}
 
 
-def second(vector: Vector) -> dict[str, Any]:
-    """The second version: skew moves, weighted tails, several kinds of collateral."""
-    inputs, p = vector.inputs, vector.inputs["params"]
-    margin, other, vol, skew = p["Margin"], p["OtherContingency"], p["VolShock"], p["SkewShock"]
-    basis = p["BasisContingency"]
-    model = ScenarioModel(
+def _second_model(inputs: dict[str, Any], known: dict[str, dict[str, Any]]) -> ScenarioModel:
+    p = inputs["params"]
+    margin, other = p["Margin"], p["OtherContingency"]
+    terms = UnitTerms(
         code=CODE,
         cells=_cells(inputs["scenarios"]),
-        vol=VolShock(
-            code=CODE,
-            up=vol["VOLRANGEUP"],
-            down=vol["VOLRANGEDOWN"],
-            power_short=vol["SHORTTERMPOWER"],
-            power_long=vol["LONGTERMPOWER"],
-            days_least=vol["DTE_FLOOR"],
-            vol_least_up=vol["MIN_VOL_EVAL_SHOCKED"],
-        ),
-        skew=SkewShock(
-            code=CODE,
-            linear_cap=skew["LINEAR_SCALE_CAP"],
-            linear_base=skew["LINEAR_CBASE"],
-            absolute_cap=skew["ABS_SCALE_CAP"],
-            absolute_base=skew["ABS_CBASE"],
-            width_least=skew["MIN_K_STAR"],
-            width_scale=skew["MIN_WIDTH_SCALE"],
-            vol_static=skew["VOL_PARAM_STATIC"],
-            vol_slope=skew["VOL_PARAM_SCALE"],
-        ),
-        vol_source=VolSource.QUOTE,
-        settlement_window_seconds=1800.0,
-        discounting=True,
-        levels=LevelFactors(
-            code=CODE,
-            initial=margin["IM_LOSS_FACTOR"],
-            maintenance=margin["MM_LOSS_FACTOR"],
-            depeg=Depeg(code=CODE, below=other["PEG_LOSS_THRESHOLD"], factor=other["PEG_LOSS_FACTOR"]),
-        ),
+        vol=_second_vol(p["VolShock"]),
+        skew=_skew(p["SkewShock"]),
         static_discount=StaticDiscount(
             code=CODE,
             long_base=margin["BASE_STATIC_DISCOUNT"],
@@ -124,44 +118,72 @@ def second(vector: Vector) -> dict[str, Any]:
             short_multiple=margin["SHORT_RATE_MULTSCALE"],
             short_add=margin["SHORT_RATE_ADDSCALE"],
         ),
-        charges=(
-            _forward(
-                basis["SCENARIO_SPOT_UP"],
-                basis["SCENARIO_SPOT_DOWN"],
-                basis["BASIS_CONT_ADD_FACTOR"],
-                basis["BASIS_CONT_MULT_FACTOR"],
-            ),
-            *_after(Held.PERPETUALS, other["MM_PERP_PERCENT"], other["IM_PERP_PERCENT"]),
-            *_after(Held.NAKED_OPTIONS, other["MM_OPTION_PERCENT"], other["IM_OPTION_PERCENT"]),
-            *_unsure(
-                (Held.PERPETUALS, Held.OPTIONS, Held.COLLATERAL),
-                other["CONF_THRESHOLD"],
-                other["CONF_MARGIN"],
-            ),
+        charges=_second_charges(p["BasisContingency"], other),
+    )
+    return ScenarioModel(
+        code=CODE,
+        terms=(terms,),
+        vol_source=VolSource.QUOTE,
+        settlement_window_seconds=1800.0,
+        discounting=True,
+        levels=LevelFactors(
+            code=CODE,
+            initial=margin["IM_LOSS_FACTOR"],
+            maintenance=margin["MM_LOSS_FACTOR"],
+            depeg=Depeg(code=CODE, below=other["PEG_LOSS_THRESHOLD"], factor=other["PEG_LOSS_FACTOR"]),
         ),
         collateral=tuple(
             CollateralMember(
-                asset=f"{row} {c['name']}",
+                asset=asset,
                 code=CODE,
                 moves_with=_BASE if c["risk_cancelling"] else None,
                 initial_haircut=c["im_haircut"],
                 maintenance_haircut=c["mm_haircut"],
             )
-            for row, c in enumerate(inputs["collateral"])
+            for asset, c in known.items()
         ),
     )
-    held = [
-        Balance(asset=f"{row} {c['name']}", amount=float(c["amount"]))
-        for row, c in enumerate(inputs["collateral"])
-    ]
-    known = {f"{row} {c['name']}": c for row, c in enumerate(inputs["collateral"])}
-    pooled = _evaluated(inputs, model, held, known)
-    scenarios = _workings(pooled)
-    return {
-        **_levels(pooled),
-        **_worths(pooled, float(inputs["cash"])),
-        "scenario_pnl": scenarios.gross[0].sum(axis=1).tolist(),
-    }
+
+
+def _second_charges(basis: dict[str, float], other: dict[str, float]) -> tuple[Charge, ...]:
+    unsure = (Held.PERPETUALS, Held.OPTIONS, Held.COLLATERAL)
+    return (
+        _forward(
+            basis["SCENARIO_SPOT_UP"],
+            basis["SCENARIO_SPOT_DOWN"],
+            basis["BASIS_CONT_ADD_FACTOR"],
+            basis["BASIS_CONT_MULT_FACTOR"],
+        ),
+        *_after(Held.PERPETUALS, other["MM_PERP_PERCENT"], other["IM_PERP_PERCENT"]),
+        *_after(Held.NAKED_OPTIONS, other["MM_OPTION_PERCENT"], other["IM_OPTION_PERCENT"]),
+        *_unsure(unsure, other["CONF_THRESHOLD"], other["CONF_MARGIN"]),
+    )
+
+
+def _second_vol(vol: dict[str, float]) -> VolShock:
+    return VolShock(
+        code=CODE,
+        up=vol["VOLRANGEUP"],
+        down=vol["VOLRANGEDOWN"],
+        power_short=vol["SHORTTERMPOWER"],
+        power_long=vol["LONGTERMPOWER"],
+        days_least=vol["DTE_FLOOR"],
+        vol_least_up=vol["MIN_VOL_EVAL_SHOCKED"],
+    )
+
+
+def _skew(skew: dict[str, float]) -> SkewShock:
+    return SkewShock(
+        code=CODE,
+        linear_cap=skew["LINEAR_SCALE_CAP"],
+        linear_base=skew["LINEAR_CBASE"],
+        absolute_cap=skew["ABS_SCALE_CAP"],
+        absolute_base=skew["ABS_CBASE"],
+        width_least=skew["MIN_K_STAR"],
+        width_scale=skew["MIN_WIDTH_SCALE"],
+        vol_static=skew["VOL_PARAM_STATIC"],
+        vol_slope=skew["VOL_PARAM_SCALE"],
+    )
 
 
 def _forward(up: float, down: float, add: float, multiple: float) -> ForwardCharge:
@@ -282,13 +304,15 @@ def _levels(pooled: Pooled) -> dict[str, Any]:
 
 def _worths(pooled: Pooled, cash: float) -> dict[str, Any]:
     scenarios = _workings(pooled)
-    held = collateral_value(scenarios.scene)
-    forward = [c for c in scenarios.level[INITIAL].charges if isinstance(c.rule, ForwardCharge)]
+    portfolio = scenarios.portfolio
+    held = collateral_worth(portfolio.priced, portfolio.pools, portfolio.units, portfolio.collateral)
+    charges = [c for block in scenarios.blocks for c in block.level[INITIAL].charges]
+    forward = sum(float(c.amount.sum()) for c in charges if isinstance(c.rule, ForwardCharge))
     return {
         "MtM": float(pooled.equity.sum()) - cash,
         "collateral_MtM": float(held.sum()),
-        "option_MtM": float(scenarios.worth.option_now.sum()),
-        "basis_contingency": -float(forward[0].amount.sum()),
+        "option_MtM": sum(float(block.worth.option_now.sum()) for block in scenarios.blocks),
+        "basis_contingency": -forward,
     }
 
 
