@@ -190,7 +190,9 @@ def _moved_marks(scene: Scene, grid: Grid, listed: I64) -> F64:
 
 def _cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
     years = table.years[options]
-    rise, fall = _shocked(terms.vol, years * 365.0, vol)
+    # Vol moves that are not published leave an option unknown in every cell that needs them.
+    unknown = np.full(vol.shape, np.nan)
+    rise, fall = (unknown, unknown) if terms.vol is None else _shocked(terms.vol, years * 365.0, vol)
     shape = (forward.shape[0], len(grid.vol), len(options))
     out = np.empty(shape)
     for cell, how in enumerate(grid.vol):

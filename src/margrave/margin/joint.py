@@ -85,6 +85,13 @@ def unvalued(rulebook: Rulebook, table: Table, units: Units) -> dict[int, tuple[
             text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
             found = merged(found, {pool: (Issue(name, Reason.NO_RULE, text),)})
     options = np.flatnonzero(units.is_option)
+    for row in options.tolist():
+        name = table.assets[int(units.unit_base[units.unit[row]])]
+        terms = terms_of(model, name)
+        if terms is not None and terms.vol is None:
+            gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
+            text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
+            found = merged(found, {int(units.pool[row]): (Issue(name, Reason.NOT_PUBLISHED, text),)})
     missing = np.isnan(base_vols(model, table, units.instrument[options]))
     for row in options[missing].tolist():
         instrument = table.instruments[int(units.instrument[row])]

@@ -193,7 +193,7 @@ class ConfidenceCharge(_Charge, frozen=True, kw_only=True, tag="confidence"):
 
 @final
 class RollCharge(_Charge, frozen=True, kw_only=True, tag="roll"):
-    """Net delta of every expiry times ``max(least, e^(rate years) - 1)``; expiries do not net."""
+    """Net delta of every expiry and settlement asset times ``max(least, e^(rate years) - 1)``; they do not net."""
 
     least: NonNegative
     rate: NonNegative = 0.0
@@ -223,8 +223,16 @@ class OffsetCharge(_Charge, frozen=True, kw_only=True, tag="offset-futures"):
     rate: NonNegative
 
 
+@final
+class AmountCharge(_Charge, frozen=True, kw_only=True, tag="amount"):
+    """A fixed amount of every unit that has a position."""
+
+    amount: NonNegative  # [pool currency]
+
+
 Charge: TypeAlias = (
     ForwardCharge
+    | AmountCharge
     | NotionalCharge
     | ConfidenceCharge
     | RollCharge
@@ -288,7 +296,7 @@ class UnitTerms(Form, frozen=True):
 
     code: str
     cells: Cells
-    vol: VolShock
+    vol: VolShock | None = None  # None: not published, so that options are unknown
     bases: tuple[str, ...] = ()  # underlyings that these terms are for; empty: all that no other terms name
     skew: SkewShock | None = None
     static_discount: StaticDiscount | None = None

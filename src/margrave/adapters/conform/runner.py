@@ -9,6 +9,7 @@ from typing import Any, final
 
 from margrave.adapters.conform import (
     deribit,
+    deribit_portfolio,
     futures,
     ladders,
     options,
@@ -74,6 +75,7 @@ TRANSLATORS: dict[str, Translator] = {
     **ladders.TRANSLATORS,
     **options.TRANSLATORS,
     **deribit.TRANSLATORS,
+    **deribit_portfolio.TRANSLATORS,
     **prices.TRANSLATORS,
     **protocol_dydx.TRANSLATORS,
     **protocol_others.TRANSLATORS,
