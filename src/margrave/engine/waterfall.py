@@ -265,7 +265,9 @@ def _matched(run: _Run, debtor: _Debtor, position: Position, equity: float) -> f
         run.pay(Stage.DELEVERAGING, asset, (CLEARING, own), run.units(realised), why)
         run.pay(Stage.DELEVERAGING, asset, (CLEARING, other), run.units(made.realised), f"deleveraged: {why}")
         wallet = party(made.account, f"cross {asset}")
-        run.pay(Stage.DELEVERAGING, asset, (other, wallet), run.units(made.freed), "isolated margin freed")
+        if other != wallet:  # profit and the margin of what was closed leave an isolated pool
+            freed = run.units(made.realised) + run.units(made.freed)
+            run.pay(Stage.DELEVERAGING, asset, (other, wallet), freed, "isolated profit and margin freed")
         left -= quantity
     return left
 

@@ -118,7 +118,8 @@ def test_cms_5_an_isolated_default_leaves_the_wallet_and_frees_an_isolated_winne
     after = result.accounts[1]
     assert after.positions[0].isolated_margin == pytest.approx(5_000.0)
     assert after.balances[0].amount == pytest.approx(100.0 + 2_500.0 + 5_000.0)
-    assert ledger.balance("winner: isolated BTCUSDT", "USDT") == in_units(7_500.0, 1e-8)
+    assert ledger.balance("winner: isolated BTCUSDT", "USDT") == in_units(5_000.0, 1e-8)
+    assert ledger.balance("winner: cross USDT", "USDT") == in_units(7_600.0, 1e-8)
 
 
 def test_cms_5_a_debt_without_positions_goes_to_the_fund_and_then_to_nobody():
