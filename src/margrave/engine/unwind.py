@@ -55,6 +55,7 @@ class Step:
     before: State
     after: State
     cost: float  # slippage, fee and penalty [pool currency]
+    loss: float  # of what was closed, from its entry, with fee and penalty [pool currency]; profit < 0
 
 
 @final
@@ -173,7 +174,9 @@ def _liquidated(venue: _Venue, bucket: _Bucket, status: Status) -> tuple[PoolUnw
     if bucket.account.orders:
         orders, why = bucket.account.orders, "open orders go before positions"
         bucket = replace(bucket, account=replace(bucket.account, orders=()))
-        steps.append(Step(bucket.name, "cancel", why, orders, (), now, _states(venue, (bucket,))[0], 0.0))
+        steps.append(
+            Step(bucket.name, "cancel", why, orders, (), now, _states(venue, (bucket,))[0], 0.0, 0.0)
+        )
         now = steps[-1].after
     while not _safe(venue.rule, bucket, now) and _held(bucket):
         after, step = _next(venue, bucket, now, sizes)
@@ -238,7 +241,9 @@ def _next(venue: _Venue, bucket: _Bucket, now: State, sizes: dict[Key, float]) -
     if raising:
         why += f"; {raising} would raise the requirement"
     after, fills = tried[chosen]
-    return after, Step(bucket.name, "close", why, (), fills, now, states[chosen], costs[chosen])
+    rates = [conversion(venue.market, f.currency, bucket.currency) for f in fills]
+    loss = sum((f.fee + f.penalty - f.profit) * r for f, r in zip(fills, rates, strict=True))
+    return after, Step(bucket.name, "close", why, (), fills, now, states[chosen], costs[chosen], loss)
 
 
 def _cost(venue: _Venue, bucket: _Bucket, fills: Iterable[Closing]) -> float:
