@@ -14,6 +14,7 @@ from margrave.report.tables import Column
 
 _STEPS = ("account", "pool", "action", "what", "cost", "equity", "maintenance", "why")
 _LEDGER = ("stage", "asset", "from", "to", "units", "why")
+_FIGURES = ("cost", "equity", "maintenance")
 _LEFT = {"account", "pool", "action", "what", "why", "stage", "asset", "from", "to"}
 
 
@@ -65,7 +66,10 @@ def liquidate(
         return _waterfall(told, terms, kind)
     account = pick_account(told.case, name)
     done = unwind(account, told.case.market, told.rulebook, rule)
-    _show(list(_rows(account, done)), _STEPS, kind)
+    rows = list(_rows(account, done))
+    if kind in ("table", "md"):
+        rows = [{**row, **{k: f"{row[k]:.8g}" for k in _FIGURES}} for row in rows]
+    _show(rows, _STEPS, kind)
     for pool in done.pools:
         owed = f", {pool.deficit:.10g} {pool.currency} are missing" if pool.deficit else ""
         click.echo(f"{pool.pool}: {pool.outcome}{owed}", err=True)
@@ -91,9 +95,9 @@ def _rows(account: Account, done: Unwinding) -> Iterator[dict[str, Any]]:
             "pool": step.pool,
             "action": step.action,
             "what": _what(step),
-            "cost": f"{step.cost:.8g}",
-            "equity": f"{step.after.equity:.8g}",
-            "maintenance": f"{step.after.maintenance:.8g}",
+            "cost": step.cost,
+            "equity": step.after.equity,
+            "maintenance": step.after.maintenance,
             "why": step.why,
         }
 

@@ -86,6 +86,8 @@ class _Run:
         return in_units(amount, self.terms.unit)
 
     def pay(self, stage: Stage, asset: str, parties: tuple[str, str], units: int, why: str) -> None:
+        if units < 0:
+            units, parties = -units, (parties[1], parties[0])
         if units:
             self.transfers.append(Transfer(stage, asset, *parties, units, why))
             for who, change in zip(parties, (-units, units), strict=True):
