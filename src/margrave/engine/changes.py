@@ -14,6 +14,7 @@ from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment, Status
+from margrave.engine.closing import cash_of
 from margrave.rulebook.schema import Rulebook
 
 
@@ -316,13 +317,14 @@ def transfer(
 
 
 def close_part(account: Account, market: Market, symbol: str, quantity: float, price: float) -> Account:
-    """Fill against a position and book what it frees: profit, and isolated margin pro rata (IMM-4)."""
+    """Fill against a position and book what it frees: profit or an option's premium, and isolated margin pro rata (IMM-4)."""
     position = _position(account, symbol)
     instrument = _instrument(market, account, symbol)
-    after, flows = fill(instrument, position, quantity, price)
+    after, _ = fill(instrument, position, quantity, price)
     freed = (
         (position.isolated_margin or 0.0) - (after.isolated_margin or 0.0)
         if position.mode is MarginMode.ISOLATED
         else 0.0
     )
-    return _with_cash(_with_position(account, position, after), instrument.settlement, flows.total + freed)
+    moved = cash_of(instrument, market, position, quantity, price)
+    return _with_cash(_with_position(account, position, after), instrument.settlement, moved + freed)

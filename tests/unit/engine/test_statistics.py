@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from margrave.core.errors import RefusedError
+from margrave.core.words import MarginMode
+from margrave.domain.account import Account, Balance, Position
 from margrave.engine.attribution import Funded, Moved, attribute
 from margrave.engine.closing import LiquidationRule
 from margrave.engine.statistics import Statistics, observed, replay, statistics
@@ -41,6 +43,15 @@ def test_im_5_what_others_bore_is_no_loss_of_the_pool():
 def test_im_5_a_pool_never_liquidated_has_no_loss():
     (told,) = statistics(replay(linear_account(cash=1e6), path(50_000.0, 44_000.0), rules(), RULE))
     assert (told.liquidations, told.loss_given_liquidation, told.warned) == (0, 0.0, timedelta())
+
+
+def test_im_5_a_pool_that_is_gone_is_no_longer_observed():
+    isolated = Position(symbol="BTCUSDT", quantity=1.0, entry=50_000.0, mode=MarginMode.ISOLATED)
+    account = Account(balances=(Balance(asset="USDT", amount=100.0),), positions=(isolated,))
+    seen = replay(account, path(50_000.0, 46_000.0, 46_000.0), rules(), LiquidationRule(slice_share=1.0))
+    wallet, bucket = statistics(seen)
+    assert bucket.loss == pytest.approx(4_000.0)
+    assert (bucket.observed, wallet.observed) == (timedelta(hours=1), timedelta(hours=2))
 
 
 def test_im_5_time_runs_forward():
