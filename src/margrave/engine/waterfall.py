@@ -132,12 +132,14 @@ def waterfall(accounts: Sequence[Account], market: Market, rulebook: Rulebook, t
     InvalidInputError
         Two accounts have one name.
     RefusedError
-        A pool of several assets has no equity: who converts its collateral, and when, has no rule here.
+        A pool of several assets has no equity: who converts its collateral, and when, has no rule here. Or an
+        account holds both legs of one instrument isolated, which the ledger cannot tell apart.
     """
     if len({a.name for a in accounts}) != len(accounts):
         raise invalid("accounts", Reason.DUPLICATE, "two have one name; the ledger needs each its own")
     rule = replace(terms.rule, floor=0.0)
     done = tuple(unwind(a, market, rulebook, rule) for a in accounts)
+    _require_one_pool_a_name(accounts, done)
     after = {told.account.name: told.account for told in done}
     opening = _opening(accounts, done, rulebook, terms)
     run = _Run(market, rulebook, terms, after, dict(opening))
@@ -158,6 +160,15 @@ def waterfall(accounts: Sequence[Account], market: Market, rulebook: Rulebook, t
         tuple(run.uncovered),
         Ledger(opening, tuple(run.transfers)),
     )
+
+
+def _require_one_pool_a_name(accounts: Sequence[Account], done: Sequence[Unwinding]) -> None:
+    for account, told in zip(accounts, done, strict=True):
+        names = [pool.pool for pool in told.pools]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            message = "is there twice, long and short; put the legs into accounts of their own"
+            raise refused(party(account.name, twice), Reason.UNSUPPORTED, message)
 
 
 def _opening(
