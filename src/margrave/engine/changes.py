@@ -43,7 +43,8 @@ def _with_position(account: Account, before: Position, after: Position) -> Accou
     return replace(account, positions=tuple(after if p is before else p for p in account.positions))
 
 
-def _with_cash(account: Account, asset: str, change: float) -> Account:
+def with_cash(account: Account, asset: str, change: float) -> Account:
+    """The account with a balance changed; a debt is a balance below zero."""
     held = {b.asset: b for b in account.balances}
     balance = held.get(asset, Balance(asset=asset, amount=0.0))
     held[asset] = replace(balance, amount=balance.amount + change)
@@ -112,7 +113,7 @@ def add_margin(account: Account, market: Market, rulebook: Rulebook, symbol: str
         )
     after = _with_position(account, position, replace(position, isolated_margin=allotted + amount))
     return _require_safe(
-        _with_cash(after, settlement, -amount),
+        with_cash(after, settlement, -amount),
         market,
         rulebook,
         "adding margin",
@@ -160,7 +161,7 @@ def open_position(account: Account, market: Market, rulebook: Rulebook, position
             f"wallet has {free:.10g} {settlement} free and {allotted:.10g} is needed; open less",
         )
     stated = _with_position(opened, position, replace(position, isolated_margin=allotted))
-    return _require_safe(_with_cash(stated, settlement, -allotted), market, rulebook, "opening it", levels)
+    return _require_safe(with_cash(stated, settlement, -allotted), market, rulebook, "opening it", levels)
 
 
 def top_up(
@@ -191,7 +192,7 @@ def top_up(
         return account, 0.0
     allotted = _allotted(account, market, rulebook, position)
     after = _with_position(account, position, replace(position, isolated_margin=allotted + moved))
-    return _with_cash(after, settlement, -moved), moved
+    return with_cash(after, settlement, -moved), moved
 
 
 def remove_margin(
@@ -226,7 +227,7 @@ def remove_margin(
             f"{max(removable, 0.0):.10g} {settlement} may leave and {amount:.10g} is asked; remove less",
         )
     after = _with_position(account, position, replace(position, isolated_margin=allotted - amount))
-    return _with_cash(after, settlement, amount)
+    return with_cash(after, settlement, amount)
 
 
 def change_leverage(
@@ -261,7 +262,7 @@ def change_leverage(
             Reason.INSUFFICIENT,
             f"wallet has {wallet:.10g} free and {after - before:.10g} is needed; choose a higher leverage",
         )
-    moved = _with_cash(
+    moved = with_cash(
         _with_position(account, position, replace(changed, isolated_margin=after)), settlement, before - after
     )
     return _require_safe(moved, market, rulebook, "the new leverage", levels)
@@ -285,12 +286,12 @@ def switch_mode(
     if mode is MarginMode.CROSS:
         allotted = _allotted(account, market, rulebook, position)
         after = _with_position(account, position, replace(position, mode=mode, isolated_margin=None))
-        return _require_safe(_with_cash(after, settlement, allotted), market, rulebook, "cross mode", levels)
+        return _require_safe(with_cash(after, settlement, allotted), market, rulebook, "cross mode", levels)
     fresh = replace(position, mode=mode)
     isolated = _with_position(account, position, fresh)
     allotted = _allotted(isolated, market, rulebook, fresh)
     after = _with_position(account, position, replace(fresh, isolated_margin=allotted))
-    return _require_safe(_with_cash(after, settlement, -allotted), market, rulebook, "isolated mode", levels)
+    return _require_safe(with_cash(after, settlement, -allotted), market, rulebook, "isolated mode", levels)
 
 
 def transfer(
@@ -311,9 +312,9 @@ def transfer(
             giver.name, Reason.NOT_ALLOWED, f"{receiver.name} is not of the same holder; set its parent"
         )
     poorer = _require_safe(
-        _with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook)
+        with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook)
     )
-    return poorer, _with_cash(receiver, asset, amount)
+    return poorer, with_cash(receiver, asset, amount)
 
 
 def close_part(account: Account, market: Market, symbol: str, quantity: float, price: float) -> Account:
@@ -327,4 +328,4 @@ def close_part(account: Account, market: Market, symbol: str, quantity: float, p
         else 0.0
     )
     moved = cash_of(instrument, market, position, quantity, price)
-    return _with_cash(_with_position(account, position, after), instrument.settlement, moved + freed)
+    return with_cash(_with_position(account, position, after), instrument.settlement, moved + freed)

@@ -15,6 +15,7 @@ from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.market import Market
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import PoolAssessment, Status
+from margrave.engine.changes import with_cash
 from margrave.engine.closing import Closing, LiquidationRule, closing, conversion, slice_of
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import CrossPool, Rulebook
@@ -278,14 +279,6 @@ def _booked(bucket: _Bucket, position: Position, made: Closing) -> _Bucket:
         account = with_cash(account, made.currency, made.cash)
     positions = tuple(after if p is position else p for p in account.positions)
     return replace(bucket, account=replace(account, positions=positions), debt=debt)
-
-
-def with_cash(account: Account, asset: str, change: float) -> Account:
-    """The account with a balance changed; a debt is a balance below zero."""
-    held = {b.asset: b for b in account.balances}
-    balance = held.get(asset, Balance(asset=asset, amount=0.0))
-    held[asset] = replace(balance, amount=balance.amount + change)
-    return replace(account, balances=tuple(held.values()))
 
 
 def _merged(account: Account, done: Sequence[tuple[PoolUnwinding, _Bucket]]) -> Account:

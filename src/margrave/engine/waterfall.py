@@ -17,10 +17,11 @@ from margrave.domain.checks import require
 from margrave.domain.fills import notional
 from margrave.domain.instruments import payoff_asset
 from margrave.domain.market import Market
+from margrave.engine.changes import with_cash
 from margrave.engine.closing import Closing, LiquidationRule, cash_of, closing, conversion
 from margrave.engine.deleveraging import Deleveraged, deleveraged, eligible, takeover_price, winners
 from margrave.engine.ledger import CLEARING, FUND, UNCOVERED, VENUE, Ledger, Stage, Transfer
-from margrave.engine.unwind import Outcome, PoolUnwinding, Unwinding, unwind, with_cash
+from margrave.engine.unwind import Outcome, PoolUnwinding, Unwinding, unwind
 from margrave.rulebook.schema import CrossPool, Rulebook
 
 
