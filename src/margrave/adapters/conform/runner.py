@@ -7,7 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices, protocol_derive
+from margrave.adapters.conform import (
+    deribit,
+    futures,
+    ladders,
+    options,
+    positions,
+    prices,
+    protocol_derive,
+    protocol_derive_scenarios,
+    protocol_dydx,
+    protocol_others,
+    protocol_drift,
+    protocol_mango,
+)
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
 from margrave.core.errors import MargraveError, Reason, invalid
@@ -60,7 +73,12 @@ TRANSLATORS: dict[str, Translator] = {
     **options.TRANSLATORS,
     **deribit.TRANSLATORS,
     **prices.TRANSLATORS,
+    **protocol_dydx.TRANSLATORS,
+    **protocol_others.TRANSLATORS,
     **protocol_derive.TRANSLATORS,
+    **protocol_derive_scenarios.TRANSLATORS,
+    **protocol_drift.TRANSLATORS,
+    **protocol_mango.TRANSLATORS,
 }
 
 
