@@ -12,6 +12,7 @@ from msgspec import Meta, field
 
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
+from margrave.rulebook.bands import Band
 from margrave.rulebook.form import Form as _Form
 from margrave.rulebook.form import Fraction
 from margrave.rulebook.ladders import Ladder
@@ -278,6 +279,7 @@ class AccountRules(_Form, frozen=True):
     collateral: tuple[CollateralRule, ...] = ()
     ratio_name: str = "margin ratio"  # the venue's word
     ratio_is_equity_over_margin: bool = False  # the venue divides the other way round
+    bands: tuple[Band, ...] = ()  # what the venue does by margin balance over maintenance, from the best
 
 
 @final
