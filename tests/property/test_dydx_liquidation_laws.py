@@ -76,3 +76,17 @@ def test_the_fund_takes_at_most_its_fee_and_pays_every_loss(account, quote, fee)
     assert paid <= quote
     if left < 0:
         assert paid == left
+
+
+@given(accounts(), st.integers(0, 10**12), st.floats(0, 1))
+def test_pmd_7_a_liquidation_step_never_worsens_the_ratio(account, quote, share):
+    """Whatever the fill, once the insurance fund has taken or paid its part (inverse margining, PMD-7)."""
+    held = account.holdings[0]
+    delta = -int(held.quantums * share)
+    assume(delta)
+    received = -quote if delta > 0 else quote
+    paid = insurance_delta(account, "A", delta, quote)
+    rest = Holding(perpetual=held.perpetual, quantums=held.quantums + delta)
+    before = account_risk(account.quote_balance, account.holdings)
+    after = account_risk(account.quote_balance + received - paid, (rest, *account.holdings[1:]))
+    assert after.net_collateral * before.maintenance >= before.net_collateral * after.maintenance

@@ -4,7 +4,7 @@ import pytest
 
 from margrave.core.errors import InvalidInputError, Reason
 from margrave.domain.instruments import Right
-from margrave.protocols import gmx, hyperliquid, option_cross, opyn, perennial, synthetix
+from margrave.protocols import gmx, hyperliquid, option_cross, opyn, paradex, perennial, synthetix
 from margrave.protocols.hyperliquid import Borrowable, Collateral, Stage
 from margrave.protocols.option_cross import PARADEX_INITIAL, PARADEX_MAINTENANCE, CrossTerms
 
@@ -363,5 +363,35 @@ def test_traders_together_get_at_most_a_share_of_the_pool(profit, pool_profit, p
     ],
 )
 def test_gmx_refuses_what_cannot_be(build):
+    with pytest.raises(ValueError, match="must be"):
+        build()
+
+
+# --- Paradex portfolio margin ---
+
+
+def test_pmd_9_net_gross_and_hedged_delta():
+    # Long a perpetual, short five calls of delta 0.3 (inverse margining, PMD-9).
+    held = paradex.deltas([1.0, -5 * 0.3])
+    assert (held.net, held.gross, held.hedged) == pytest.approx((-0.5, 2.5, 1.0))
+    assert paradex.minimum_delta(held, 100.0) == pytest.approx(2.0)  # 2 % of 0.5 and 1 % of 1
+
+
+@pytest.mark.parametrize(
+    ("scan", "minimum", "initial", "maintenance"), [(10.0, 2.0, 14.0, 9.0), (1.0, 2.0, 6.0, 5.0)]
+)
+def test_provisions_stand_on_top_of_the_larger(scan, minimum, initial, maintenance):
+    assert paradex.portfolio_margin(scan, minimum, 3.0, 1.0) == paradex.PortfolioMargin(initial, maintenance)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: paradex.deltas([float("nan")]),
+        lambda: paradex.minimum_delta(paradex.deltas([1.0]), 0.0),
+        lambda: paradex.portfolio_margin(-1.0, 0.0),
+    ],
+)
+def test_paradex_refuses_what_cannot_be(build):
     with pytest.raises(ValueError, match="must be"):
         build()
