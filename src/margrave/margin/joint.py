@@ -15,7 +15,7 @@ from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
 from margrave.margin.units import Units, units_of
-from margrave.rulebook.portfolio import terms_of
+from margrave.rulebook.portfolio import moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
@@ -88,7 +88,7 @@ def unvalued(rulebook: Rulebook, table: Table, units: Units) -> dict[int, tuple[
     for row in options.tolist():
         name = table.assets[int(units.unit_base[units.unit[row]])]
         terms = terms_of(model, name)
-        if terms is not None and terms.vol is None:
+        if terms is not None and terms.vol is None and moves_vol(terms.cells):
             gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
             text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
             found = merged(found, {int(units.pool[row]): (Issue(name, Reason.NOT_PUBLISHED, text),)})

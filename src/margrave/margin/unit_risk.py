@@ -73,9 +73,14 @@ def block_of(scene: Scene, unit: I64) -> Block:
     gross = _unit_gains(scene, grid, worth)
     net = gross if terms.gains is None else _net(scene, grid, terms.gains, gross)
     worst = np.maximum(-np.min(net, axis=1), 0.0)
-    if digits is not None and worst.shape[0] == 1:
-        worst = round_all(worst, Step(10.0**-digits, Direction.NEAREST))
     charges = tuple(Charged(rule, charge_of(scene, worth, rule)) for rule in terms.charges)
+    if digits is not None and worst.shape[0] == 1:
+        grid_of_amounts = Step(10.0**-digits, Direction.NEAREST)
+        worst = round_all(worst, grid_of_amounts)
+        charges = tuple(
+            Charged(c.rule, round_all(c.amount, grid_of_amounts)) if c.rule.role is Role.COMPETES else c
+            for c in charges
+        )
     levels = (_level(worst, charges, INITIAL), _level(worst, charges, MAINTENANCE))
     return Block(scene, unit, worth, gross, net, worst, np.argmin(net, axis=1), levels)
 

@@ -325,3 +325,11 @@ def terms_of(model: ScenarioModel, base: str) -> UnitTerms | None:
     """Terms of an underlying: those that name it, else those that name none; None where there are neither."""
     named = (t for t in model.terms if base in t.bases)
     return next(named, next((t for t in model.terms if not t.bases), None))
+
+
+def moves_vol(cells: Cells) -> bool:
+    """Whether any cell moves vol up or down."""
+    moved = {c.vol for c in cells.listed}
+    moved |= set(cells.even.vols) if cells.even is not None else set()
+    moved |= {cells.tail.vol} if cells.tail is not None else set()
+    return bool(moved & {VolMove.UP, VolMove.DOWN})

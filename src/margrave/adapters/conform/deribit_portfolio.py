@@ -89,7 +89,7 @@ def margins(v: Vector) -> dict[str, Any]:
     levels = LevelFactors(code=CODE, maintenance=v.number("mm_factor"))
     years = [float(t) for t in v.inputs.get("years_to_expiry", [])]
     pooled = _pooled(
-        _coins([float(d) for d in v.inputs["expiry_deltas_coin"]], years=years), _rules(terms, levels)
+        _coins([float(d) for d in v.inputs["expiry_deltas_coin"]], years=years), _rules(terms, levels, 9)
     )
     level = _scenarios(pooled).blocks[0].level[INITIAL]
     roll = next(c for c in level.charges if isinstance(c.rule, RollCharge))
@@ -145,8 +145,9 @@ def _matrix(v: Vector, gains: Gains | None) -> UnitTerms:
     return UnitTerms(code=CODE, cells=cells, gains=gains)
 
 
-def _rules(terms: UnitTerms, levels: LevelFactors | None = None) -> Rulebook:
-    model = ScenarioModel(code=CODE, terms=(terms,), levels=levels or LevelFactors(code=CODE))
+def _rules(terms: UnitTerms, levels: LevelFactors | None = None, digits: int | None = None) -> Rulebook:
+    levels = levels or LevelFactors(code=CODE)
+    model = ScenarioModel(code=CODE, terms=(terms,), levels=levels, worst_digits=digits)
     account = AccountRules(cross_pool=CrossPool.SETTLEMENT, code=CODE, option_value_credit=True)
     return book(PortfolioMember(), account, portfolio=model)
 
