@@ -71,9 +71,8 @@ def _blind_spots(result: Result) -> list[str]:
             continue
         published = Decimal(str(number))
         off = Decimal(3).scaleb(-min(vector.digits[output], SIGNIFICANT - published.adjusted()))
-        if (
-            vector.input_rounding or vector.expressions
-        ):  # the source shows inputs rounded: a wider span is right
+        # The source shows inputs rounded, or an interval of them: a wider span is right.
+        if vector.input_rounding or vector.expressions or "interval" in vector.note:
             off = max(off, abs(published) * ROUNDED_INPUTS)
         moved = {**vector.expected, output: str(published + off)}
         if judge(replace(vector, expected=moved)).outcome == "passed":
