@@ -166,7 +166,12 @@ def worth(held: Held, price: F64, vol: F64, years: F64) -> F64:
     value = held.a * safe - held.c / safe
     option = np.flatnonzero(held.is_option)
     if option.size:
-        terms = (held.strike[option], np.where(usable, vol, 0.0)[:, option], years[option], held.is_call[option])
+        terms = (
+            held.strike[option],
+            np.where(usable, vol, 0.0)[:, option],
+            years[option],
+            held.is_call[option],
+        )
         coin, forward = held.in_coin[option], safe[:, option]
         premium = np.where(coin, coin_price(forward, *terms), quote_price(forward, *terms))
         value[:, option] = held.a[option] * premium
@@ -210,9 +215,7 @@ def assigned(held: Held, rules: tuple[_Matched, ...]) -> I64:
 
 
 def _matches(rule: _Matched, base: str, settlement: str) -> bool:
-    return (not rule.bases or base in rule.bases) and (
-        not rule.settlements or settlement in rule.settlements
-    )
+    return (not rule.bases or base in rule.bases) and (not rule.settlements or settlement in rule.settlements)
 
 
 def unassigned(held: Held, rules: tuple[_Matched, ...], what: str) -> list[Issue]:

@@ -1,7 +1,7 @@
 """Risk arrays: losses of one long contract in sixteen scenarios of price and vol (clearing 1.1)."""
 
-from typing import Final, final
 from dataclasses import dataclass
+from typing import Final, final
 
 import numpy as np
 

@@ -3,15 +3,14 @@
 ``scan_margin`` gives every part, ``scan_requirement`` the tree of one level.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.margin.held import (
     Held,
     assigned,
@@ -42,6 +41,8 @@ class Charged:
     """Spreads that were formed, with what they cost or give."""
 
     formed: Formed
+    code: str
+    rate: float  # per spread; of a credit, share of each delta's risk
     amount: float  # >= 0 [pool currency]
 
 
@@ -118,7 +119,7 @@ def scan_issues(model: ScanModel, held: Held) -> tuple[Issue, ...]:
     return tuple(issues)
 
 
-def _priced(model: ScanModel, held: Held) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _priced(model: ScanModel, held: Held) -> Bools:
     given = np.array([symbol in model.arrays for symbol in held.symbol], dtype=bool)
     return known_prices(held) | (given & np.isfinite(held.price + held.mark + held.rate))
 
@@ -130,7 +131,9 @@ def _why(commodity: Commodity, held: Held, row: int) -> Issue:
     if np.isnan(held.vol[row]):
         return Issue(symbol, Reason.MISSING_VOL, "has no implied vol to scan; add it, or give its array")
     if commodity.price_range is None or (held.is_option[row] and commodity.vol_range is None):
-        message = f"{commodity.name} has no scan range for it; state price_range and vol_range, or give its array"
+        message = (
+            f"{commodity.name} has no scan range for it; state price_range and vol_range, or give its array"
+        )
         return Issue(symbol, Reason.NO_RULE, message)
     message = "is scanned to a price that is not above zero; lower price_range or the extreme multiple"
     return Issue(symbol, Reason.CONTRADICTION, message)
@@ -168,9 +171,7 @@ def scan_margin(model: ScanModel, held: Held) -> ScanMargin:
     commodities = tuple(_credited(model, scan, formed) for scan in alone)
     unknown = 0.0 if (at >= 0).all() else np.nan
     maintenance = sum(scan.requirement for scan in commodities) + unknown
-    return ScanMargin(
-        commodities, maintenance * model.initial_over_maintenance, maintenance, held.currency
-    )
+    return ScanMargin(commodities, maintenance * model.initial_over_maintenance, maintenance, held.currency)
 
 
 def _commodity(model: ScanModel, rule: Commodity, held: Held) -> CommodityScan:
@@ -237,8 +238,7 @@ def _intra(rule: Commodity, held: Held, delta: F64) -> tuple[tuple[Charged, ...]
     tiers, deltas = [tier for tier, _ in by_run], list(by_run.values())
     formed, left = calendar_spreads(rule.spreads, tiers, deltas)
     each = _mean_by_delta(underlying_worth(held), delta)
-    rates = {spread.code: spread for spread in rule.spreads}
-    charged = tuple(Charged(spread, spread.count * _rate(rates[spread.code], each)) for spread in formed)
+    charged = tuple(_calendar_charge(rule.spreads[spread.rule], spread, each) for spread in formed)
     if rule.delivery is None:
         return charged, 0.0
     outright = sum(abs(d) for tier, d in zip(tiers, left, strict=True) if tier == rule.delivery.tier)
@@ -248,8 +248,9 @@ def _intra(rule: Commodity, held: Held, delta: F64) -> tuple[tuple[Charged, ...]
     return charged, float((held_there - outright) * spread_rate + outright * outright_rate)
 
 
-def _rate(spread: CalendarSpread, each: float) -> float:
-    return float(sized(spread.rate, np.array(each)))
+def _calendar_charge(rule: CalendarSpread, formed: Formed, each: float) -> Charged:
+    rate = float(sized(rule.rate, np.array(each)))
+    return Charged(formed, rule.code, rate, formed.count * rate)
 
 
 def _short_minimum(rule: Commodity, held: Held) -> float:
@@ -263,11 +264,78 @@ def _short_minimum(rule: Commodity, held: Held) -> float:
 
 
 def _credited(model: ScanModel, scan: CommodityScan, formed: tuple[Formed, ...]) -> CommodityScan:
-    rates: Mapping[str, float] = {spread.code: spread.rate for spread in model.spreads}
-    credit = tuple(
-        Charged(spread, rates[spread.code] * deltas * scan.delta_risk)
-        for spread in formed
-        for name, deltas in zip(spread.between, spread.deltas, strict=True)
-        if name == scan.rule.name
+    credited = []
+    for spread in formed:
+        rule = model.spreads[spread.rule]
+        for name, deltas in zip(spread.between, spread.deltas, strict=True):
+            if name == scan.rule.name:
+                credited.append(Charged(spread, rule.code, rule.rate, rule.rate * deltas * scan.delta_risk))
+    return replace(scan, credits=tuple(credited))
+
+
+def scan_requirement(model: ScanModel, margin: ScanMargin, level: int) -> Requirement:
+    """Tree of one level whose parts give back the number.
+
+    Parameters
+    ----------
+    model : ScanModel
+        Parameters.
+    margin : ScanMargin
+        A pool's parts, without unknowns.
+    level : int
+        0 initial, 1 maintenance.
+    """
+    unit = margin.currency
+    parts = [_commodity_tree(scan, unit) for scan in margin.commodities]
+    if level != INITIAL:
+        return total(LEVELS[level], *parts, unit=unit, code=model.code)
+    ratio = Requirement("initial over maintenance", model.initial_over_maintenance, unit="factor")
+    return multiplied(
+        LEVELS[level], ratio, total("commodities", *parts, unit=unit), unit=unit, code=model.code
     )
-    return _replace_credits(scan, credit)
+
+
+def _commodity_tree(scan: CommodityScan, unit: str) -> Requirement:
+    code, minimum = scan.rule.code, scan.rule.short_option_minimum
+    at_risk = total(
+        "scan, charges and credits", _scan_tree(scan, unit), *_spread_trees(scan, unit), unit=unit
+    )
+    least = Requirement(
+        "short option minimum", scan.short_minimum, unit=unit, code="" if minimum is None else minimum.code
+    )
+    risk = worst_of("risk", at_risk, least, unit=unit)
+    value = Requirement("net option value", -scan.option_value, unit=unit)
+    net = total("risk less net option value", risk, value, unit=unit)
+    return worst_of(scan.rule.name, net, Requirement("nothing", 0.0, unit=unit), unit=unit, code=code)
+
+
+def _scan_tree(scan: CommodityScan, unit: str) -> Requirement:
+    losses = scan.losses[scan.active - 1].tolist()
+    rows = zip(scan.symbols, losses, strict=True)
+    parts = [Requirement(symbol, loss, unit=unit) for symbol, loss in rows]
+    of_all = total(f"losses in scenario {scan.active}", *parts, unit=unit)
+    return worst_of("scan", of_all, Requirement("no loss", 0.0, unit=unit), unit=unit, code=scan.rule.code)
+
+
+def _spread_trees(scan: CommodityScan, unit: str) -> list[Requirement]:
+    trees = []
+    for spread in scan.calendar:
+        count = Requirement("spreads", spread.formed.count, unit="factor")
+        rate = Requirement("rate", spread.rate, unit=unit)
+        label = f"calendar {' / '.join(spread.formed.between)}"
+        trees.append(multiplied(label, count, rate, unit=unit, code=spread.code))
+    if scan.rule.delivery is not None:
+        trees.append(Requirement("delivery", scan.delivery, unit=unit, code=scan.rule.delivery.code))
+    for spread in scan.credits:
+        deltas = spread.formed.deltas[spread.formed.between.index(scan.rule.name)]
+        trees.append(
+            multiplied(
+                f"credit {' / '.join(spread.formed.between)}",
+                Requirement("credit rate", -spread.rate, unit="rate"),
+                Requirement("deltas", deltas, unit="factor"),
+                Requirement("risk of one delta", scan.delta_risk, unit=unit),
+                unit=unit,
+                code=spread.code,
+            )
+        )
+    return trees

@@ -14,7 +14,7 @@ ROUNDING = 1e-12  # a delta that is left below this share of what there was is n
 class Formed:
     """Spreads of one rule that were formed."""
 
-    code: str
+    rule: int  # place among the rules
     between: tuple[str, ...]  # tiers or commodities
     count: float  # spreads
     deltas: tuple[float, ...]  # deltas consumed on each leg, >= 0
@@ -39,12 +39,12 @@ def calendar_spreads(
         signs only, ``n = min(|A| / r_A, |B| / r_B)`` of them, and consumes their deltas.
     """
     left = list(deltas)
-    formed = [_walk(rule, tiers, left, deltas) for rule in rules]
+    formed = [_walk(k, rule, tiers, left, deltas) for k, rule in enumerate(rules)]
     return tuple(spread for spread in formed if spread.count > 0), tuple(left)
 
 
 def _walk(
-    rule: CalendarSpread, tiers: Sequence[str], left: list[float], start: Sequence[float]
+    place: int, rule: CalendarSpread, tiers: Sequence[str], left: list[float], start: Sequence[float]
 ) -> Formed:
     near, far = rule.ratios
     count = 0.0
@@ -56,12 +56,10 @@ def _walk(
             left[i] = _less(left[i], n * near, start[i])
             left[j] = _less(left[j], n * far, start[j])
             count += n
-    return Formed(rule.code, rule.tiers, count, (count * near, count * far))
+    return Formed(place, rule.tiers, count, (count * near, count * far))
 
 
-def commodity_spreads(
-    rules: Sequence[CommoditySpread], deltas: Mapping[str, float]
-) -> tuple[Formed, ...]:
+def commodity_spreads(rules: Sequence[CommoditySpread], deltas: Mapping[str, float]) -> tuple[Formed, ...]:
     """Spreads between commodities.
 
     Parameters
@@ -78,7 +76,7 @@ def commodity_spreads(
     """
     left = dict(deltas)
     formed = []
-    for rule in rules:
+    for place, rule in enumerate(rules):
         sides = [left.get(leg.commodity, 0.0) * (-1.0 if leg.opposite else 1.0) for leg in rule.legs]
         if not (all(side > 0 for side in sides) or all(side < 0 for side in sides)):
             continue
@@ -86,7 +84,7 @@ def commodity_spreads(
         for leg in rule.legs:
             left[leg.commodity] = _less(left[leg.commodity], count * leg.ratio, deltas[leg.commodity])
         names = tuple(leg.commodity for leg in rule.legs)
-        formed.append(Formed(rule.code, names, count, tuple(count * leg.ratio for leg in rule.legs)))
+        formed.append(Formed(place, names, count, tuple(count * leg.ratio for leg in rule.legs)))
     return tuple(formed)
 
 

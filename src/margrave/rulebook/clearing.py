@@ -158,7 +158,9 @@ class ScanModel(_Form, frozen=True, tag_field="model", tag="scan"):
     """Sixteen scenarios of price and vol for each combined commodity, then charges and credits in a stated order."""
 
     code: str
-    commodities: Annotated[tuple[Commodity, ...], Meta(min_length=1)]  # the first that matches holds a position
+    commodities: Annotated[
+        tuple[Commodity, ...], Meta(min_length=1)
+    ]  # the first that matches holds a position
     extreme: Extreme
     look_ahead_years: NonNegative = 1.0 / 365.0
     arrays: dict[str, RiskArray] = {}  # symbol -> array; the rest is computed
@@ -202,7 +204,9 @@ class RangesModel(_Form, frozen=True, tag_field="model", tag="ranges"):
     """Greatest loss over equidistant price points, with offsets inside a product group."""
 
     code: str
-    classes: Annotated[tuple[UnderlyingClass, ...], Meta(min_length=1)]  # the first that matches holds a position
+    classes: Annotated[
+        tuple[UnderlyingClass, ...], Meta(min_length=1)
+    ]  # the first that matches holds a position
     groups: tuple[ProductGroup, ...] = ()
     points_each_side: Annotated[int, Meta(ge=1, le=50)] = 5
     minimum: OptionMinimum | None = None
@@ -241,7 +245,9 @@ def _sizes(model: ScanModel, commodity: Commodity, place: str) -> Iterator[Issue
     for name in ("price_range", "vol_range"):
         size = getattr(commodity, name)
         if size is not None and size.value < 0:
-            yield Issue(f"{place}.{name}", Reason.INVALID_VALUE, f"{size.value:g} is below zero; give its size")
+            yield Issue(
+                f"{place}.{name}", Reason.INVALID_VALUE, f"{size.value:g} is below zero; give its size"
+            )
     if price_range is None and commodity.price_risk is not PriceRisk.NORMAL:
         message = f"needs price_range, which is not stated; state it or write {PriceRisk.NORMAL.value!r}"
         yield Issue(f"{place}.price_risk", Reason.CONTRADICTION, message)
