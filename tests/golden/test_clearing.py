@@ -160,7 +160,7 @@ def test_the_credit_between_commodities(span):
     stated = span["intercommodity_example"]
     given, ratio = stated["inputs"], stated["inputs"]["spread"]
     rules, rows = [], []
-    for name, opposite, price in (("BTC", False, 60_000.0), ("ETH", True, 3_000.0)):
+    for name, price in (("BTC", 60_000.0), ("ETH", 3_000.0)):
         own = given[name.lower()]
         reach = Amount(value=own["price_scan_range"])
         rules.append(commodity(name, price_range=reach, price_risk=PriceRisk.NORMAL))
