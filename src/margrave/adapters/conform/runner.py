@@ -89,6 +89,7 @@ class Result:
             "model": v.model,
             "outcome": self.outcome,
             "detail": self.detail,
+            "source": v.source,
             "expected": v.expected,
             "got": {name: self.got[name] for name in v.expected if name in self.got},
             "difference": {n: float(self.got[n]) - float(w) for n, w in scalars.items() if w is not None},
