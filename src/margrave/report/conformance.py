@@ -39,7 +39,7 @@ def markdown(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str
     rows : sequence of mapping
         Results.
     rulebooks : mapping of str to sequence of str
-        Names of the rulebooks of each venue, by the venue's name in small letters.
+        Names of the rulebooks of each venue, by the first word of the venue's name in small letters.
     """
     venues = by_venue(rows)
     lines = [
@@ -53,12 +53,16 @@ def markdown(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str
     ]
     for venue, held in venues.items():
         numbers = " | ".join(map(str, counts(held)))
-        books = ", ".join(rulebooks.get(venue.lower(), ())) or "none ships"
-        lines.append(f"| {venue} | {numbers} | {books} |")
+        lines.append(f"| {venue} | {numbers} | {_books(venue, rulebooks)} |")
     lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in counts(rows))} | [rule codes]({RULES_PAGE}) |")
     for venue, held in venues.items():
         lines += ["", f"## {venue}", *_sections(held)]
     return "\n".join(lines) + "\n"
+
+
+def _books(venue: str, rulebooks: Mapping[str, Sequence[str]]) -> str:
+    # "Kraken Futures" has the rulebooks of kraken.
+    return ", ".join(rulebooks.get(venue.lower().split()[0], ())) or "none ships"
 
 
 def _sections(held: Sequence[Row]) -> list[str]:
@@ -108,7 +112,7 @@ def html(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str:
     top = "".join(
         f'<tr><td><a href="#{_anchor(v)}">{escape(v)}</a></td>'
         + "".join(f'<td class="n {o}">{n}</td>' for o, n in zip(OUTCOMES, counts(held), strict=True))
-        + f"<td>{escape(', '.join(rulebooks.get(v.lower(), ())) or 'none ships')}</td></tr>"
+        + f"<td>{escape(_books(v, rulebooks))}</td></tr>"
         for v, held in venues.items()
     )
     passed, failed, unsupported = counts(rows)
