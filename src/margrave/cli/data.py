@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,7 +65,13 @@ def import_payloads(venue: str, files: Sequence[str], output: Path | None, rules
 @click.option(
     "--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
 )
-def conform(paths: Sequence[str], every: bool, kind: str) -> int:
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write conformance.md and conformance.html into.",
+)
+def conform(paths: Sequence[str], every: bool, kind: str, folder: Path | None) -> int:
     """Run published vectors through the calculation; ends with how many passed, failed and are unsupported."""
     from margrave.adapters.conform import run
     from margrave.cli.inputs import show
@@ -74,12 +81,29 @@ def conform(paths: Sequence[str], every: bool, kind: str) -> int:
         if not Path(name).exists():
             raise invalid(name, Reason.NOT_FOUND, "is no file; give a file of vectors, or a folder of them")
     report = run([Path(p) for p in paths])
+    if folder is not None:
+        _write_pages(folder, [r.to_dict() for r in report.results])
+        click.echo(report.summary)
+        return 5 if report.failed else 0
     rows = [r.to_dict() for r in report.results if every or r.outcome != "passed"]
     if rows or kind in ("json", "csv"):
         show(rows, [Column(k, k, left=True) for k in ("id", "venue", "model", "outcome", "detail")], kind)
     # Data on standard output stays data; the closing line is a message then.
     click.echo(report.summary, err=kind in ("json", "csv"))
     return 5 if report.failed else 0
+
+
+def _write_pages(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    from margrave.report.conformance import html, markdown
+    from margrave.rulebook.catalogue import shipped
+
+    books: dict[str, list[str]] = {}
+    for book in shipped():
+        books.setdefault(book.venue, []).append(f"{book.id}@{book.valid_from:%Y-%m-%d}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in (("conformance.md", markdown), ("conformance.html", html)):
+        (folder / name).write_text(page(rows, books), encoding="utf-8")
+        click.echo(str(folder / name))
 
 
 COMMANDS = {"validate": validate, "import": import_payloads, "conform": conform}

@@ -105,6 +105,7 @@ class Result:
             "model": v.model,
             "outcome": self.outcome,
             "detail": self.detail,
+            "source": v.source,
             "expected": v.expected,
             "got": {name: self.got[name] for name in v.expected if name in self.got},
             "difference": {name: number for name, number in apart.items() if number is not None},
