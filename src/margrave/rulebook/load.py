@@ -233,6 +233,13 @@ def _products(rulebook: Rulebook, where: str) -> Iterator[Issue]:
                 Reason.NOT_FOUND,
                 f"no ladder is called {model.ladder!r}; the file has {sorted(rulebook.ladders)[:8]}",
             )
+        crowd = model.open_interest
+        if crowd is not None and crowd.lower > crowd.upper:
+            yield Issue(
+                f"{place}.open_interest.lower",
+                Reason.CONTRADICTION,
+                f"{crowd.lower:g} is above upper {crowd.upper:g}; the rate grows from the one to the other",
+            )
         if model.maintenance.rate is not RateRule.TIER:
             yield Issue(
                 f"{place}.maintenance.rate",

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from margrave.adapters.conform import run
-from margrave.adapters.conform.runner import TRANSLATORS, WHY_NOT, Result, agrees, judge
+from margrave.adapters.conform.judge import agrees
+from margrave.adapters.conform.runner import TRANSLATORS, WHY_NOT, Result, judge
 from margrave.adapters.conform.vector import UnsupportedError, vector_of
 from margrave.core.errors import InvalidInputError
 

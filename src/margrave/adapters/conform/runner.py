@@ -1,24 +1,33 @@
-"""Reading vector files, running each vector, and judging by the digits that the source displays."""
+"""Reading vector files, running each vector, and saying what became of it (`judge` compares the numbers)."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any, final
 
-from margrave.adapters.conform import deribit, futures, ladders, options, positions, prices
+from margrave.adapters.conform import (
+    deribit,
+    futures,
+    ladders,
+    options,
+    positions,
+    prices,
+    protocol_derive,
+    protocol_derive_scenarios,
+    protocol_dydx,
+    protocol_others,
+    protocol_drift,
+    protocol_mango,
+)
+from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
 from margrave.core.errors import MargraveError, Reason, invalid
 
 Translator = Callable[[Vector], dict[str, Any]]
 EXPRESSION_ROUNDING = 5e-11
 """An input that stands as an expression was a number of ten decimals in its source (freqtrade's wallets)."""
-
-DIGITS_OF_DECIMALS = 12
-FLOAT_NOISE = Decimal("5e-13")
-"""Relative error that float64 leaves where 13 digits or more are shown and a difference of near prices was taken."""
 
 FAMILIES: tuple[tuple[str, Translator], ...] = (
     (r"^USDM isolated liquidation price", futures.binance_isolated),
@@ -64,6 +73,12 @@ TRANSLATORS: dict[str, Translator] = {
     **options.TRANSLATORS,
     **deribit.TRANSLATORS,
     **prices.TRANSLATORS,
+    **protocol_dydx.TRANSLATORS,
+    **protocol_others.TRANSLATORS,
+    **protocol_derive.TRANSLATORS,
+    **protocol_derive_scenarios.TRANSLATORS,
+    **protocol_drift.TRANSLATORS,
+    **protocol_mango.TRANSLATORS,
 }
 
 
@@ -80,7 +95,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """A row for a table, and every number behind it."""
         v = self.vector
-        scalars = {n: w for n, w in v.expected.items() if n in self.got and not isinstance(w, list)}
+        apart = {n: difference(w, self.got[n]) for n, w in v.expected.items() if n in self.got}
         return {
             "id": v.id,
             "venue": v.venue,
@@ -89,7 +104,7 @@ class Result:
             "detail": self.detail,
             "expected": v.expected,
             "got": {name: self.got[name] for name in v.expected if name in self.got},
-            "difference": {n: float(self.got[n]) - float(w) for n, w in scalars.items() if w is not None},
+            "difference": {name: number for name, number in apart.items() if number is not None},
         }
 
 
@@ -174,6 +189,8 @@ def _compared(vector: Vector, translate: Translator, name: str, got: dict[str, A
     if name not in got:
         raise UnsupportedError(f"output {name!r} is not calculated")
     wanted, found = vector.expected[name], got[name]
+    if states_tolerance(vector):
+        return next(differences(wanted, found, vector.tolerance, name), "")
     pairs = list(zip(wanted, found, strict=True)) if isinstance(wanted, list) else [(wanted, found)]
     digits = vector.digits.get(name)
     for want, have in pairs:
@@ -182,36 +199,6 @@ def _compared(vector: Vector, translate: Translator, name: str, got: dict[str, A
         ):
             return f"{name}: published {want}, calculated {have!r}"
     return ""
-
-
-def agrees(vector: Vector, want: Any, have: Any, digits: int | None) -> bool:
-    """Whether a number shows the published digits; cut or rounded up where the source says so."""
-    if have is None or want is None:
-        return have is want
-    exact, published = Decimal(repr(float(have))), Decimal(str(want))
-    if digits is None:
-        digits = max(-int(published.as_tuple().exponent), 0)
-    unit = Decimal(1).scaleb(-digits)
-    if digits > DIGITS_OF_DECIMALS:
-        return abs(exact - published) <= max(unit / 2, FLOAT_NOISE * abs(published))
-    told = published.quantize(unit, ROUND_HALF_UP)
-    shown = {exact.quantize(unit, ROUND_HALF_UP)}
-    if truncates(vector, digits):
-        shown.add(exact.quantize(unit, ROUND_DOWN))
-    if "rounds" in vector.note and " up" in vector.note:
-        shown.add(exact.quantize(unit, ROUND_UP))
-    return told in shown or abs(exact - published) <= unit / 2
-
-
-def truncates(vector: Vector, digits: int) -> bool:
-    """Whether the source cuts digits instead of rounding.
-
-    Its note says so, the venue does (Binance: amounts of eight decimals), or the number was typed into a test suite
-    that compares to six digits.
-    """
-    told = any(word in vector.note for word in ("truncat", "floor"))
-    venue = vector.venue == "Binance" and digits == 8
-    return told or venue or vector.kind.startswith("test-suite")
 
 
 def _within_inputs(vector: Vector, translate: Translator, name: str, want: Any, digits: int | None) -> bool:

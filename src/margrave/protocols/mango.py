@@ -1,0 +1,409 @@
+"""Health of a Mango v4 account: a plain snapshot and one number of three kinds (spec defi 4.2).
+
+A snapshot holds everything that health is made of and nothing else, so that a what-if is the same function of a
+changed snapshot. Amounts in tokens, prices in the reference currency, weights as fractions; asset > 0, debt < 0;
+health >= 0 is fine. Start here, then `mango_liquidation`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import final
+
+from margrave.core.errors import Reason, invalid
+
+
+class Health(StrEnum):
+    """Which health: for new risk, for the end of a liquidation, for its start."""
+
+    INIT = "Init"  # scaled initial weights, worse of oracle and stable price
+    LIQUIDATION_END = "LiquidationEnd"  # initial weights, oracle price
+    MAINT = "Maint"  # maintenance weights, oracle price
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of an asset, in [0, 1], and of a debt, at least 1."""
+
+    asset: float
+    liability: float
+
+    def __post_init__(self) -> None:
+        _finite("asset weight", self.asset, 0.0)
+        _finite("liability weight", self.liability, 0.0)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token's balance and terms."""
+
+    name: str
+    balance: float  # free tokens; neither reserved in orders nor in perpetuals
+    oracle: float
+    init: Weights
+    maint: Weights
+    stable: float | None = None  # slow price; None: the oracle
+    deposits: float = 0.0  # of the whole bank, with what orders may bring
+    borrows: float = 0.0
+    deposit_scale_start: float = math.inf  # value of deposits from which the asset weight shrinks
+    borrow_scale_start: float = math.inf  # value of borrows from which the liability weight grows
+    stable_for_scaling: bool = True  # whether scaling values at the higher of oracle and stable price
+
+    def __post_init__(self) -> None:
+        _finite(f"token {self.name}: balance", self.balance)
+        _price(f"token {self.name}", self.oracle, self.stable)
+        for what, number in (("deposits", self.deposits), ("borrows", self.borrows)):
+            _finite(f"token {self.name}: {what}", number, 0.0)
+        for what, number in (("deposit", self.deposit_scale_start), ("borrow", self.borrow_scale_start)):
+            if not number >= 0.0:
+                raise invalid(
+                    f"token {self.name}",
+                    Reason.INVALID_VALUE,
+                    f"{what} scale start is {number!r}; give a value of at least 0, infinite for none",
+                )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What open orders of one spot market hold back."""
+
+    base: str
+    quote: str
+    reserved_base: float  # of asks, >= 0
+    reserved_quote: float  # of bids, >= 0
+    lowest_ask: float | None = None  # best placed prices [quote per base]; None or 0: not known
+    highest_bid: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"orders {self.base}/{self.quote}"
+        _finite(f"{where}: reserved base", self.reserved_base, 0.0)
+        _finite(f"{where}: reserved quote", self.reserved_quote, 0.0)
+        _finite(f"{where}: lowest ask", self.lowest_ask or 0.0, 0.0)
+        _finite(f"{where}: highest bid", self.highest_bid or 0.0, 0.0)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Perp:
+    """A perpetual position with its open orders."""
+
+    name: str
+    settle: str  # token that profit becomes
+    oracle: float
+    lots: int  # long > 0
+    quote: float  # what entering has brought, with funding
+    init: Weights  # of the base
+    maint: Weights
+    init_overall: float  # weight of a profit; 0: untrusted market
+    maint_overall: float
+    lot_size: float = 1.0  # base per lot
+    bids: int = 0  # lots, >= 0
+    asks: int = 0  # lots, >= 0
+    stable: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"perp {self.name}"
+        _price(where, self.oracle, self.stable)
+        _finite(f"{where}: quote", self.quote)
+        _finite(f"{where}: lots", self.lots)
+        _finite(f"{where}: lot size", self.lot_size, 0.0)
+        _finite(f"{where}: overall weight", self.init_overall, 0.0)
+        _finite(f"{where}: overall weight", self.maint_overall, 0.0)
+        _finite(f"{where}: bids", self.bids, 0.0)
+        _finite(f"{where}: asks", self.asks, 0.0)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that health is made of."""
+
+    tokens: tuple[Token, ...]
+    orders: tuple[Orders, ...] = ()
+    perps: tuple[Perp, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [t.name for t in self.tokens]
+        if len(set(names)) < len(names):
+            raise invalid("tokens", Reason.DUPLICATE, "a token stands twice; add its balances up")
+        wanted = [name for o in self.orders for name in (o.base, o.quote)] + [p.settle for p in self.perps]
+        for name in wanted:
+            if name not in names:
+                raise invalid(
+                    f"token {name}", Reason.NOT_FOUND, "orders or perpetuals need it; add the token"
+                )
+
+    def token(self, name: str) -> Token:
+        """One token.
+
+        Raises
+        ------
+        InvalidInputError
+            The snapshot does not hold it.
+        """
+        for token in self.tokens:
+            if token.name == name:
+                return token
+        raise invalid(
+            f"token {name}", Reason.NOT_FOUND, "the snapshot does not hold it; name one that it does"
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one token balance or one market's orders add to health."""
+
+    name: str
+    amount: float  # effective balance of a token; tokens of the worse case of orders
+    health: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """Health with the contributions that it is the sum of."""
+
+    kind: Health
+    parts: tuple[Contribution, ...]
+
+    @property
+    def health(self) -> float:
+        """Sum of the parts; below zero something is not allowed or is due."""
+        return math.fsum(p.health for p in self.parts)
+
+
+def asset_price(oracle: float, stable: float | None, kind: Health) -> float:
+    """Price of what is owned: the lower of oracle and stable price for new risk, else the oracle."""
+    return oracle if stable is None or kind is not Health.INIT else min(oracle, stable)
+
+
+def liability_price(oracle: float, stable: float | None, kind: Health) -> float:
+    """Price of what is owed: the higher of oracle and stable price for new risk, else the oracle."""
+    return oracle if stable is None or kind is not Health.INIT else max(oracle, stable)
+
+
+def token_weights(token: Token, kind: Health) -> Weights:
+    """Weights of a token; those of new risk scale with the whole bank (spec defi 4.2).
+
+    The asset weight times ``start / deposits value`` beyond the start, the liability weight times
+    ``borrows value / start``. Values are at the higher of oracle and stable price: the less favourable one.
+    """
+    if kind is Health.MAINT:
+        return token.maint
+    if kind is Health.LIQUIDATION_END:
+        return token.init
+    price = liability_price(token.oracle, token.stable if token.stable_for_scaling else None, kind)
+    deposited, borrowed = token.deposits * price, token.borrows * price
+    asset, liability = token.init.asset, token.init.liability
+    if deposited > token.deposit_scale_start:
+        asset *= token.deposit_scale_start / deposited
+    if borrowed > token.borrow_scale_start:
+        liability *= borrowed / token.borrow_scale_start if token.borrow_scale_start else math.inf
+    return Weights(asset, min(liability, _LARGEST))
+
+
+_LARGEST = 1e300
+
+
+def weighted_prices(token: Token, kind: Health) -> tuple[float, float]:
+    """What one token adds to health as an asset, and what one takes from it as a debt."""
+    weights = token_weights(token, kind)
+    return (
+        weights.asset * asset_price(token.oracle, token.stable, kind),
+        weights.liability * liability_price(token.oracle, token.stable, kind),
+    )
+
+
+def unweighted_profit(perp: Perp, kind: Health) -> float:
+    """Profit of the worse of "all bids fill" and "all asks fill" with a weighted base, in settle tokens.
+
+    Bids fill at the price of a debt, asks at the price of an asset; a short base is a debt.
+    """
+    bid = _fill(perp, perp.bids, liability_price(perp.oracle, perp.stable, kind), kind)
+    ask = _fill(perp, -perp.asks, asset_price(perp.oracle, perp.stable, kind), kind)
+    return perp.quote + min(bid, ask)
+
+
+def _fill(perp: Perp, lots: int, price: float, kind: Health) -> float:
+    weights = perp.maint if kind is Health.MAINT else perp.init
+    base = (perp.lots + lots) * perp.lot_size
+    if base < 0:
+        value = base * weights.liability * liability_price(perp.oracle, perp.stable, kind)
+    else:
+        value = base * weights.asset * asset_price(perp.oracle, perp.stable, kind)
+    return value - lots * perp.lot_size * price
+
+
+def health_profit(perp: Perp, kind: Health) -> float:
+    """Unweighted profit after the overall weight of gains, in settle tokens."""
+    profit = unweighted_profit(perp, kind)
+    overall = perp.maint_overall if kind is Health.MAINT else perp.init_overall
+    return profit * overall if profit > 0 else profit
+
+
+def effective_balance(snapshot: Snapshot, name: str, kind: Health) -> float:
+    """Free balance of a token with the health profit of the perpetuals that settle in it."""
+    profits = [health_profit(p, kind) for p in snapshot.perps if p.settle == name]
+    return math.fsum([snapshot.token(name).balance, *profits])
+
+
+def health_of(snapshot: Snapshot, kind: Health) -> HealthReport:
+    """Health of a snapshot (spec defi 4.2).
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Balances, orders, positions with their terms.
+    kind : Health
+        Which of the three.
+
+    Returns
+    -------
+    HealthReport
+        One part a token (effective balance at its weighted price) and one a market with open orders (the worse of
+        "all becomes base" and "all becomes quote", while every other market goes its way: a lower bound).
+    """
+    balances = {t.name: effective_balance(snapshot, t.name, kind) for t in snapshot.tokens}
+    parts = [_token_part(token, balances[token.name], kind) for token in snapshot.tokens]
+    reserved = [_reserved(snapshot, orders, kind) for orders in snapshot.orders]
+    most = dict.fromkeys(balances, 0.0)
+    for orders, (as_base, as_quote) in zip(snapshot.orders, reserved, strict=True):
+        most[orders.base] += as_base
+        most[orders.quote] += as_quote
+    for orders, (as_base, as_quote) in zip(snapshot.orders, reserved, strict=True):
+        if as_base and as_quote:
+            cases = [(orders.base, as_base), (orders.quote, as_quote)]
+            parts.append(
+                _orders_part(snapshot, orders, cases, {n: balances[n] + most[n] for n in balances}, kind)
+            )
+    return HealthReport(kind, tuple(parts))
+
+
+def health(snapshot: Snapshot, kind: Health) -> float:
+    """The number alone."""
+    return health_of(snapshot, kind).health
+
+
+def _token_part(token: Token, balance: float, kind: Health) -> Contribution:
+    asset, liability = weighted_prices(token, kind)
+    return Contribution(f"token {token.name}", balance, balance * (liability if balance < 0 else asset))
+
+
+def _reserved(snapshot: Snapshot, orders: Orders, kind: Health) -> tuple[float, float]:
+    base, quote = snapshot.token(orders.base), snapshot.token(orders.quote)
+    bought = orders.reserved_quote * asset_price(quote.oracle, quote.stable, kind)
+    bought /= liability_price(base.oracle, base.stable, kind)
+    sold = orders.reserved_base * asset_price(base.oracle, base.stable, kind)
+    sold /= liability_price(quote.oracle, quote.stable, kind)
+    if orders.highest_bid:
+        bought = min(bought, orders.reserved_quote / orders.highest_bid)
+    if orders.lowest_ask:
+        sold = min(sold, orders.reserved_base * orders.lowest_ask)
+    return orders.reserved_base + bought, orders.reserved_quote + sold
+
+
+def _orders_part(
+    snapshot: Snapshot,
+    orders: Orders,
+    cases: Sequence[tuple[str, float]],
+    most: dict[str, float],
+    kind: Health,
+) -> Contribution:
+    effects = [(_effect(snapshot.token(name), most[name], amount, kind), amount) for name, amount in cases]
+    worse, amount = min(effects)
+    return Contribution(f"orders {orders.base}/{orders.quote}", amount, worse)
+
+
+def _effect(token: Token, most: float, amount: float, kind: Health) -> float:
+    # The amount is taken to come last, on top of all else that may come: there it does the least good.
+    as_asset = min(max(most, 0.0), amount)
+    asset, liability = weighted_prices(token, kind)
+    return as_asset * asset + (amount - as_asset) * liability
+
+
+def _finite(where: str, number: float, low: float = -math.inf) -> None:
+    if not (math.isfinite(number) and number >= low):
+        least = "" if low == -math.inf else f" of at least {low:g}"
+        raise invalid(where, Reason.INVALID_VALUE, f"is {number!r}; give a finite number{least}")
+
+
+def _price(where: str, oracle: float, stable: float | None) -> None:
+    for price in (oracle, oracle if stable is None else stable):
+        if not (math.isfinite(price) and price > 0.0):
+            raise invalid(
+                where, Reason.INVALID_VALUE, f"its price is {price!r}; give a finite one above zero"
+            )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AssetsAndDebts:
+    """Health split into what is owned and what is owed, both weighted and >= 0."""
+
+    assets: float
+    debts: float
+
+    @property
+    def ratio(self) -> float:
+        """``(assets - debts) / debts``: 0 at zero health, 1 with twice the assets; infinite without debts."""
+        return (self.assets - self.debts) / self.debts if self.debts > 0 else math.inf
+
+
+def assets_and_debts(snapshot: Snapshot, kind: Health) -> AssetsAndDebts:
+    """Split health, with debts that do not move when assets change.
+
+    A token deposit and the loss of a perpetual that settles in it are an asset and a debt, both at the liability
+    weight as far as they cancel. ``assets - debts`` is `health`.
+    """
+    assets, debts = [], []
+    for token in snapshot.tokens:
+        asset, liability = weighted_prices(token, kind)
+        held = [token.balance, *(health_profit(p, kind) for p in snapshot.perps if p.settle == token.name)]
+        owned, owed = math.fsum(x for x in held if x > 0), -math.fsum(x for x in held if x < 0)
+        debts.append(owed * liability)
+        assets.append(min(owned, owed) * liability + max(0.0, owned - owed) * asset)
+    for part in health_of(snapshot, kind).parts[len(snapshot.tokens) :]:
+        assets.append(part.health)
+    return AssetsAndDebts(math.fsum(assets), math.fsum(debts))
+
+
+def with_change(snapshot: Snapshot, name: str, change: float) -> Snapshot:
+    """The snapshot after tokens come in (> 0) or leave (< 0); the bank's totals stay what they were."""
+    token = snapshot.token(name)
+    changed = replace(token, balance=token.balance + change)
+    return replace(snapshot, tokens=tuple(changed if t is token else t for t in snapshot.tokens))
+
+
+def most_withdrawable(snapshot: Snapshot, name: str, kind: Health = Health.INIT) -> float:
+    """The most of a token that may leave, borrowed if need be, before health falls below zero.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Before.
+    name : str
+        The token.
+    kind : Health
+        Which health must stay at or above zero.
+
+    Returns
+    -------
+    float
+        Tokens, >= 0; 0 where health is not above zero. Infinite where a debt of the token costs nothing.
+    """
+    if health(snapshot, kind) <= 0.0:
+        return 0.0
+    if weighted_prices(snapshot.token(name), kind)[1] == 0.0:
+        return math.inf
+    low, high = 0.0, 1.0
+    while health(with_change(snapshot, name, -high), kind) >= 0.0:
+        low, high = high, 2.0 * high
+    while (middle := 0.5 * (low + high)) not in (low, high):  # until no float lies between
+        fine = health(with_change(snapshot, name, -middle), kind) >= 0.0
+        low, high = (middle, high) if fine else (low, middle)
+    return low
