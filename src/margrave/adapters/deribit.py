@@ -51,7 +51,7 @@ def _envelope(row: Row, gathered: Gathered) -> None:
 
 
 def _least(currency: str) -> int:
-    return _DOLLAR_DIGITS if currency.startswith("USD") or currency.startswith("EUR") else _COIN_DIGITS
+    return _DOLLAR_DIGITS if currency.startswith(("USD", "EUR")) else _COIN_DIGITS
 
 
 def _position(row: Row, gathered: Gathered) -> None:
@@ -89,7 +89,7 @@ def _position(row: Row, gathered: Gathered) -> None:
         "estimated_liquidation_price",
         PoolOutput(Figure.LIQUIDATION, symbol),
         instrument.quote,
-        none=(None, 0, 0.0),
+        or_none=True,
     )
     gathered.claim(row, "open_orders_margin", None, unit, _least(unit))
 
@@ -221,7 +221,7 @@ VENUE = Venue(
             | words(
                 "block_trade_min_trade_amount block_trade_tick_size instrument_id creation_timestamp state kind"
             )
-            | words("base_currency margin_params block_rfq_tick_size"),
+            | words("base_currency margin_params tick_size taker_commission block_rfq_tick_size"),
             lacks=words("direction"),
         ),
         Shape(

@@ -5,7 +5,7 @@ is told by the fields that it alone has; reading one adds to `Gathered`. What fi
 shape reads, are noted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, final
@@ -40,6 +40,8 @@ class Gathered:
     claims: dict[Claim, Output | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    unlisted: set[str] = field(default_factory=set)  # instruments of a list whose terms are not known
+    pending: dict[str, Issue] = field(default_factory=dict)  # position -> what it still needs
     unread: dict[str, set[str]] = field(default_factory=dict)  # title of a payload -> fields not known
 
     def fault(self, where: str, reason: Reason, message: str) -> None:
@@ -68,15 +70,59 @@ class Gathered:
         self.at = at if self.at is None else max(self.at, at)
 
     def claim(
-        self, row: Row, name: str, output: Output | None, unit: str, least: int = 0, none: Iterable[Any] = ()
+        self, row: Row, name: str, output: Output | None, unit: str, least: int = 0, or_none: bool = False
     ) -> None:
-        """Keep a number of the venue's; what stands for *none* is kept as none, an absent field is no claim."""
+        """Keep a number of the venue's; an absent field is no claim.
+
+        With `or_none`, zero, null or nothing in a field that is there says *there is none*.
+        """
         shown = row.raw(name)
-        if name not in row.fields or (shown in EMPTY and shown not in none):
+        if name not in row.fields or (shown in EMPTY and not or_none):
             return
-        amount = None if shown in none else row.number(name)
+        amount = row.optional(name)
+        if or_none and not amount:
+            amount = None
         digits = 0 if amount is None else digits_of(shown, least)
         self.claims[Claim(row.where, name, amount, unit, digits)] = output
+
+    def claim_each(self, row: Row, outputs: Mapping[str, Output | None], unit: str, least: int) -> None:
+        """Keep several numbers of one unit; see `claim`."""
+        for name, output in outputs.items():
+            self.claim(row, name, output, unit, least)
+
+    def know(self, symbol: str, terms: Callable[[], Instrument]) -> Instrument | None:
+        """Terms of an instrument of a list; one that cannot be read is left out, and is an error where it is held."""
+        if symbol not in self.instruments:
+            try:
+                self.instruments[symbol] = terms()
+            except InvalidInputError:
+                self.unlisted.add(symbol)
+                return None
+        return self.instruments[symbol]
+
+    def require(self, symbol: str, terms: Callable[[], Instrument]) -> Instrument:
+        """Terms of an instrument that is held or ordered; an error where they cannot be read."""
+        if symbol not in self.instruments:
+            self.instruments[symbol] = terms()
+        return self.instruments[symbol]
+
+    def listed(self, row: Row, symbol: str, what: str) -> Instrument:
+        """Terms that only the venue's list of instruments tells."""
+        if symbol not in self.instruments:
+            raise invalid(
+                row.where, Reason.UNKNOWN_INSTRUMENT, f"the terms of {symbol} are not in its name; add {what}"
+            )
+        return self.instruments[symbol]
+
+    def ruled(self, row: Row, rules: str) -> None:
+        """Name the rulebook that a position falls under; one account has one."""
+        if self.rules not in (None, rules):
+            self.fault(
+                row.where,
+                Reason.CONTRADICTION,
+                f"belongs to {rules}, other positions to {self.rules}: these are two accounts; import them apart",
+            )
+        self.rules = rules
 
     def position(self, row: Row, position: Position, source: str) -> None:
         """Add a position; another kind of payload may tell it again if it tells the same."""

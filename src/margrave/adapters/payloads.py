@@ -53,6 +53,7 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
             gathered.fault(
                 symbol, Reason.MISSING_MARK, "has no mark in any payload; add its ticker or book summary"
             )
+    gathered.issues.extend(issue for key, issue in gathered.pending.items() if key not in gathered.positions)
     at = at or gathered.at
     if at is None:
         gathered.fault(
@@ -108,9 +109,9 @@ def _quote(prices: dict[str, float]) -> Quote:
 
 def venues() -> Mapping[str, Venue]:
     """The venues whose raw payloads are read, by name."""
-    from margrave.adapters import deribit
+    from margrave.adapters import binance, bybit, deribit, derive, dydx, gate, hyperliquid, okx
 
-    found = (deribit.VENUE,)
+    found = (v.VENUE for v in (binance, bybit, okx, gate, hyperliquid, derive, dydx, deribit))
     return MappingProxyType({venue.name: venue for venue in found} | {"coinbase": deribit.VENUE})
 
 
