@@ -1,5 +1,7 @@
-"""Binance USDⓈ-M and COIN-M: ``positionRisk`` v1 to v3, ``account`` v1 to v3, ``balance``, ``symbolConfig``,
-``openOrders``, ``exchangeInfo`` and ``premiumIndex``.
+"""Binance USDⓈ-M and COIN-M: positions, wallets, orders, terms and prices.
+
+Read: ``positionRisk`` v1 to v3, ``account`` v1 to v3, ``balance``, ``symbolConfig``, ``openOrders``,
+``exchangeInfo`` and ``premiumIndex``.
 
 ``positionAmt`` is signed: coins on USDⓈ-M, contracts of 100 or 10 dollars on COIN-M. ``positionSide`` BOTH is one-way
 mode, LONG and SHORT the legs of hedge mode. A wallet is told without the margin of isolated positions
@@ -55,6 +57,7 @@ def _terms(row: Row, gathered: Gathered) -> None:
     symbol = row.text("symbol")
     kind = row.raw("contractType") or ""
     if not row.raw("marginAsset") or not kind:
+        row.skip()
         gathered.unlisted.add(symbol)
         return
     assets = (row.text("baseAsset"), row.text("quoteAsset"), row.text("marginAsset"))
@@ -68,7 +71,7 @@ def _terms(row: Row, gathered: Gathered) -> None:
 
 def _prices(row: Row, gathered: Gathered) -> None:
     symbol = row.text("symbol")
-    found = gathered.know(symbol, lambda: binance(symbol, row.where))
+    found = gathered.know(row, symbol, lambda: binance(symbol, row.where))
     if found is None:
         return
     index = row.chosen("indexPrice")
@@ -157,7 +160,7 @@ def _held(row: Row, gathered: Gathered, source: str) -> None:
     symbol, quantity = row.text("symbol"), row.number("positionAmt")
     leg = row.one_of("positionSide", _LEGS, absent="BOTH")
     if quantity == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.require(symbol, lambda: binance(symbol, row.where))
     gathered.ruled(row, _rules(instrument))
@@ -209,7 +212,7 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol, price = row.text("symbol"), row.optional("price")
     left = row.number("origQty") - (row.optional("executedQty") or 0.0)
     if not price or left == 0.0:
-        gathered.notes.append(f"{row.where}: {row.raw('type')} order without a price in the book, left out")
+        gathered.leave_out(row, f"{row.where}: {row.raw('type')} order without a price in the book, left out")
         return
     gathered.require(symbol, lambda: binance(symbol, row.where))
     sign = row.one_of("side", _SIDES)

@@ -1,4 +1,6 @@
-"""Bybit V5: ``position/list``, ``account/wallet-balance``, ``account/info``, ``order/realtime``,
+"""Bybit V5: positions, wallet, account, orders, instruments and tickers.
+
+Read: ``position/list``, ``account/wallet-balance``, ``account/info``, ``order/realtime``,
 ``market/instruments-info`` and ``market/tickers``, and the notifications ``wallet`` and ``position``.
 
 ``size`` has no sign, ``side`` is Buy or Sell; ``positionIdx`` 0 is one-way mode, 1 and 2 are the legs of hedge mode.
@@ -84,6 +86,7 @@ def _terms(row: Row, gathered: Gathered) -> None:
         inverse = row.text("contractType").startswith("Inverse")
         known = delta_one(symbol, assets, 1.0, expiry, inverse)
     else:
+        row.skip()
         gathered.unlisted.add(symbol)
         return
     gathered.instruments[symbol] = replace(known, tick=row.part("priceFilter").chosen("tickSize"))
@@ -106,7 +109,7 @@ def _named(symbol: str, where: str) -> Instrument:
 
 def _prices(row: Row, gathered: Gathered) -> None:
     symbol = row.text("symbol")
-    found = gathered.know(symbol, lambda: _named(symbol, row.where))
+    found = gathered.know(row, symbol, lambda: _named(symbol, row.where))
     if found is None:
         return
     index = row.chosen("indexPrice")
@@ -149,7 +152,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     quantity = row.one_of("side", _SIDES, absent="") * row.number("size")
     leg = row.one_of("positionIdx", _LEGS, absent="0")
     if quantity == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.require(symbol, lambda: _named(symbol, row.where))
     if isinstance(instrument.payoff, Linear | Inverse):
@@ -188,8 +191,8 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol, price = row.text("symbol"), row.optional("price")
     left = row.optional("leavesQty") if row.optional("leavesQty") is not None else row.number("qty")
     if not price or not left:
-        gathered.notes.append(
-            f"{row.where}: {row.raw('orderType')} order without a price in the book, left out"
+        gathered.leave_out(
+            row, f"{row.where}: {row.raw('orderType')} order without a price in the book, left out"
         )
         return
     gathered.require(symbol, lambda: _named(symbol, row.where))
@@ -208,6 +211,7 @@ VENUE = Venue(
             words("retCode"),
             _envelope,
             words("retCode retMsg retExtInfo time id topic creationTime"),
+            tells=False,
         ),
         Shape(
             "page",
@@ -215,6 +219,7 @@ VENUE = Venue(
             _page,
             words("category updatedTime time"),
             lacks=words("symbol coin"),
+            tells=False,
         ),
         Shape(
             "account/info",
@@ -238,7 +243,7 @@ VENUE = Venue(
         ),
         Shape(
             "tickers",
-            words("symbol markPrice lastPrice"),
+            words("symbol markPrice ask1Price"),
             _prices,
             words(
                 "prevPrice24h price24hPcnt highPrice24h lowPrice24h prevPrice1h openInterest openInterestValue"

@@ -58,7 +58,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
     size = row.number("size")
     if row.raw("direction") == "zero" or size == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = deribit(symbol, row.where)
     # The size carries its sign already (get_positions); the direction must agree with it.
@@ -111,7 +111,7 @@ def _settled(row: Row, instrument: Instrument, held: Position, gathered: Gathere
 def _terms(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
     if row.raw("kind") in ("future_combo", "option_combo", "spot"):
-        gathered.notes.append(f"{symbol}: a {row.raw('kind')}, left out")
+        gathered.leave_out(row, f"{symbol}: a {row.raw('kind')}, left out")
         return
     terms = deribit(symbol, row.where)
     gathered.instruments[symbol] = replace(
@@ -143,11 +143,11 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
     left = row.number("amount") - (row.optional("filled_amount") or 0.0)
     if row.raw("order_state") != "open" or left == 0.0:
-        gathered.notes.append(f"{row.where}: order is {row.raw('order_state')}, left out")
+        gathered.leave_out(row, f"{row.where}: order is {row.raw('order_state')}, left out")
         return
     if row.raw("order_type") != "limit":
-        gathered.notes.append(
-            f"{row.where}: {row.raw('order_type')} order without a price in the book, left out"
+        gathered.leave_out(
+            row, f"{row.where}: {row.raw('order_type')} order without a price in the book, left out"
         )
         return
     _know(deribit(symbol, row.where), gathered)
@@ -202,8 +202,9 @@ VENUE = Venue(
                 "system_name security_keys_enabled security_keys_assignments referrer_id interuser_transfers_enabled"
             )
             | words(
-                "self_trading_reject_mode self_trading_extended_to_subaccounts mmp_enabled has_non_block_chain_equity"
+                "self_trading_reject_mode self_trading_extended_to_subaccounts mmp_enabled has_non_block_chain_equity block_rfq_self_match_prevention"
             ),
+            tells=False,
         ),
         Shape(
             "get_instruments",

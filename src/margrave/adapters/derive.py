@@ -60,7 +60,7 @@ def _named(symbol: str, where: str) -> Instrument:
 
 def _terms(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
-    found = gathered.know(symbol, lambda: _named(symbol, row.where))
+    found = gathered.know(row, symbol, lambda: _named(symbol, row.where))
     if found is None:
         return
     gathered.instruments[symbol] = replace(
@@ -72,7 +72,7 @@ def _terms(row: Row, gathered: Gathered) -> None:
 
 def _prices(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
-    found = gathered.know(symbol, lambda: _named(symbol, row.where))
+    found = gathered.know(row, symbol, lambda: _named(symbol, row.where))
     if found is None:
         return
     pricing, index = row.part("option_pricing"), row.chosen("index_price")
@@ -115,7 +115,7 @@ def _collateral(row: Row, gathered: Gathered) -> None:
 def _position(row: Row, gathered: Gathered) -> None:
     symbol, quantity = row.text("instrument_name"), row.number("amount")
     if quantity == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.require(symbol, lambda: _named(symbol, row.where))
     entry, mark = row.number("average_price"), row.number("mark_price")
@@ -143,7 +143,7 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol = row.text("instrument_name")
     left = row.number("amount") - (row.optional("filled_amount") or 0.0)
     if left == 0.0:
-        gathered.notes.append(f"{row.where}: order is filled, left out")
+        gathered.leave_out(row, f"{row.where}: order is filled, left out")
         return
     gathered.require(symbol, lambda: _named(symbol, row.where))
     gathered.orders.append(
@@ -247,6 +247,7 @@ VENUE = Venue(
             words("id jsonrpc"),
             lambda row, gathered: None,
             words("id jsonrpc result usIn usOut usDiff"),
+            tells=False,
         ),
     ),
     _refusal,

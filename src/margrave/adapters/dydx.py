@@ -70,7 +70,7 @@ def _terms(symbol: str, where: str) -> Instrument:
 
 def _market(row: Row, gathered: Gathered) -> None:
     symbol = row.text("ticker")
-    found = gathered.know(symbol, lambda: _terms(symbol, row.where))
+    found = gathered.know(row, symbol, lambda: _terms(symbol, row.where))
     oracle = row.chosen("oraclePrice")
     if found is None or oracle is None:
         return
@@ -95,7 +95,7 @@ def _asset(row: Row, gathered: Gathered) -> None:
 def _position(row: Row, gathered: Gathered) -> None:
     symbol = row.text("market")
     if row.raw("status") != "OPEN":
-        gathered.notes.append(f"{symbol}: {row.raw('status')}, left out")
+        gathered.leave_out(row, f"{symbol}: {row.raw('status')}, left out")
         return
     size = row.one_of("side", _SIGNS) * abs(row.number("size"))
     gathered.require(symbol, lambda: _terms(symbol, row.where))
@@ -110,7 +110,7 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol = row.text("ticker")
     left = row.number("size") - (row.optional("totalFilled") or 0.0)
     if row.raw("status") not in ("OPEN", "BEST_EFFORT_OPENED") or left == 0.0:
-        gathered.notes.append(f"{row.where}: order is {row.raw('status')}, left out")
+        gathered.leave_out(row, f"{row.where}: order is {row.raw('status')}, left out")
         return
     gathered.require(symbol, lambda: _terms(symbol, row.where))
     gathered.orders.append(
@@ -127,7 +127,7 @@ VENUE = Venue(
     "dydx",
     _rows,
     (
-        Shape("envelope", words("isoTimestamp"), _time),
+        Shape("envelope", words("isoTimestamp"), _time, tells=False),
         Shape(
             "perpetualMarkets",
             words("ticker oraclePrice clobPairId"),

@@ -39,12 +39,14 @@ def _terms(row: Row, gathered: Gathered) -> None:
     symbol = row.text("name")
     match = _NAME.match(symbol)
     if match is None:
+        row.skip()
         gathered.unlisted.add(symbol)
         return
     base, quote = match.groups()
     multiplier = row.number("quanto_multiplier")
     inverse = row.raw("type") == "inverse" and multiplier == 0.0
     if not inverse and quote == "USD":
+        row.skip()
         gathered.unlisted.add(symbol)  # quanto: profit in a third coin
         return
     expires = row.optional("expire_time")
@@ -96,7 +98,7 @@ def _mode(row: Row) -> MarginMode:
 def _position(row: Row, gathered: Gathered) -> None:
     symbol, size = row.text("contract"), row.number("size")
     if size == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.listed(row, symbol, _LIST)
     mode, leg = _mode(row), row.one_of("mode", _LEGS, absent="single")
@@ -133,7 +135,7 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol, left = row.text("contract"), row.number("left")
     price = row.optional("price")
     if not price or left == 0.0:
-        gathered.notes.append(f"{row.where}: order without a price in the book, left out")
+        gathered.leave_out(row, f"{row.where}: order without a price in the book, left out")
         return
     gathered.listed(row, symbol, _LIST)
     closes = any(row.flag(name) for name in ("is_reduce_only", "is_close", "reduce_only"))

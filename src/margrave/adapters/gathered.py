@@ -27,6 +27,7 @@ class Gathered:
 
     positions: dict[str, Position] = field(default_factory=dict)
     balances: dict[str, Balance] = field(default_factory=dict)
+    wallets: set[str] = field(default_factory=set)  # assets of which the wallet was told, even empty
     orders: list[Order] = field(default_factory=list)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     quotes: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -90,12 +91,18 @@ class Gathered:
         for name, output in outputs.items():
             self.claim(row, name, output, unit, least)
 
-    def know(self, symbol: str, terms: Callable[[], Instrument]) -> Instrument | None:
+    def leave_out(self, row: Row, note: str) -> None:
+        """Leave a row out on purpose, and say so."""
+        row.skip()
+        self.notes.append(note)
+
+    def know(self, row: Row, symbol: str, terms: Callable[[], Instrument]) -> Instrument | None:
         """Terms of an instrument of a list; one that cannot be read is left out, and is an error where it is held."""
         if symbol not in self.instruments:
             try:
                 self.instruments[symbol] = terms()
             except InvalidInputError:
+                row.skip()
                 self.unlisted.add(symbol)
                 return None
         return self.instruments[symbol]
@@ -150,6 +157,7 @@ class Gathered:
 
     def balance(self, row: Row, asset: str, amount: float, locked: float = 0.0) -> None:
         """Add what the wallet holds of an asset; empty wallets are left out."""
+        self.wallets.add(asset)
         held = self.balances.get(asset)
         if held is not None and held.amount != amount:
             self.fault(
@@ -182,6 +190,7 @@ class Shape:
         frozenset()
     )  # documented fields that say nothing of margin, or repeat what is read
     lacks: frozenset[str] = frozenset()  # fields of another shape, which it never has
+    tells: bool = True  # whether it tells its venue: envelopes look alike
 
     def fits(self, fields: Mapping[str, Any]) -> bool:
         """Whether an object is of this shape."""
@@ -200,7 +209,7 @@ class Venue:
 
     def recognises(self, tree: Any) -> bool:
         """Whether a payload has an object of one of the venue's shapes."""
-        return any(shape.fits(row) for row in self.rows(tree) for shape in self.shapes)
+        return any(shape.tells and shape.fits(row) for row in self.rows(tree) for shape in self.shapes)
 
 
 def words(text: str) -> frozenset[str]:

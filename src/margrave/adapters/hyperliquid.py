@@ -1,4 +1,4 @@
-"""Hyperliquid's ``clearinghouseState``, ``metaAndAssetCtxs`` (or ``meta``), ``openOrders`` and ``allDexsAssetCtxs``.
+"""Hyperliquid's ``clearinghouseState``, ``metaAndAssetCtxs`` (or ``meta``) and ``openOrders``.
 
 ``szi`` is signed coins; contracts are linear, quoted and settled in USDC. A state has no marks: ``positionValue`` is
 |szi| times the mark. The cross wallet is the account value less the profit of cross positions; what was put up for
@@ -95,7 +95,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     coin, size = held.text("coin"), held.number("szi")
     held = Row(held.fields, f"{row.where}: {coin}", held.read)
     if size == 0:
-        gathered.notes.append(f"{coin}: flat, left out")
+        gathered.leave_out(row, f"{coin}: flat, left out")
         return
     gathered.require(coin, lambda: _terms(coin))
     chosen = held.part("leverage")
@@ -141,7 +141,7 @@ def _claims(held: Row, told: tuple[str, Leg, MarginMode], gathered: Gathered) ->
 def _order(row: Row, gathered: Gathered) -> None:
     coin, size, price = row.text("coin"), row.number("sz"), row.optional("limitPx")
     if not price or size == 0.0 or row.flag("isTrigger"):
-        gathered.notes.append(f"{row.where}: order that rests on a trigger, left out")
+        gathered.leave_out(row, f"{row.where}: order that rests on a trigger, left out")
         return
     gathered.require(coin, lambda: _terms(coin))
     gathered.orders.append(

@@ -1,4 +1,6 @@
-"""OKX V5: ``account/positions``, ``account/balance``, ``trade/orders-pending``, ``public/instruments``,
+"""OKX V5: positions, balance, orders, instruments and prices.
+
+Read: ``account/positions``, ``account/balance``, ``trade/orders-pending``, ``public/instruments``,
 ``public/mark-price``, ``public/opt-summary`` and ``market/index-tickers``.
 
 ``pos`` counts contracts of ``ctVal`` times ``ctMult``, so the list of instruments is needed. It is signed in net mode
@@ -42,6 +44,7 @@ def _refusal(tree: Any) -> str | None:
 def _terms(row: Row, gathered: Gathered) -> None:
     symbol, kind = row.text("instId"), row.text("instType")
     if kind not in ("SWAP", "FUTURES", "OPTION"):
+        row.skip()
         return
     base, quote = (row.raw("uly") or row.text("instFamily")).split("-")[:2]
     assets = (base, quote, row.text("settleCcy"))
@@ -111,7 +114,7 @@ def _detail(row: Row, gathered: Gathered) -> None:
 def _position(row: Row, gathered: Gathered) -> None:
     symbol, size = row.text("instId"), row.number("pos")
     if size == 0:
-        gathered.notes.append(f"{symbol}: flat, left out")
+        gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.listed(row, symbol, _LIST)
     leg, mode = row.one_of("posSide", _LEGS, absent="net"), row.one_of("mgnMode", _MODES)
@@ -152,8 +155,8 @@ def _order(row: Row, gathered: Gathered) -> None:
     symbol, price = row.text("instId"), row.optional("px")
     left = row.number("sz") - (row.optional("accFillSz") or 0.0)
     if row.raw("instType") == "SPOT" or not price or left == 0.0:
-        gathered.notes.append(
-            f"{row.where}: {row.raw('ordType')} order without a contract and a price, left out"
+        gathered.leave_out(
+            row, f"{row.where}: {row.raw('ordType')} order without a contract and a price, left out"
         )
         return
     gathered.listed(row, symbol, _LIST)
@@ -276,7 +279,11 @@ VENUE = Venue(
             | words("tradeId uTime tradeQuoteCcy lever posSide reduceOnly"),
         ),
         Shape(
-            "envelope", words("code msg"), lambda row, gathered: None, words("code msg data inTime outTime")
+            "envelope",
+            words("code msg"),
+            lambda row, gathered: None,
+            words("code msg data inTime outTime"),
+            tells=False,
         ),
     ),
     _refusal,

@@ -17,7 +17,7 @@ from margrave.adapters.files import Case
 from margrave.adapters.gathered import Gathered, Venue, gather
 from margrave.adapters.rows import read_json
 from margrave.core.errors import InvalidInputError, Reason, invalid
-from margrave.domain.account import Account
+from margrave.domain.account import Account, Balance
 from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market, Quote
 
@@ -72,18 +72,23 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
         raise invalid(
             "payloads", Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
         ) from fault
-    # Profit from the entry that daily settlement has paid out is in the wallet: counted once, with the position.
-    wallet = (
-        replace(b, amount=b.amount - gathered.settled.get(asset, 0.0))
-        for asset, b in gathered.balances.items()
-    )
     account = Account(
         name="imported",
-        balances=tuple(wallet),
+        balances=_wallets(gathered),
         positions=tuple(gathered.positions.values()),
         orders=tuple(gathered.orders),
     )
     return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
+
+
+def _wallets(gathered: Gathered) -> tuple[Balance, ...]:
+    # What a venue has in the wallet that stands with the position here (profit paid out, isolated margin): once.
+    for asset in sorted(gathered.wallets & gathered.settled.keys() - gathered.balances.keys()):
+        gathered.balances[asset] = Balance(asset=asset, amount=0.0)
+    return tuple(
+        replace(b, amount=b.amount - gathered.settled.get(asset, 0.0))
+        for asset, b in gathered.balances.items()
+    )
 
 
 def _near(gathered: Gathered, wanted: Sequence[str]) -> dict[str, Instrument]:
@@ -161,7 +166,7 @@ def import_payloads(
         With everything that is wrong or missing.
     """
     gathered = Gathered()
-    name = venue or recognise(*next((p for p in payloads if _told(p[0])), payloads[0]))
+    name = venue or _recognise_all(payloads)
     kind, _, exchange = name.partition(":")
     if kind == "ccxt":
         from margrave.adapters import ccxt
@@ -181,8 +186,14 @@ def import_payloads(
     return Imported(name, case, MappingProxyType(gathered.claims), tuple(dict.fromkeys(gathered.notes)))
 
 
-def _told(tree: Any) -> bool:
-    return any(venue.recognises(tree) for venue in venues().values())
+def _recognise_all(payloads: Sequence[tuple[Any, str]]) -> str:
+    named = {recognise(tree, where): where for tree, where in payloads if tree not in ([], {})}
+    if len(named) > 1:
+        told = ", ".join(f"{where} is of {name}" for name, where in named.items())
+        raise invalid("payloads", Reason.CONTRADICTION, f"{told}; import one venue at a time")
+    if not named:
+        raise invalid("payloads", Reason.NOT_FOUND, "hold nothing; save the venue's answers as they came")
+    return next(iter(named))
 
 
 def _tell_unread(gathered: Gathered, strict: bool) -> None:

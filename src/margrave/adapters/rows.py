@@ -74,6 +74,10 @@ class Row:
         inner = self.raw(name)
         return Row(inner if isinstance(inner, dict) else {}, f"{self.where}.{name}")
 
+    def skip(self) -> None:
+        """Leave out the rest of it on purpose."""
+        self.read.update(self.fields)
+
     def unread(self, aside: Iterable[str]) -> set[str]:
         """Fields that nobody read, and that are not known to say nothing of margin."""
         return set(self.fields) - self.read - set(aside)

@@ -71,7 +71,7 @@ class Comparison:
         }
 
 
-Lookup: TypeAlias = Callable[[Claim, Output], "float | None | Missing"]
+Lookup: TypeAlias = Callable[[Claim, Output], "float | Missing | None"]
 
 _UNMAPPED: Final = "Margrave does not compute this figure"
 
@@ -125,7 +125,7 @@ def outputs_of(case: Case, rulebook: Rulebook) -> Lookup:
         liquidations(account, case.market, rulebook),
     )
 
-    def ours(claim: Claim, output: Output) -> float | None | Missing:
+    def ours(claim: Claim, output: Output) -> float | Missing | None:
         match output:
             case CurrencyOutput():
                 return _of_currency(answers, output)
@@ -199,7 +199,7 @@ def _of_position(answers: _Answers, output: PositionOutput) -> float | Missing:
     }[output.figure]
 
 
-def _of_pool(answers: _Answers, claim: Claim, output: PoolOutput) -> float | None | Missing:
+def _of_pool(answers: _Answers, claim: Claim, output: PoolOutput) -> float | Missing | None:
     found = _found(answers, output)
     if isinstance(found, Missing):
         return found
@@ -209,7 +209,7 @@ def _of_pool(answers: _Answers, claim: Claim, output: PoolOutput) -> float | Non
     return _liquidation(answers, claim, output, row)
 
 
-def _liquidation(answers: _Answers, claim: Claim, output: PoolOutput, row: int) -> float | None | Missing:
+def _liquidation(answers: _Answers, claim: Claim, output: PoolOutput, row: int) -> float | Missing | None:
     base = answers.case.market.instruments[output.symbol].base
     whole = answers.bounds[row]
     search = next((b for b in (*whole.each, whole) if b.along == base or not whole.each), whole)
