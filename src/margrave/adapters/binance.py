@@ -191,9 +191,8 @@ def _held(row: Row, gathered: Gathered, source: str) -> None:
     if row.chosen("entryPrice"):
         gathered.position(row, shape, source)
         return
-    gathered.pending[key_of(shape)] = Issue(
-        row.where, Reason.INVALID_VALUE, "has no entryPrice in this answer; add positionRisk, which tells it"
-    )
+    needs = "has no entryPrice in this answer; add positionRisk, which tells it"
+    gathered.pending[key_of(shape)] = quantity, Issue(row.where, Reason.INVALID_VALUE, needs)
 
 
 def _rules(instrument: Instrument) -> str:

@@ -1,7 +1,7 @@
 """Bybit V5: positions, wallet, account, orders, instruments and tickers.
 
-Read: ``position/list``, ``account/wallet-balance``, ``account/info``, ``order/realtime``,
-``market/instruments-info`` and ``market/tickers``, and the notifications ``wallet`` and ``position``.
+Read: ``position/list``, ``account/wallet-balance``, ``account/info``, ``account/fee-rate``,
+``order/realtime``, ``market/instruments-info`` and ``market/tickers``, and the notifications ``wallet`` and ``position``.
 
 ``size`` has no sign, ``side`` is Buy or Sell; ``positionIdx`` 0 is one-way mode, 1 and 2 are the legs of hedge mode.
 Linear contracts count coins, inverse ones dollars. Whether margin is isolated is a property of the whole account
@@ -105,6 +105,13 @@ def _named(symbol: str, where: str) -> Instrument:
         return delta_one(symbol, (base, "USD", base), 1.0, inverse=True)
     coin = "USDC" if quote == "PERP" else quote
     return delta_one(symbol, (base, coin, coin), 1.0)
+
+
+def _fee(row: Row, gathered: Gathered) -> None:
+    symbol = row.raw("symbol") or ""
+    found = gathered.know(row, symbol, lambda: _named(symbol, row.where))
+    if found is not None:
+        gathered.instruments[symbol] = replace(found, taker_fee=row.number("takerFeeRate"))
 
 
 def _prices(row: Row, gathered: Gathered) -> None:
@@ -241,6 +248,7 @@ VENUE = Venue(
             )
             | words("isPreListing preListingInfo contractType optionsType deliveryTime symbolType symbolId"),
         ),
+        Shape("fee-rate", words("symbol takerFeeRate makerFeeRate"), _fee, words("makerFeeRate baseCoin")),
         Shape(
             "tickers",
             words("symbol markPrice ask1Price"),

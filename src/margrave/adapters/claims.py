@@ -31,6 +31,7 @@ class Figure(StrEnum):
     NOTIONAL = "notional"
     PROFIT = "profit"
     VALUE = "value"
+    RATIO = "margin balance over maintenance"
     LIQUIDATION = "liquidation"
 
 

@@ -42,7 +42,8 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     unlisted: set[str] = field(default_factory=set)  # instruments of a list whose terms are not known
-    pending: dict[str, Issue] = field(default_factory=dict)  # position -> what it still needs
+    # Position told without its entry -> its quantity, and what it needs.
+    pending: dict[str, tuple[float, Issue]] = field(default_factory=dict)
     unread: dict[str, set[str]] = field(default_factory=dict)  # title of a payload -> fields not known
 
     def fault(self, where: str, reason: Reason, message: str) -> None:
@@ -138,22 +139,28 @@ class Gathered:
             self.notes.append(f"{key}: flat, left out")
             return
         held = self.positions.get(key)
-        if held is None:
+        told = self.pending.get(key, (position.quantity,))[0]
+        if told != position.quantity:
+            self._contradicts(row, key, position.quantity, told, "another answer")
+        elif held is None:
             self.positions[key] = position
         elif self.sources.get(key) == source:
             self.fault(row.where, Reason.DUPLICATE, f"{key} is there twice; give one answer for each")
         elif held.quantity != position.quantity:
-            self.fault(
-                row.where,
-                Reason.CONTRADICTION,
-                f"{key} is {position.quantity:g} here and {held.quantity:g} in {self.sources.get(key)}; give answers of one instant",
-            )
+            self._contradicts(row, key, position.quantity, held.quantity, self.sources.get(key, ""))
         else:
             margin = held.isolated_margin if position.isolated_margin is None else position.isolated_margin
             self.positions[key] = replace(
                 position, leverage=position.leverage or held.leverage, isolated_margin=margin
             )
         self.sources[key] = source
+
+    def _contradicts(self, row: Row, key: str, here: float, there: float, source: str) -> None:
+        self.fault(
+            row.where,
+            Reason.CONTRADICTION,
+            f"{key} is {here:g} here and {there:g} in {source}; give answers of one instant",
+        )
 
     def balance(self, row: Row, asset: str, amount: float, locked: float = 0.0) -> None:
         """Add what the wallet holds of an asset; empty wallets are left out."""

@@ -104,6 +104,8 @@ _BYBIT = (
     Call("publicGetV5MarketInstrumentsInfo", _INVERSE),
     Call("publicGetV5MarketTickers", _INVERSE),
     Call("privateGetV5AccountInfo"),
+    Call("privateGetV5AccountFeeRate", _LINEAR),
+    Call("privateGetV5AccountFeeRate", _INVERSE),
     Call("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}),
 )
 SOURCES: Final[Mapping[str, Source]] = MappingProxyType(

@@ -103,7 +103,7 @@ def _detail(row: Row, gathered: Gathered) -> None:
     outputs: dict[str, Output | None] = {
         "eq": CurrencyOutput(Figure.EQUITY, coin, "all"),
         "imr": CurrencyOutput(Figure.INITIAL, coin),
-        "mmr": CurrencyOutput(Figure.MAINTENANCE, coin),
+        "mmr": None,
         "upl": CurrencyOutput(Figure.PROFIT, coin, "all"),
         "isoUpl": None,
         "mgnRatio": None,
@@ -142,10 +142,10 @@ def _rules(instrument: Instrument) -> str | None:
 def _claims(row: Row, instrument: Instrument, told: tuple[str, Leg, MarginMode], gathered: Gathered) -> None:
     outputs: dict[str, Output | None] = {
         "imr": PositionOutput(Figure.INITIAL, *told),
-        "mmr": PositionOutput(Figure.MAINTENANCE, *told),
+        "mmr": None,  # without the liquidation fee, which our maintenance has inside; mgnRatio has it, too
         "upl": PositionOutput(Figure.PROFIT, *told),
         "optVal": PositionOutput(Figure.VALUE, *told),
-        "mgnRatio": None,
+        "mgnRatio": PoolOutput(Figure.RATIO, *told),
     }
     gathered.claim_each(row, outputs, instrument.settlement, _DIGITS)
     gathered.claim(row, "liqPx", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote, or_none=True)

@@ -53,7 +53,9 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
             gathered.fault(
                 symbol, Reason.MISSING_MARK, "has no mark in any payload; add its ticker or book summary"
             )
-    gathered.issues.extend(issue for key, issue in gathered.pending.items() if key not in gathered.positions)
+    gathered.issues.extend(
+        issue for key, (_, issue) in gathered.pending.items() if key not in gathered.positions
+    )
     at = at or gathered.at
     if at is None:
         gathered.fault(
@@ -98,7 +100,7 @@ def _near(gathered: Gathered, wanted: Sequence[str]) -> dict[str, Instrument]:
     )
     near = {s: i for s, i in gathered.instruments.items() if i.base in held or not held}
     if aside := len(gathered.instruments) - len(near):
-        gathered.notes.append(f"{aside} instruments on other underlyings are left out")
+        gathered.notes.append(f"instruments on other underlyings, left out: {aside}")
     return near
 
 

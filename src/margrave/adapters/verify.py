@@ -164,6 +164,7 @@ def _pool_figure(pool: PoolAssessment, figure: Figure) -> float:
         Figure.NOTIONAL: sum(p.notional for p in pool.positions),
         Figure.PROFIT: sum(p.profit for p in pool.positions),
         Figure.VALUE: sum(p.value for p in pool.positions),
+        Figure.RATIO: pool.margin_balance / pool.maintenance if pool.maintenance else float("inf"),
     }[figure]
 
 
