@@ -9,7 +9,7 @@ never printed, and messages of the transport are cleared of them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, final
@@ -46,7 +46,7 @@ class Call:
     """One endpoint, by ccxt's name of it."""
 
     method: str
-    params: Params = MappingProxyType({})
+    params: Params = field(default_factory=dict)
     of_address: str | None = None  # name of the parameter that is the holder's address
 
 

@@ -93,7 +93,7 @@ def test_a_key_that_can_trade_is_refused_before_anything_is_fetched(name):
 
 @pytest.mark.parametrize("name", list(ASKED))
 def test_an_answer_on_permissions_of_another_form_is_a_refusal(name):
-    with pytest.raises(RefusedError, match="not of the form|does not say"):
+    with pytest.raises(RefusedError, match=r"not of the form|does not say"):
         fetch(name, Transport({ASKED[name]: {"result": None, "data": None} if name != "gate" else [5]}), KEYS)
     if name.startswith("binance"):
         with pytest.raises(RefusedError, match="more than read"):
