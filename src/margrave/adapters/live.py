@@ -66,9 +66,16 @@ class Source:
     by_address: bool = False
 
 
+def _expect(told: object) -> None:
+    # An answer without what every key has says nothing of the key: silence is not read-only.
+    if not told:
+        raise KeyError
+
+
 def _binance_powers(ask: Ask, keys: Keys) -> tuple[str, ...]:
     del keys
     told = ask("sapiGetAccountApiRestrictions", {})
+    _expect(told["enableReading"])
     names = (n for n in told if n.startswith(("enable", "permits")) and n not in _READING)
     return tuple(n for n in names if told[n] not in (False, "false"))
 
@@ -87,6 +94,7 @@ def _okx_powers(ask: Ask, keys: Keys) -> tuple[str, ...]:
 def _deribit_powers(ask: Ask, keys: Keys) -> tuple[str, ...]:
     asked = {"grant_type": "client_credentials", "client_id": keys.key, "client_secret": keys.secret}
     granted = str(ask("publicGetAuth", asked)["result"]["scope"]).split()
+    _expect(any(word.endswith((":read", ":read_write")) for word in granted))
     return tuple(word for word in granted if word.endswith("read_write"))
 
 
@@ -94,6 +102,7 @@ def _gate_powers(ask: Ask, keys: Keys) -> tuple[str, ...] | None:
     listed = [row for row in ask("privateAccountGetMainKeys", {}) if row.get("key") == keys.key]
     if not listed:
         return None
+    _expect(listed[0]["perms"])
     return tuple(p["name"] for p in listed[0]["perms"] if p.get("read_only") is not True)
 
 

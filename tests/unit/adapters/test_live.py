@@ -91,13 +91,28 @@ def test_a_key_that_can_trade_is_refused_before_anything_is_fetched(name):
     assert "the-" not in str(fault.value)
 
 
-@pytest.mark.parametrize("name", list(ASKED))
-def test_an_answer_on_permissions_of_another_form_is_a_refusal(name):
-    with pytest.raises(RefusedError, match=r"not of the form|does not say"):
-        fetch(name, Transport({ASKED[name]: {"result": None, "data": None} if name != "gate" else [5]}), KEYS)
-    if name.startswith("binance"):
-        with pytest.raises(RefusedError, match="more than read"):
-            fetch(name, Transport({ASKED[name]: {"enableReading": True, "enableWhatComesNext": True}}), KEYS)
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("binance.usdm", {}),
+        ("binance.coinm", {"enableReading": False}),
+        ("bybit.linear", {"result": None}),
+        ("okx", {"data": []}),
+        ("deribit", {"result": {"scope": ""}}),
+        ("deribit", {}),
+        ("gate", [{"key": "the-key", "perms": []}]),
+        ("gate", [5]),
+    ],
+)
+def test_an_answer_on_permissions_of_another_form_is_a_refusal(name, answer):
+    with pytest.raises(RefusedError, match=r"not of the form"):
+        fetch(name, Transport({**endpoints(name), ASKED[name]: answer}), KEYS, vouched=True)
+
+
+def test_a_permission_that_is_new_is_taken_as_one_to_act():
+    told = {"enableReading": True, "enableWhatComesNext": True}
+    with pytest.raises(RefusedError, match="enableWhatComesNext"):
+        fetch("binance.usdm", Transport({"sapiGetAccountApiRestrictions": told}), KEYS)
 
 
 def test_where_the_venue_does_not_say_the_holder_must():
