@@ -180,12 +180,8 @@ def _held(row: Row, gathered: Gathered, source: str) -> None:
     gathered.claim_each(
         row, _outputs(shape, row.optional("openOrderInitialMargin") or 0.0), instrument.settlement, _DIGITS
     )
-    gathered.claim(
-        row,
-        "liquidationPrice",
-        PoolOutput(Figure.LIQUIDATION, symbol, leg, mode),
-        instrument.quote,
-        or_none=True,
+    gathered.claim_price(
+        row, "liquidationPrice", PoolOutput(Figure.LIQUIDATION, symbol, leg, mode), instrument.quote
     )
     gathered.quote(symbol, mark=row.chosen("markPrice"))
     if row.chosen("entryPrice"):

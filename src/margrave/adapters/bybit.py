@@ -191,7 +191,7 @@ def _position(row: Row, gathered: Gathered) -> None:
         "positionMMByMp": None,
     }
     gathered.claim_each(row, outputs, instrument.settlement, _DIGITS)
-    gathered.claim(row, "liqPrice", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote, or_none=True)
+    gathered.claim_price(row, "liqPrice", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote)
 
 
 def _order(row: Row, gathered: Gathered) -> None:

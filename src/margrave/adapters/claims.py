@@ -80,6 +80,7 @@ class Claim:
     amount: float | None  # None: the venue says that there is none (a liquidation price)
     unit: str
     digits: int  # decimals shown
+    left_open: float = 0.0  # how far the rounding of the payload's own inputs lets it be off [unit]
 
 
 Claims: TypeAlias = Mapping[Claim, Output | None]
@@ -94,8 +95,11 @@ def digits_of(shown: Any, least: int = 0) -> int:
 def agrees(claim: Claim, ours: float | None) -> bool:
     """Whether our number gives the venue's to the digits it shows, its last digit rounded or cut.
 
+    Where a price is shown with more digits than the rounded inputs of the payload determine, it agrees within what
+    they leave open.
+
     Two answers of *none* agree; NaN agrees with nothing.
     """
     if claim.amount is None or ours is None:
         return claim.amount is None and ours is None
-    return abs(ours - claim.amount) < 10.0**-claim.digits + _RELATIVE * abs(claim.amount)
+    return abs(ours - claim.amount) < 10.0**-claim.digits + claim.left_open + _RELATIVE * abs(claim.amount)

@@ -84,12 +84,8 @@ def _position(row: Row, gathered: Gathered) -> None:
         ("total_profit_loss", Figure.PROFIT),
     ):
         gathered.claim(row, name, PositionOutput(figure, symbol), unit, _least(unit))
-    gathered.claim(
-        row,
-        "estimated_liquidation_price",
-        PoolOutput(Figure.LIQUIDATION, symbol),
-        instrument.quote,
-        or_none=True,
+    gathered.claim_price(
+        row, "estimated_liquidation_price", PoolOutput(Figure.LIQUIDATION, symbol), instrument.quote
     )
     gathered.claim(row, "open_orders_margin", None, unit, _least(unit))
 

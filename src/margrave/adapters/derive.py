@@ -136,7 +136,7 @@ def _position(row: Row, gathered: Gathered) -> None:
         "open_orders_margin": None,
     }
     gathered.claim_each(row, outputs, _CASH, _DIGITS)
-    gathered.claim(row, "liquidation_price", PoolOutput(Figure.LIQUIDATION, symbol), _CASH, or_none=True)
+    gathered.claim_price(row, "liquidation_price", PoolOutput(Figure.LIQUIDATION, symbol), _CASH)
 
 
 def _order(row: Row, gathered: Gathered) -> None:

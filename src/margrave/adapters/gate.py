@@ -128,7 +128,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     if not isinstance(instrument.payoff, Inverse):
         outputs["value"] = PositionOutput(Figure.NOTIONAL, *told)
     gathered.claim_each(row, outputs, instrument.settlement, _DIGITS)
-    gathered.claim(row, "liq_price", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote, or_none=True)
+    gathered.claim_price(row, "liq_price", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote)
 
 
 def _order(row: Row, gathered: Gathered) -> None:

@@ -71,21 +71,19 @@ class Gathered:
             )
         self.at = at if self.at is None else max(self.at, at)
 
-    def claim(
-        self, row: Row, name: str, output: Output | None, unit: str, least: int = 0, or_none: bool = False
-    ) -> None:
-        """Keep a number of the venue's; an absent field is no claim.
-
-        With `or_none`, zero, null or nothing in a field that is there says *there is none*.
-        """
-        shown = row.raw(name)
-        if name not in row.fields or (shown in EMPTY and not or_none):
-            return
+    def claim(self, row: Row, name: str, output: Output | None, unit: str, least: int = 0) -> None:
+        """Keep a number of the venue's; an absent or empty field is no claim."""
         amount = row.optional(name)
-        if or_none and not amount:
-            amount = None
-        digits = 0 if amount is None else digits_of(shown, least)
-        self.claims[Claim(row.where, name, amount, unit, digits)] = output
+        if amount is not None:
+            digits = digits_of(row.raw(name), least)
+            self.claims[Claim(row.where, name, amount, unit, digits)] = output
+
+    def claim_price(self, row: Row, name: str, output: Output, unit: str, left_open: float = 0.0) -> None:
+        """Keep a liquidation price; zero, null or nothing in a field that is there says that there is none."""
+        amount = row.chosen(name)
+        if name in row.fields:
+            digits = 0 if amount is None else digits_of(row.raw(name))
+            self.claims[Claim(row.where, name, amount, unit, digits, left_open)] = output
 
     def claim_each(self, row: Row, outputs: Mapping[str, Output | None], unit: str, least: int) -> None:
         """Keep several numbers of one unit; see `claim`."""

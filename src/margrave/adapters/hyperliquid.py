@@ -1,8 +1,8 @@
 """Hyperliquid's ``clearinghouseState``, ``metaAndAssetCtxs`` (or ``meta``) and ``openOrders``.
 
 ``szi`` is signed coins; contracts are linear, quoted and settled in USDC. A state has no marks: ``positionValue`` is
-|szi| times the mark. The cross wallet is the account value less the profit of cross positions; what was put up for
-an isolated position is ``rawUsd`` plus size times entry, for ``marginUsed`` has its profit inside.
+|szi| times the mark. Dollars are told raw, what is left when every position was paid for: the cross wallet is
+``totalRawUsd`` plus size times entry, and so is, of its ``rawUsd``, what was put up for an isolated position.
 """
 
 from collections.abc import Iterator
@@ -61,14 +61,13 @@ def _state(row: Row, gathered: Gathered) -> None:
     gathered.seen(row.raw("time"))
     cross, whole = row.part("crossMarginSummary"), row.part("marginSummary")
     told = Row(row.fields, row.where, row.read)
-    gathered.balance(row, _CASH, cross.number("accountValue"))
+    gathered.balance(row, _CASH, cross.number("totalRawUsd"))
     gathered.claim_each(
         cross,
         {
             "accountValue": CurrencyOutput(Figure.EQUITY, _CASH),
             "totalMarginUsed": CurrencyOutput(Figure.INITIAL, _CASH),
             "totalNtlPos": CurrencyOutput(Figure.NOTIONAL, _CASH),
-            "totalRawUsd": None,
         },
         _CASH,
         _DIGITS,
@@ -102,7 +101,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     mode = chosen.one_of("type", _MODES)
     isolated = mode is MarginMode.ISOLATED
     entry, value = held.number("entryPx"), held.number("positionValue")
-    put_up = max(0.0, held.number("marginUsed") - held.number("unrealizedPnl")) if isolated else None
+    put_up = max(0.0, chosen.number("rawUsd") + size * entry) if isolated else None
     gathered.position(
         held,
         Position(
@@ -118,9 +117,7 @@ def _position(row: Row, gathered: Gathered) -> None:
     # The state is of one instant; marks of a later answer would contradict its own numbers.
     gathered.quote(coin, mark=value / abs(size))
     if not isolated:
-        # accountValue of the cross margin has this profit inside; the wallet has not.
-        profit = held.number("unrealizedPnl")
-        gathered.settled[_CASH] = gathered.settled.get(_CASH, 0.0) + profit
+        gathered.settled[_CASH] = gathered.settled.get(_CASH, 0.0) - size * entry
     _claims(held, (coin, Leg.NET, mode), gathered)
     if unread := held.unread(_HELD) | chosen.unread(words("rawUsd")):
         gathered.unread.setdefault("hyperliquid assetPositions", set()).update(unread)
@@ -135,7 +132,11 @@ def _claims(held: Row, told: tuple[str, Leg, MarginMode], gathered: Gathered) ->
         "marginUsed": PoolOutput(Figure.EQUITY, *told) if isolated else PositionOutput(Figure.INITIAL, *told),
     }
     gathered.claim_each(held, outputs, _CASH, _DIGITS)
-    gathered.claim(held, "liquidationPx", PoolOutput(Figure.LIQUIDATION, *told), _CASH, or_none=True)
+    # Raw dollars are told to six decimals, the price to eight: half a unit of the former moves the price by as much
+    # as that is of the size, less maintenance (half of the initial margin at the highest leverage).
+    kept = 1.0 - 0.5 / (held.chosen("maxLeverage") or 1.0)
+    left_open = 0.5 * 10.0**-_DIGITS / (abs(held.number("szi")) * kept)
+    gathered.claim_price(held, "liquidationPx", PoolOutput(Figure.LIQUIDATION, *told), _CASH, left_open)
 
 
 def _order(row: Row, gathered: Gathered) -> None:
@@ -154,7 +155,7 @@ def _order(row: Row, gathered: Gathered) -> None:
     )
 
 
-_HELD = words("cumFunding maxLeverage returnOnEquity rawUsd")
+_HELD = words("cumFunding returnOnEquity")
 
 VENUE = Venue(
     "hyperliquid",

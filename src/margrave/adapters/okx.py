@@ -148,7 +148,7 @@ def _claims(row: Row, instrument: Instrument, told: tuple[str, Leg, MarginMode],
         "mgnRatio": PoolOutput(Figure.RATIO, *told),
     }
     gathered.claim_each(row, outputs, instrument.settlement, _DIGITS)
-    gathered.claim(row, "liqPx", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote, or_none=True)
+    gathered.claim_price(row, "liqPx", PoolOutput(Figure.LIQUIDATION, *told), instrument.quote)
 
 
 def _order(row: Row, gathered: Gathered) -> None:

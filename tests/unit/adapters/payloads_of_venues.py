@@ -395,7 +395,7 @@ def hyperliquid():
             "accountValue": "1200.0",
             "totalMarginUsed": "620.0",
             "totalNtlPos": "6200.0",
-            "totalRawUsd": "-5000.0",
+            "totalRawUsd": "-5000.0",  # 1000 - 2 x 3000
         },
         "marginSummary": {
             "accountValue": "1510.0",

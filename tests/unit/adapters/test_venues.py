@@ -71,7 +71,9 @@ def test_a_claim_that_is_off_by_two_of_its_last_digit_differs(name):
     for claim, output in found.claims.items():
         if output is None or claim.amount is None:
             continue
-        moved = replace(claim, amount=claim.amount + 2 * 10.0**-claim.digits + 1e-9 * abs(claim.amount))
+        moved = replace(
+            claim, amount=claim.amount + 2 * 10.0**-claim.digits + claim.left_open + 1e-9 * abs(claim.amount)
+        )
         (comparison,) = compare({moved: output}, ours)
         assert comparison.verdict is Verdict.DIFFERS, claim
         assert comparison.to_dict()["difference"] < 0
@@ -552,6 +554,7 @@ def test_digits_and_agreement():
     assert not agrees(claim, 1.2401)
     assert not agrees(claim, float("nan"))
     assert not agrees(claim, None)
+    assert agrees(replace(claim, left_open=0.05), 1.28)
     assert agrees(replace(claim, amount=None), None)
     assert not agrees(replace(claim, amount=None), 5.0)
 
