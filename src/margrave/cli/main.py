@@ -23,6 +23,7 @@ COMMANDS = {
     "rules": ("rules", "Rulebooks: list, show, diff."),
     "validate": ("data", "Check case files and rulebooks; every fault with its place."),
     "import": ("data", "Turn a venue's own payloads into a case file."),
+    "verify": ("verify", "A venue's own numbers beside ours; the first that differs."),
     "conform": ("data", "Run published numbers through the calculation."),
 }
 

@@ -1,5 +1,7 @@
 """Offset and contributions against the one calculation."""
 
+from dataclasses import replace
+
 import pytest
 
 from margrave.adapters.files import load_example
@@ -8,8 +10,6 @@ from margrave.engine.assess import assess
 from margrave.engine.contributions import contributions, sensitivities
 from margrave.engine.offset import offsets
 from margrave.rulebook.catalogue import in_force
-from dataclasses import replace
-from tests.unit.made import inverse_account, inverse_market, rules
 
 
 def example(name):
@@ -21,7 +21,9 @@ def test_the_requirement_is_that_of_the_assessment_without_orders():
     account, market, rulebook = example("inverse")
     bare = replace(account, orders=())
     (pool,) = assess(bare, market, rulebook).pools
-    (initial,), (maintenance,) = (offsets(account, market, rulebook, level) for level in (INITIAL, MAINTENANCE))
+    (initial,), (maintenance,) = (
+        offsets(account, market, rulebook, level) for level in (INITIAL, MAINTENANCE)
+    )
     assert initial.requirement == pool.initial
     assert maintenance.requirement == pool.maintenance
     assert initial.sum_of_parts - initial.requirement == initial.benefit
