@@ -246,5 +246,5 @@ def _first_break(shocked: Shocked, pool: int, end: float) -> float | None:
             for _ in range(_HALVINGS):
                 middle = (near * far) ** 0.5
                 near, far = (near, middle) if breaks(middle) else (middle, far)
-            return far
+            return float(far)
     return None

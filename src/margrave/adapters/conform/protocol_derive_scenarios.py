@@ -294,6 +294,7 @@ def _instrument(symbol: str, kind: Any, payoff: Any) -> Instrument:
 def _workings(pooled: Pooled) -> ScenarioMargin:
     joint = pooled.workings.joint
     assert joint is not None
+    assert isinstance(joint.workings, ScenarioMargin)
     return joint.workings
 
 
