@@ -213,10 +213,11 @@ class RangesModel(_Form, frozen=True, tag_field="model", tag="ranges"):
     initial_over_maintenance: Annotated[float, Meta(ge=1)] = 1.0
 
 
-Portfolio: TypeAlias = ScanModel | RangesModel
+ClearingModel: TypeAlias = ScanModel | RangesModel
+"""Portfolio models of clearing houses."""
 
 
-def contradictions(model: Portfolio, where: str) -> Iterator[Issue]:
+def contradictions(model: ClearingModel, where: str) -> Iterator[Issue]:
     """What a portfolio model says against itself, each fault with its place."""
     if isinstance(model, ScanModel):
         yield from _scan(model, where)

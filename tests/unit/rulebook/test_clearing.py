@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from margrave.core.errors import Reason
-from margrave.rulebook.clearing import Amount, Portfolio, RangesModel, ScanModel, Share, contradictions
+from margrave.rulebook.clearing import Amount, ClearingModel, RangesModel, ScanModel, Share, contradictions
 
 SCAN = """
 model = "scan"
@@ -58,7 +58,7 @@ classes = [
 
 
 def parsed(text: str, **changes: object) -> ScanModel | RangesModel:
-    return msgspec.convert(tomllib.loads(text) | changes, type=Portfolio)  # type: ignore[arg-type]
+    return msgspec.convert(tomllib.loads(text) | changes, type=ClearingModel)  # type: ignore[arg-type]
 
 
 def test_a_scan_is_data():
