@@ -56,7 +56,17 @@ class Held:
     days: F64  # to expiry; infinite for what has none
 
 
-def held_of(table: Table, priced: Priced, rows: Rows, at: datetime, scenario: int = 0) -> Held:
+def table_vols(table: Table) -> F64:
+    """Vol of every instrument, (I,): of options the one in the mark, else as quoted, else NaN; zero elsewhere."""
+    vol = np.zeros(len(table.is_option))
+    options = np.flatnonzero(table.is_option)
+    vol[options] = vol_at_mark(table, options)
+    return vol
+
+
+def held_of(
+    table: Table, priced: Priced, rows: Rows, at: datetime, scenario: int = 0, vols: F64 | None = None
+) -> Held:
     """Columns of a pool's positions in one row of the market.
 
     Parameters
@@ -69,6 +79,8 @@ def held_of(table: Table, priced: Priced, rows: Rows, at: datetime, scenario: in
         The market's instant.
     scenario : int
         Row of the prices.
+    vols : (I,) ndarray, optional
+        From `table_vols`: whoever asks for many pools or rows solves them once.
 
     Returns
     -------
@@ -83,8 +95,6 @@ def held_of(table: Table, priced: Priced, rows: Rows, at: datetime, scenario: in
         rate = settled / priced.asset_price[scenario, rows.currency]
     rate = np.where(table.settlement[i] == rows.currency, 1.0, rate)
     convert = settlement_rate(table, priced, i)
-    vol = np.zeros(len(i))
-    vol[option] = vol_at_mark(table, i[option])
     known = [table.instruments[row] for row in i.tolist()]
     return Held(
         symbol=tuple("" if k is None else k.symbol for k in known),
@@ -101,7 +111,7 @@ def held_of(table: Table, priced: Priced, rows: Rows, at: datetime, scenario: in
         is_call=table.is_call[i],
         in_coin=table.is_inverse[i] | table.is_coin_premium[i],
         strike=table.strike[i],
-        vol=vol,
+        vol=(table_vols(table) if vols is None else vols)[i],
         years=np.where(option, table.years[i], 0.0),
         days=np.array([_days(k, at) for k in known], dtype=np.float64),
     )

@@ -304,7 +304,7 @@ def _commodity_tree(scan: CommodityScan, unit: str) -> Requirement:
         "short option minimum", scan.short_minimum, unit=unit, code="" if minimum is None else minimum.code
     )
     risk = worst_of("risk", at_risk, least, unit=unit)
-    value = Requirement("net option value", -scan.option_value, unit=unit)
+    value = Requirement("less net option value", -scan.option_value, unit=unit)
     net = total("risk less net option value", risk, value, unit=unit)
     return worst_of(scan.rule.name, net, Requirement("nothing", 0.0, unit=unit), unit=unit, code=code)
 

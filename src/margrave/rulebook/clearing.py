@@ -7,9 +7,10 @@ and 1.3 (ranges).
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import pairwise
+from math import isfinite
 from typing import Annotated, TypeAlias, final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 from margrave.core.errors import Issue, Reason
 
@@ -213,15 +214,31 @@ class RangesModel(_Form, frozen=True, tag_field="model", tag="ranges"):
     initial_over_maintenance: Annotated[float, Meta(ge=1)] = 1.0
 
 
-Portfolio: TypeAlias = ScanModel | RangesModel
+ClearingModel: TypeAlias = ScanModel | RangesModel
+"""Portfolio models of clearing houses."""
 
 
-def contradictions(model: Portfolio, where: str) -> Iterator[Issue]:
+def contradictions(model: ClearingModel, where: str) -> Iterator[Issue]:
     """What a portfolio model says against itself, each fault with its place."""
+    yield from _numbers(where, to_builtins(model))
     if isinstance(model, ScanModel):
         yield from _scan(model, where)
     else:
         yield from _ranges(model, where)
+
+
+def _numbers(path: str, node: object) -> Iterator[Issue]:
+    """Numbers that no rule can have: not finite, or a size below zero of what is not a drift."""
+    if isinstance(node, dict):
+        if "of" in node and node["value"] < 0 and not path.endswith(".drift"):
+            yield Issue(path, Reason.INVALID_VALUE, f"{node['value']:g} is below zero; give its size")
+        for key, value in node.items():
+            yield from _numbers(f"{path}.{key}", value)
+    elif isinstance(node, list | tuple):
+        for k, value in enumerate(node):
+            yield from _numbers(f"{path}[{k}]", value)
+    elif isinstance(node, float) and not isfinite(node):
+        yield Issue(path, Reason.INVALID_VALUE, f"is {node}; write a finite number")
 
 
 def _scan(model: ScanModel, where: str) -> Iterator[Issue]:
@@ -242,12 +259,6 @@ def _scan(model: ScanModel, where: str) -> Iterator[Issue]:
 
 def _sizes(model: ScanModel, commodity: Commodity, place: str) -> Iterator[Issue]:
     price_range = commodity.price_range
-    for name in ("price_range", "vol_range"):
-        size = getattr(commodity, name)
-        if size is not None and size.value < 0:
-            yield Issue(
-                f"{place}.{name}", Reason.INVALID_VALUE, f"{size.value:g} is below zero; give its size"
-            )
     if price_range is None and commodity.price_risk is not PriceRisk.NORMAL:
         message = f"needs price_range, which is not stated; state it or write {PriceRisk.NORMAL.value!r}"
         yield Issue(f"{place}.price_risk", Reason.CONTRADICTION, message)

@@ -21,7 +21,7 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price, quote_price
-from margrave.margin.held import Held, Rows, assigned, held_of, option_value, underlying_worth
+from margrave.margin.held import Held, Rows, assigned, held_of, option_value, table_vols, underlying_worth
 from margrave.margin.ranges import ranges_margin
 from margrave.margin.scan import scan_issues, scan_margin
 from margrave.rulebook.clearing import RangesModel, Share, UnderlyingClass
@@ -98,6 +98,13 @@ def test_any_row_of_the_market():
     assert held.mark[1] == pytest.approx(
         float(coin_price(0.9 * 60_300.0, 65_000.0, 0.6, YEARS, True)), rel=1e-6
     )
+
+
+def test_vols_may_be_solved_once():
+    table = table_of(("FUT", "COIN"), ("USD",), MARKET)
+    assert table_vols(table) == pytest.approx([0.0, 0.6], rel=1e-6)
+    rows = Rows(np.array([1, 0]), np.ones(2), table.assets.index("USD"))
+    assert held_of(table, now(table), rows, AT, vols=np.array([0.0, 0.9])).vol.tolist() == [0.9, 0.0]
 
 
 def test_both_models_on_a_pool():

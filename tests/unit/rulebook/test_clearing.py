@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from margrave.core.errors import Reason
-from margrave.rulebook.clearing import Amount, Portfolio, RangesModel, ScanModel, Share, contradictions
+from margrave.rulebook.clearing import Amount, ClearingModel, RangesModel, ScanModel, Share, contradictions
 
 SCAN = """
 model = "scan"
@@ -58,7 +58,7 @@ classes = [
 
 
 def parsed(text: str, **changes: object) -> ScanModel | RangesModel:
-    return msgspec.convert(tomllib.loads(text) | changes, type=Portfolio)  # type: ignore[arg-type]
+    return msgspec.convert(tomllib.loads(text) | changes, type=ClearingModel)  # type: ignore[arg-type]
 
 
 def test_a_scan_is_data():
@@ -68,6 +68,13 @@ def test_a_scan_is_data():
     assert model.commodities[0].spreads[0].rate == Amount(value=500.0)
     assert model.arrays["NIFTY"].losses[12] == 2244.36
     assert list(contradictions(model, "T")) == []
+
+
+def test_a_drift_may_be_down():
+    assert (
+        list(contradictions(parsed(SCAN, **with_commodity(drift={"of": "amount", "value": -8.72})), "T"))
+        == []
+    )
 
 
 def test_ranges_are_data():
@@ -113,13 +120,13 @@ def without(name: str) -> dict[str, object]:
             SCAN,
             with_commodity(price_range={"of": "amount", "value": -1.0}),
             Reason.INVALID_VALUE,
-            "T.commodities[0] (BTC).price_range",
+            "T.commodities[0].price_range",
         ),
         (
             SCAN,
             with_commodity(vol_range={"of": "share", "value": -0.1}),
             Reason.INVALID_VALUE,
-            "T.commodities[0] (BTC).vol_range",
+            "T.commodities[0].vol_range",
         ),
         (
             SCAN,
@@ -173,6 +180,18 @@ def without(name: str) -> dict[str, object]:
             {"spreads": [{"code": "T", "rate": 0.5, "legs": [LEG, LEG | {"commodity": "ETH"}]}]},
             Reason.CONTRADICTION,
             "T.spreads[0].legs",
+        ),
+        (
+            SCAN,
+            {"arrays": {"X": {"losses": [float("nan"), *[1.0] * 15], "delta": 1.0}}},
+            Reason.INVALID_VALUE,
+            "T.arrays.X.losses[0]",
+        ),
+        (
+            RANGES,
+            {"minimum": {"code": "T", "rate": {"of": "amount", "value": -1.0}}},
+            Reason.INVALID_VALUE,
+            "T.minimum.rate",
         ),
         (RANGES, {"groups": []}, Reason.NOT_FOUND, "T.classes"),
         (
