@@ -19,7 +19,7 @@ COMMANDS = {
     "compare": ("alternatives", "The same account under several rulebooks, modes or schedules."),
     "plot": ("account", "Payoff, margin and equity against price, as an image."),
     "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),
-    "rules": ("rules", "Rulebooks: list, show, diff."),
+    "rules": ("rules", "Rulebooks: list, show, diff, codes, import-tiers."),
     "validate": ("data", "Check case files and rulebooks; every fault with its place."),
     "import": ("data", "Turn a venue's own payloads into a case file."),
     "conform": ("data", "Run published numbers through the calculation."),

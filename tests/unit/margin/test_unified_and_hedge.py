@@ -29,7 +29,8 @@ def test_the_ratio_of_the_venues_example():
 
 def test_a_collateral_rate_hits_only_what_is_above_zero():
     np.testing.assert_allclose(asset_equity(np.array([2.0, -2.0]), 100.0, 0.9), [180, -200])
-    np.testing.assert_allclose(asset_equity(1.0, 100.0, 1.2), 100)  # never more than it is worth
+    with pytest.raises(ValueError, match="rate must be <= 1"):
+        asset_equity(1.0, 100.0, 1.2)
 
 
 def test_open_loss_lowers_equity_and_loans_ask_margin():
