@@ -29,7 +29,9 @@ _STEP = 1e-6  # relative step of sizes: exact on straight pieces, an error of or
 _SPOT_STEP = 0.01  # [fraction] bump of spot
 _VOL_STEP = 0.01  # [fraction] bump of vol
 
-Asked: TypeAlias = Callable[[dict[str, float], dict[str, float]], float]  # requirement at factors of spot and vol
+Asked: TypeAlias = Callable[
+    [dict[str, float], dict[str, float]], float
+]  # requirement at factors of spot and vol
 
 
 @final

@@ -94,7 +94,7 @@ def offsets(
     return tuple(_offset(account, market, rulebook, pool, level, (cap, most)) for pool in pools)
 
 
-def _offset(  # noqa: PLR0913 - the inputs of the one calculation, and what is asked of them
+def _offset(
     account: Account,
     market: Market,
     rulebook: Rulebook,
@@ -116,6 +116,4 @@ def _offset(  # noqa: PLR0913 - the inputs of the one calculation, and what is a
     ]
     saving = [p for p in pairs if p.fraction > _NOISE]
     best = sorted(saving, key=lambda p: p.saving, reverse=True)[:most]
-    return Offset(
-        pool.name, pool.currency, whole, tuple(zip(names, alone, strict=True)), tuple(best), cap
-    )
+    return Offset(pool.name, pool.currency, whole, tuple(zip(names, alone, strict=True)), tuple(best), cap)

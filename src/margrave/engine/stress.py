@@ -66,7 +66,9 @@ class Shock:
 class ReverseStress:
     """What breaks an account: along each price and jointly, in vol, and in basis."""
 
-    prices: tuple[PoolLiquidation, ...]  # one a pool; `joint` is the nearest move in daily standard deviations
+    prices: tuple[
+        PoolLiquidation, ...
+    ]  # one a pool; `joint` is the nearest move in daily standard deviations
     shocks: tuple[Shock, ...]
 
 
@@ -142,7 +144,9 @@ def basis_shocked(market: Market, symbol: str, factor: float) -> Market:
         The instrument has no quote, or is an option or spot: neither has a basis.
     """
     quote, instrument = market.quotes.get(symbol), market.instruments.get(symbol)
-    has_basis = quote is not None and instrument is not None and not isinstance(instrument.kind, Option | Spot)
+    has_basis = (
+        quote is not None and instrument is not None and not isinstance(instrument.kind, Option | Spot)
+    )
     require(has_basis, "symbol", symbol, "a perpetual or future with a quote")
     assert quote is not None
     assert instrument is not None
@@ -242,5 +246,5 @@ def _first_break(shocked: Shocked, pool: int, end: float) -> float | None:
             for _ in range(_HALVINGS):
                 middle = (near * far) ** 0.5
                 near, far = (near, middle) if breaks(middle) else (middle, far)
-            return far
+            return float(far)
     return None
