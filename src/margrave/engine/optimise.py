@@ -31,6 +31,11 @@ from margrave.margin.pools import pool_name
 from margrave.rulebook.schema import Rulebook
 
 _SLACK: Final = 1e-4  # of the pool's margin: a shortfall that the rounds in whole lots mend
+_RADII: Final = (
+    1.0,
+    0.5,
+    0.15,
+)  # first trust regions, of the largest trades: each may end in another optimum
 _RADIUS_MIN: Final = 1e-4
 _RADIUS_LOTS: Final = 0.05
 _LOT_NOISE: Final = 1e-9
@@ -146,7 +151,8 @@ def optimise(
     start = _tried(problem, np.zeros(len(problem.candidates)))
     if start.shortfall <= 0.0 and _misses(problem, account) is None:
         return _proposal(problem, start.trade)
-    return _in_lots(problem, _followed(problem, start))
+    found = [_in_lots(problem, _followed(problem, start, radius)) for radius in _RADII]
+    return min(found, key=lambda p: (not p.reached, p.cost))
 
 
 def _problem(
@@ -267,12 +273,20 @@ def _line(problem: _Problem, trade: F64, radius: float, is_whole: bool) -> Linea
     here, slopes = excess[:, :1], (excess[:, 1:] - excess[:, :1])
     slopes = np.nan_to_num(slopes / np.maximum(probe.ravel(), _LOT_NOISE), nan=-1e3)
     unit = np.array([c.unit_cost for c in problem.candidates])
-    return Linear(trade, here[:, 0], slopes[:, :count], slopes[:, count:], steps[0], steps[1], unit)
+    buying, selling = _without_wash(slopes[:, :count], slopes[:, count:])
+    return Linear(trade, here[:, 0], buying, selling, steps[0], steps[1], unit)
 
 
-def _followed(problem: _Problem, start: _Tried) -> _Tried:
+def _without_wash(buying: F64, selling: F64) -> tuple[F64, F64]:
+    # Where buying gains more than selling loses, a line would trade both ways at once for nothing: there the mean
+    # slope of both sides holds.
+    gain = 0.5 * np.maximum(buying + selling, 0.0)
+    return buying - gain, selling - gain
+
+
+def _followed(problem: _Problem, start: _Tried, radius: float) -> _Tried:
     # Successive linear programmes in parts of lots, in a region that shrinks where the line lied.
-    best, radius = start, 0.5
+    best = start
     for _ in range(_ROUNDS):
         trade = solved(_line(problem, best.trade, radius, is_whole=False), is_whole=False)
         tried = None if trade is None else _tried(problem, trade)
