@@ -250,9 +250,15 @@ _NAMES = (
 )
 
 
+_LEGS = ("positionSide", "posSide", "positionIdx", "mode", "mgnMode")
+_PLAIN = ("BOTH", "net", "single", "cross", "0")
+
+
 def _named(fields: Mapping[str, Any], where: str) -> str:
+    # Legs and modes of one instrument are told apart, or the same number of two of them would be one claim.
     name = next((fields[n] for n in _NAMES if isinstance(fields.get(n), str) and fields[n]), None)
-    return where if name is None else f"{where}: {name}"
+    legs = (str(fields[n]) for n in _LEGS if isinstance(fields.get(n), str | int))
+    return where if name is None else " ".join([f"{where}: {name}", *(w for w in legs if w not in _PLAIN)])
 
 
 def gather(venue: Venue, payloads: Sequence[tuple[Any, str]], gathered: Gathered) -> None:
