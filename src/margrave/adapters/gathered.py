@@ -292,9 +292,17 @@ def _read(venue: Venue, shape: Shape, row: Row, gathered: Gathered) -> None:
     except InvalidInputError as fault:
         gathered.issues.extend(fault.issues)
         return
-    except (ValueError, OverflowError) as fault:
+    except (ValueError, ArithmeticError) as fault:
         gathered.fault(
             row.where, Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
+        )
+        return
+    except (TypeError, AttributeError, LookupError) as fault:
+        # A list where a word is documented, a word where an object is: the row is of no use.
+        gathered.fault(
+            row.where,
+            Reason.MALFORMED,
+            f"holds a field of another type than documented ({fault}); save it again",
         )
         return
     if unread := row.unread(shape.aside):

@@ -68,18 +68,18 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
     kept = {s: q for s, q in gathered.quotes.items() if "mark" in q and s in near}
     try:
         quotes = {s: _quote(q) for s, q in kept.items()}
-        instruments = {s: i for s, i in gathered.instruments.items() if s in quotes}
+        instruments = {s: i for s, i in near.items() if s in quotes}
         market = Market(at=at, instruments=instruments, quotes=quotes, index=gathered.index)
+        account = Account(
+            name="imported",
+            balances=_wallets(gathered),
+            positions=tuple(gathered.positions.values()),
+            orders=tuple(gathered.orders),
+        )
     except ValueError as fault:
         raise invalid(
             "payloads", Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
         ) from fault
-    account = Account(
-        name="imported",
-        balances=_wallets(gathered),
-        positions=tuple(gathered.positions.values()),
-        orders=tuple(gathered.orders),
-    )
     return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
 
 
