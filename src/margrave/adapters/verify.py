@@ -73,7 +73,7 @@ class Comparison:
 
 Lookup: TypeAlias = Callable[[Claim, Output], "float | Missing | None"]
 
-_UNMAPPED: Final = "Margrave does not compute this figure"
+_UNMAPPED: Final = "no single figure of ours stands for it"
 
 
 def compare(claims: Claims, ours: Lookup) -> tuple[Comparison, ...]:
