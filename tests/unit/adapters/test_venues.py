@@ -638,3 +638,35 @@ def test_a_collateral_that_the_rulebook_counts_elsewhere_is_not_compared():
     comparisons = verify(found.case, found.claims, in_force("example.multi", INSTANT))
     told = {c.claim.what: c for c in comparisons if c.claim.where == "p: ETH"}
     assert "counts this account in" in told["subaccount_value"].reason
+
+
+def test_many_flat_positions_are_one_note():
+    rows = made.binance_usdm()[1]
+    flat = [{**rows[2], "symbol": f"C{k}USDT"} for k in range(5)]
+    found = import_payloads(None, [([*rows[:2], *flat], "r"), (made.binance_usdm()[3], "p")])
+    assert [note for note in found.notes if "flat" in note] == ["flat positions, left out: 5"]
+
+
+# Figures of Deribit's API documentation (get_positions, c. December 2019), read off deribit.md 8.
+def test_deribits_documented_position_is_reproduced():
+    position_ = {
+        "instrument_name": "BTC-PERPETUAL",
+        "kind": "future",
+        "direction": "buy",
+        "size": 50,
+        "average_price": 7440.18,
+        "mark_price": 7476.65,
+        "index_price": 7477.0,
+        "initial_margin": 0.000197283,
+        "maintenance_margin": 0.000143783,
+        "total_profit_loss": 3.2781e-05,
+        "estimated_liquidation_price": None,
+    }
+    found = import_payloads(
+        None, [({"jsonrpc": "2.0", "result": [position_]}, "p")], at=datetime(2019, 12, 10, tzinfo=UTC)
+    )
+    comparisons = verify(found.case, found.claims, in_force("deribit.testnet", found.case.market.at))
+    told = {c.claim.what: c for c in comparisons}
+    for name in ("initial_margin", "maintenance_margin", "total_profit_loss"):
+        assert (told[name].verdict, told[name].claim.digits) == (Verdict.AGREES, 9)
+    assert "wallet is not in the payloads" in told["estimated_liquidation_price"].reason
