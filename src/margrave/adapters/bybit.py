@@ -36,7 +36,8 @@ _DIGITS = 4
 
 def _rows(tree: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(tree, dict):
-        yield from (row for item in tree if isinstance(tree, list) for row in _rows(item))
+        for item in tree if isinstance(tree, list) else ():
+            yield from _rows(item)
         return
     inside = next((tree[n] for n in ("result", "data") if isinstance(tree.get(n), dict | list)), None)
     if inside is not None:

@@ -118,7 +118,7 @@ def _position(row: Row, gathered: Gathered) -> None:
         gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.require(symbol, lambda: _named(symbol, row.where))
-    entry, mark = row.number("average_price"), row.number("mark_price")
+    entry, mark = row.price("average_price"), row.price("mark_price")
     gathered.position(row, Position(symbol=symbol, quantity=quantity, entry=entry), "get_subaccount")
     index = row.chosen("index_price")
     gathered.quote(symbol, mark=mark, index=index)

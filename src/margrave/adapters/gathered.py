@@ -250,9 +250,15 @@ _NAMES = (
 )
 
 
+_LEGS = ("positionSide", "posSide", "positionIdx", "mode", "mgnMode")
+_PLAIN = ("BOTH", "net", "single", "cross", "0")
+
+
 def _named(fields: Mapping[str, Any], where: str) -> str:
+    # Legs and modes of one instrument are told apart, or the same number of two of them would be one claim.
     name = next((fields[n] for n in _NAMES if isinstance(fields.get(n), str) and fields[n]), None)
-    return where if name is None else f"{where}: {name}"
+    legs = (str(fields[n]) for n in _LEGS if isinstance(fields.get(n), str | int))
+    return where if name is None else " ".join([f"{where}: {name}", *(w for w in legs if w not in _PLAIN)])
 
 
 def gather(venue: Venue, payloads: Sequence[tuple[Any, str]], gathered: Gathered) -> None:
@@ -286,9 +292,17 @@ def _read(venue: Venue, shape: Shape, row: Row, gathered: Gathered) -> None:
     except InvalidInputError as fault:
         gathered.issues.extend(fault.issues)
         return
-    except (ValueError, OverflowError) as fault:
+    except (ValueError, ArithmeticError) as fault:
         gathered.fault(
             row.where, Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
+        )
+        return
+    except (TypeError, AttributeError, LookupError) as fault:
+        # A list where a word is documented, a word where an object is: the row is of no use.
+        gathered.fault(
+            row.where,
+            Reason.MALFORMED,
+            f"holds a field of another type than documented ({fault}); save it again",
         )
         return
     if unread := row.unread(shape.aside):

@@ -5,10 +5,11 @@ numbers is used. A key that can trade, transfer or withdraw is refused. Where a 
 do, the holder must state that it is read-only. Hyperliquid and dYdX need no key: an address is read.
 
 Keys come from the environment alone: ``MARGRAVE_<VENUE>_KEY``, ``_SECRET``, ``_PASSWORD``, or ``_ADDRESS``. They are
-never printed, and messages of the transport are cleared of them.
+never printed, and messages of the transport are cleared of them. Of Derive the key is the wallet, the secret a session
+key of read-only scope, and the address the number of the subaccount.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from typing import Any, Final, TypeAlias, final
 from margrave.core.errors import Reason, invalid, refused
 
 Params: TypeAlias = Mapping[str, Any]
+_CREDENTIALS: Final[Params] = MappingProxyType({"apiKey": "key", "secret": "secret", "password": "password"})
+_PAGES_MAX: Final = 50
 _READING: Final = frozenset({"enableReading", "enableFixReadOnly"})
 
 
@@ -48,6 +51,7 @@ class Call:
     method: str
     params: Params = field(default_factory=dict)
     of_address: str | None = None  # name of the parameter that is the holder's address
+    is_paged: bool = False  # whether further pages are asked for (Bybit's nextPageCursor)
 
 
 Ask: TypeAlias = Callable[[str, Params], Any]
@@ -64,6 +68,7 @@ class Source:
     calls: tuple[Call, ...]
     powers: Powers | None  # what the key may do beyond reading; None: the venue tells nothing of it
     by_address: bool = False
+    credentials: Params = field(default_factory=lambda: _CREDENTIALS)  # ccxt's name of each of ours
 
 
 def _expect(told: object) -> None:
@@ -104,6 +109,14 @@ def _gate_powers(ask: Ask, keys: Keys) -> tuple[str, ...] | None:
         return None
     _expect(listed[0]["perms"])
     return tuple(p["name"] for p in listed[0]["perms"] if p.get("read_only") is not True)
+
+
+def _bybit_held(params: Params) -> Call:
+    return Call("privateGetV5PositionList", {**params, "limit": 200}, is_paged=True)
+
+
+def _bybit_orders(params: Params) -> Call:
+    return Call("privateGetV5OrderRealtime", {**params, "limit": 50}, is_paged=True)
 
 
 _LINEAR, _INVERSE = {"category": "linear"}, {"category": "inverse"}
@@ -149,8 +162,11 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
             "bybit",
             (
                 *_BYBIT,
-                Call("privateGetV5PositionList", {**_LINEAR, "settleCoin": "USDT", "limit": 200}),
-                Call("privateGetV5OrderRealtime", {**_LINEAR, "settleCoin": "USDT", "limit": 50}),
+                *(_bybit_held({**_LINEAR, "settleCoin": coin}) for coin in ("USDT", "USDC")),
+                *(_bybit_orders({**_LINEAR, "settleCoin": coin}) for coin in ("USDT", "USDC")),
+                _bybit_held(
+                    {"category": "option"}
+                ),  # without their terms: options that are held are an error
             ),
             _bybit_powers,
         ),
@@ -159,8 +175,8 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
             "bybit",
             (
                 *_BYBIT,
-                Call("privateGetV5PositionList", {**_INVERSE, "limit": 200}),
-                Call("privateGetV5OrderRealtime", {**_INVERSE, "limit": 50}),
+                _bybit_held(_INVERSE),
+                _bybit_orders(_INVERSE),
             ),
             _bybit_powers,
         ),
@@ -169,7 +185,15 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
             "okx",
             (
                 *(Call("publicGetPublicInstruments", {"instType": kind}) for kind in ("SWAP", "FUTURES")),
-                *(Call("publicGetPublicMarkPrice", {"instType": kind}) for kind in ("SWAP", "FUTURES")),
+                *(
+                    Call("publicGetPublicInstruments", {"instType": "OPTION", "uly": pair})
+                    for pair in ("BTC-USD", "ETH-USD")
+                ),
+                *(Call("publicGetPublicOptSummary", {"uly": pair}) for pair in ("BTC-USD", "ETH-USD")),
+                *(
+                    Call("publicGetPublicMarkPrice", {"instType": kind})
+                    for kind in ("SWAP", "FUTURES", "OPTION")
+                ),
                 Call("publicGetMarketIndexTickers", {"quoteCcy": "USD"}),
                 Call("privateGetAccountBalance"),
                 Call("privateGetAccountPositions"),
@@ -206,8 +230,9 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
         "derive": Source(
             "derive",
             "derive",
-            (Call("privatePostGetSubaccount"),),
+            (Call("privatePostGetSubaccount", of_address="subaccount_id"),),
             None,
+            credentials=MappingProxyType({"walletAddress": "key", "privateKey": "secret"}),
         ),
         "hyperliquid": Source(
             "hyperliquid",
@@ -260,7 +285,8 @@ def keys_of(name: str, environment: Mapping[str, str]) -> Keys:
     """
     source = source_of(name)
     stem = f"MARGRAVE_{source.venue.upper()}_"
-    wanted = ("ADDRESS",) if source.by_address else ("KEY", "SECRET")
+    of_address = any(call.of_address for call in source.calls)
+    wanted = (() if source.by_address else ("KEY", "SECRET")) + (("ADDRESS",) if of_address else ())
     if missing := [stem + n for n in wanted if not environment.get(stem + n)]:
         raise invalid(name, Reason.NOT_FOUND, f"needs {' and '.join(missing)} in the environment")
     found = {n: environment.get(stem + n.upper(), "") for n in ("key", "secret", "password", "address")}
@@ -281,9 +307,10 @@ def transport_of(name: str, keys: Keys) -> Any:
         raise invalid(
             name, Reason.NOT_FOUND, "live import needs ccxt; install it with pip install 'margrave[live]'"
         ) from fault
-    told = {"apiKey": keys.key, "secret": keys.secret, "password": keys.password}
+    source = source_of(name)
+    told = {theirs: getattr(keys, ours) for theirs, ours in source.credentials.items()}
     settings = {k: v for k, v in told.items() if v} | {"enableRateLimit": True}
-    return getattr(ccxt, source_of(name).exchange)(settings)
+    return getattr(ccxt, source.exchange)(settings)
 
 
 def fetch(name: str, transport: Any, keys: Keys, vouched: bool = False) -> list[tuple[Any, str]]:
@@ -314,12 +341,23 @@ def fetch(name: str, transport: Any, keys: Keys, vouched: bool = False) -> list[
 
     if not source.by_address:
         _require_read_only(source, name, ask, keys, transport, vouched)
-    return [(_answer(call, ask, keys), f"{name} {call.method}") for call in source.calls]
+    return [(tree, f"{name} {call.method}") for call in source.calls for tree in _answers(call, ask, keys)]
 
 
-def _answer(call: Call, ask: Ask, keys: Keys) -> Any:
-    own = {} if call.of_address is None else {call.of_address: keys.address}
-    return ask(call.method, {**call.params, **own})
+def _answers(call: Call, ask: Ask, keys: Keys) -> Iterator[Any]:
+    own: dict[str, Any] = {}
+    if call.of_address is not None:
+        own[call.of_address] = int(keys.address) if keys.address.isdecimal() else keys.address
+    for _ in range(_PAGES_MAX):
+        answer = ask(call.method, {**call.params, **own})
+        yield answer
+        result = answer.get("result") if call.is_paged and isinstance(answer, dict) else None
+        if not isinstance(result, dict) or not result.get("list") or not result.get("nextPageCursor"):
+            return
+        own["cursor"] = result["nextPageCursor"]
+    raise invalid(
+        call.method, Reason.UNSUPPORTED, f"has more than {_PAGES_MAX} pages; save the answers by hand"
+    )
 
 
 def _ask(name: str, transport: Any, keys: Keys, method: str, params: Params) -> Any:

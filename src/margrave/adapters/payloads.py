@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, Final, final
 
 from margrave.adapters.claims import Claims
 from margrave.adapters.files import Case
@@ -20,6 +20,8 @@ from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.domain.account import Account, Balance
 from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market, Quote
+
+_FLAT_MAX: Final = 3
 
 
 @final
@@ -68,18 +70,18 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
     kept = {s: q for s, q in gathered.quotes.items() if "mark" in q and s in near}
     try:
         quotes = {s: _quote(q) for s, q in kept.items()}
-        instruments = {s: i for s, i in gathered.instruments.items() if s in quotes}
+        instruments = {s: i for s, i in near.items() if s in quotes}
         market = Market(at=at, instruments=instruments, quotes=quotes, index=gathered.index)
+        account = Account(
+            name="imported",
+            balances=_wallets(gathered),
+            positions=tuple(gathered.positions.values()),
+            orders=tuple(gathered.orders),
+        )
     except ValueError as fault:
         raise invalid(
             "payloads", Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
         ) from fault
-    account = Account(
-        name="imported",
-        balances=_wallets(gathered),
-        positions=tuple(gathered.positions.values()),
-        orders=tuple(gathered.orders),
-    )
     return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
 
 
@@ -185,7 +187,16 @@ def import_payloads(
     _tell_unread(gathered, strict)
     case = case_of(gathered, at)
     case = replace(case, rules=rules or case.rules)
-    return Imported(name, case, MappingProxyType(gathered.claims), tuple(dict.fromkeys(gathered.notes)))
+    return Imported(name, case, MappingProxyType(gathered.claims), _notes(gathered.notes))
+
+
+def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+    # Accounts list every instrument of the venue, nearly all of them flat: many are one note.
+    flat = [note for note in dict.fromkeys(notes) if note.endswith(": flat, left out")]
+    if len(flat) <= _FLAT_MAX:
+        return tuple(dict.fromkeys(notes))
+    others = [note for note in dict.fromkeys(notes) if note not in flat]
+    return (*others, f"flat positions, left out: {len(flat)}")
 
 
 def _recognise_all(payloads: Sequence[tuple[Any, str]]) -> str:

@@ -39,6 +39,15 @@ class Row:
         self.read.add(name)
         return number(self.fields, name, self.where)
 
+    def price(self, name: str) -> float:
+        """A number above zero that must be there."""
+        found = self.number(name)
+        if found <= 0.0:
+            raise invalid(
+                f"{self.where}.{name}", Reason.INVALID_VALUE, f"is {found:g}; it must be above zero"
+            )
+        return found
+
     def chosen(self, name: str) -> float | None:
         """A number above zero that its venue writes as zero where there is none."""
         return self.optional(name) or None
@@ -46,7 +55,7 @@ class Row:
     def text(self, name: str) -> str:
         """A word that must be there."""
         value = self.raw(name)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or not value.isprintable():
             raise invalid(
                 f"{self.where}.{name}",
                 Reason.INVALID_VALUE,

@@ -73,7 +73,7 @@ class Comparison:
 
 Lookup: TypeAlias = Callable[[Claim, Output], "float | Missing | None"]
 
-_UNMAPPED: Final = "Margrave does not compute this figure"
+_UNMAPPED: Final = "no single figure of ours stands for it"
 
 
 def compare(claims: Claims, ours: Lookup) -> tuple[Comparison, ...]:
@@ -211,6 +211,8 @@ def _of_pool(answers: _Answers, claim: Claim, output: PoolOutput) -> float | Mis
 
 
 def _liquidation(answers: _Answers, claim: Claim, output: PoolOutput, row: int) -> float | Missing | None:
+    if answers.assessment.pools[row].mode == MarginMode.CROSS and not answers.account.balances:
+        return Missing("the wallet is not in the payloads; add the account's balance")
     base = answers.case.market.instruments[output.symbol].base
     whole = answers.bounds[row]
     search = next((b for b in (*whole.each, whole) if b.along == base or not whole.each), whole)
@@ -218,8 +220,6 @@ def _liquidation(answers: _Answers, claim: Claim, output: PoolOutput, row: int) 
         return Missing(f"the liquidation price of this pool is told by {search.instrument}")
     if search.reason in (NoBound.UNKNOWN, NoBound.ALREADY):
         return Missing(str(search.reason))
-    if answers.assessment.pools[row].mode == MarginMode.CROSS and not answers.account.balances:
-        return Missing("the wallet is not in the payloads; add the account's balance")
     side = _side(answers, row, base)
     bound = next((b for b in search.bounds if b.side == side), None)
     if bound is None:

@@ -120,7 +120,8 @@ def test_where_the_venue_does_not_say_the_holder_must():
     with pytest.raises(RefusedError, match="--i-know-this-key-is-read-only"):
         fetch("derive", transport, KEYS)
     assert transport.calls == []
-    assert len(fetch("derive", transport, KEYS, vouched=True)) == 1
+    assert len(fetch("derive", transport, Keys("0x1", "0x2", address="77"), vouched=True)) == 1
+    assert transport.calls == [("privatePostGetSubaccount", {"subaccount_id": 77})]
     for answers in ({}, {"privateAccountGetMainKeys": []}):  # an older ccxt; a key that is not listed
         with pytest.raises(RefusedError, match="does not say"):
             fetch("gate", Transport({**endpoints("gate"), **answers}), KEYS)
@@ -141,6 +142,33 @@ def test_an_address_needs_no_key():
     transport = Transport(endpoints("dydx"))
     fetch("dydx", transport, Keys(address="dydx1"))
     assert transport.calls[1][1] == {"subaccountNumber": 0, "address": "dydx1"}
+
+
+def test_further_pages_are_asked_for():
+    class Pages(Transport):
+        def privateGetV5PositionList(self, params):
+            self.calls.append(("privateGetV5PositionList", params))
+            more = params["category"] == "linear" and params["settleCoin"] == "USDT"
+            cursor = {None: "2", "2": "3", "3": "4"}[params.get("cursor")] if more else ""
+            return {
+                "retCode": 0,
+                "result": {"list": [] if cursor in ("4", "") else [{}], "nextPageCursor": cursor},
+            }
+
+    transport = Pages({**endpoints("bybit.linear"), **READ_ONLY})
+    payloads = fetch("bybit.linear", transport, KEYS)
+    asked = [
+        params.get("cursor") for method, params in transport.calls if method == "privateGetV5PositionList"
+    ]
+    assert asked == [None, "2", "3", None, None]
+    assert len(payloads) == len(SOURCES["bybit.linear"].calls) + 2
+
+    class Endless(Transport):
+        def privateGetV5PositionList(self, params):
+            return {"result": {"list": [{}], "nextPageCursor": "again"}}
+
+    with pytest.raises(InvalidInputError, match="more than 50 pages"):
+        fetch("bybit.linear", Endless({**endpoints("bybit.linear"), **READ_ONLY}), KEYS)
 
 
 def test_messages_of_the_transport_are_cleared_of_keys():
@@ -165,6 +193,8 @@ def test_keys_come_from_the_environment_alone():
     assert keys_of("dydx", {"MARGRAVE_DYDX_ADDRESS": "a", "MARGRAVE_DYDX_SECRET": "s"}) == Keys(address="a")
     with pytest.raises(InvalidInputError, match="MARGRAVE_BINANCE_KEY and MARGRAVE_BINANCE_SECRET"):
         keys_of("binance.usdm", {})
+    with pytest.raises(InvalidInputError, match="MARGRAVE_DERIVE_ADDRESS in"):
+        keys_of("derive", {"MARGRAVE_DERIVE_KEY": "0x1", "MARGRAVE_DERIVE_SECRET": "0x2"})
     with pytest.raises(InvalidInputError, match="MARGRAVE_HYPERLIQUID_ADDRESS"):
         keys_of("hyperliquid", {})
     with pytest.raises(InvalidInputError, match="cannot be fetched") as fault:
@@ -178,9 +208,14 @@ def test_the_transport_is_made_of_ccxt_or_the_extra_is_named(monkeypatch):
         transport_of("okx", KEYS)
 
     class Ccxt:
-        okx = staticmethod(lambda settings: settings)
+        okx = derive = staticmethod(lambda settings: settings)
 
     monkeypatch.setattr(live, "import_module", lambda name: Ccxt)
+    assert transport_of("derive", KEYS) == {
+        "walletAddress": "the-key",
+        "privateKey": "the-secret",
+        "enableRateLimit": True,
+    }
     assert transport_of("okx", KEYS) == {
         "apiKey": "the-key",
         "secret": "the-secret",

@@ -578,3 +578,95 @@ def test_claims_are_frozen():
     with pytest.raises(TypeError):
         found.claims[next(iter(found.claims))] = None
     assert json.dumps([c.to_dict() for c in verify(found.case, found.claims, rules_of("gate", found.case))])
+
+
+def test_legs_of_hedge_mode_share_the_price_that_ends_them():
+    account, rows, _, prices = made.binance_usdm()
+    # (5000 - 0.5 x 60000 + 0.2 x 62000) / (0.5 x 0.004 + 0.2 x 0.004 - 0.5 + 0.2), of the venue's help pages
+    price = {"liquidationPrice": "42395.69313594", "leverage": "10", "marginType": "cross"}
+    long = {**rows[0], **price, "positionSide": "LONG"}
+    short = {**rows[0], **price, "positionSide": "SHORT", "positionAmt": "-0.2", "entryPrice": "62000"}
+    short |= {"unRealizedProfit": "200.0", "maintMargin": "48.8", "initialMargin": "1220.0"}
+    short |= {"positionInitialMargin": "1220.0"}
+    wallet = {
+        **account["assets"][0],
+        "marginBalance": "5700.0",
+        "maintMargin": "170.8",
+        "initialMargin": "4270.0",
+    }
+    wallet |= {"unrealizedProfit": "700.0", "crossUnPnl": "700.0", "availableBalance": "1430.0"}
+    found = import_payloads(None, [([long, short], "r"), (wallet, "w"), (prices, "p")])
+    comparisons = verify(found.case, found.claims, rules_of("", found.case))
+    assert first_difference(comparisons) is None
+    prices_ = [c for c in comparisons if c.claim.what == "liquidationPrice"]
+    assert [c.verdict for c in prices_] == [Verdict.AGREES] * 2
+
+
+def test_a_price_told_by_another_instrument_of_the_pool_is_not_compared():
+    account, rows, config, prices = made.binance_usdm()
+    rows[1] |= {"marginType": "cross", "isolatedWallet": "0", "isolatedMargin": "0"}
+    future = {**rows[0], "symbol": "BTCUSDT_261225", "positionAmt": "0.010"}
+    found = import_payloads(
+        None, [([*rows[:2], future], "r"), (account["assets"][0], "a"), (prices, "p"), (config[:1], "c")]
+    )
+    told = {
+        c.claim.where: c
+        for c in verify(found.case, found.claims, rules_of("", found.case))
+        if c.claim.what == "liquidationPrice"
+    }
+    assert "told by BTCUSDT" in told["r: BTCUSDT_261225"].reason
+    assert told["r: ETHUSDT"].verdict is not Verdict.NOT_COMPUTED  # ETH moves alone
+
+
+def test_a_pool_that_is_liquidatable_already_has_no_price_to_compare():
+    account, rows, config, prices = made.binance_usdm()
+    account["assets"][0]["crossWalletBalance"] = "-450"
+    found = import_payloads(None, [(rows, "r"), (account, "a"), (prices, "p"), (config, "c")])
+    told = {
+        (c.claim.where, c.claim.what): c for c in verify(found.case, found.claims, rules_of("", found.case))
+    }
+    assert told["r: BTCUSDT", "liquidationPrice"].reason == "already liquidatable"
+
+
+def test_a_collateral_that_the_rulebook_counts_elsewhere_is_not_compared():
+    trees = made.derive()
+    trees[0]["result"]["collaterals"].append(
+        {"asset_name": "ETH", "amount": "1", "mark_price": "3101", "mark_value": "3101"}
+    )
+    trees[0]["result"]["positions"] = trees[0]["result"]["positions"][:1]
+    found = import_payloads(None, [(t, "p") for t in trees])
+    comparisons = verify(found.case, found.claims, in_force("example.multi", INSTANT))
+    told = {c.claim.what: c for c in comparisons if c.claim.where == "p: ETH"}
+    assert "counts this account in" in told["subaccount_value"].reason
+
+
+def test_many_flat_positions_are_one_note():
+    rows = made.binance_usdm()[1]
+    flat = [{**rows[2], "symbol": f"C{k}USDT"} for k in range(5)]
+    found = import_payloads(None, [([*rows[:2], *flat], "r"), (made.binance_usdm()[3], "p")])
+    assert [note for note in found.notes if "flat" in note] == ["flat positions, left out: 5"]
+
+
+# Figures of Deribit's API documentation (get_positions, c. December 2019), read off deribit.md 8.
+def test_deribits_documented_position_is_reproduced():
+    position_ = {
+        "instrument_name": "BTC-PERPETUAL",
+        "kind": "future",
+        "direction": "buy",
+        "size": 50,
+        "average_price": 7440.18,
+        "mark_price": 7476.65,
+        "index_price": 7477.0,
+        "initial_margin": 0.000197283,
+        "maintenance_margin": 0.000143783,
+        "total_profit_loss": 3.2781e-05,
+        "estimated_liquidation_price": None,
+    }
+    found = import_payloads(
+        None, [({"jsonrpc": "2.0", "result": [position_]}, "p")], at=datetime(2019, 12, 10, tzinfo=UTC)
+    )
+    comparisons = verify(found.case, found.claims, in_force("deribit.testnet", found.case.market.at))
+    told = {c.claim.what: c for c in comparisons}
+    for name in ("initial_margin", "maintenance_margin", "total_profit_loss"):
+        assert (told[name].verdict, told[name].claim.digits) == (Verdict.AGREES, 9)
+    assert "wallet is not in the payloads" in told["estimated_liquidation_price"].reason

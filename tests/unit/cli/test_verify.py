@@ -41,7 +41,7 @@ def test_all_that_agrees_exits_with_zero(run, saved):
     assert code == 0
     assert "50,200.80321285" in out
     assert "19 agree, 0 differ, 4 not computed; under binance.usdm of 2026-09-01" in out
-    assert "not computed: positionInitialMargin, openOrderInitialMargin: Margrave does not compute" in err
+    assert "not computed: positionInitialMargin, openOrderInitialMargin: no single figure of ours" in err
 
 
 def test_the_first_that_differs_is_named_and_exits_with_five(run, saved):
