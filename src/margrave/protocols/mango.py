@@ -13,6 +13,23 @@ from typing import final
 
 from margrave.core.errors import Reason, invalid
 
+LARGEST = 2.0**79
+SMALLEST = 2.0**-48
+"""Range and resolution of the chain's numbers."""
+
+
+def within(where: str, number: float, low: float = -LARGEST) -> float:
+    """A number that the chain can hold.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not a number, or out of range.
+    """
+    if not low <= number <= LARGEST:
+        raise invalid(where, Reason.INVALID_VALUE, f"is {number!r}; give a number from {low:g} to 2^79")
+    return number
+
 
 class Health(StrEnum):
     """Which health: for new risk, for the end of a liquidation, for its start."""
@@ -31,8 +48,8 @@ class Weights:
     liability: float
 
     def __post_init__(self) -> None:
-        _finite("asset weight", self.asset, 0.0)
-        _finite("liability weight", self.liability, 0.0)
+        within("asset weight", self.asset, 0.0)
+        within("liability weight", self.liability, 0.0)
 
 
 @final
@@ -53,17 +70,16 @@ class Token:
     stable_for_scaling: bool = True  # whether scaling values at the higher of oracle and stable price
 
     def __post_init__(self) -> None:
-        _finite(f"token {self.name}: balance", self.balance)
+        within(f"token {self.name}: balance", self.balance)
         _price(f"token {self.name}", self.oracle, self.stable)
         for what, number in (("deposits", self.deposits), ("borrows", self.borrows)):
-            _finite(f"token {self.name}: {what}", number, 0.0)
-        for what, number in (("deposit", self.deposit_scale_start), ("borrow", self.borrow_scale_start)):
-            if not number >= 0.0:
-                raise invalid(
-                    f"token {self.name}",
-                    Reason.INVALID_VALUE,
-                    f"{what} scale start is {number!r}; give a value of at least 0, infinite for none",
-                )
+            within(f"token {self.name}: {what}", number, 0.0)
+        if not (self.deposit_scale_start >= 0.0 and self.borrow_scale_start > 0.0):
+            raise invalid(
+                f"token {self.name}",
+                Reason.INVALID_VALUE,
+                "a scale start is a value above zero (of deposits: or zero), infinite for none; give one",
+            )
 
 
 @final
@@ -80,10 +96,10 @@ class Orders:
 
     def __post_init__(self) -> None:
         where = f"orders {self.base}/{self.quote}"
-        _finite(f"{where}: reserved base", self.reserved_base, 0.0)
-        _finite(f"{where}: reserved quote", self.reserved_quote, 0.0)
-        _finite(f"{where}: lowest ask", self.lowest_ask or 0.0, 0.0)
-        _finite(f"{where}: highest bid", self.highest_bid or 0.0, 0.0)
+        within(f"{where}: reserved base", self.reserved_base, 0.0)
+        within(f"{where}: reserved quote", self.reserved_quote, 0.0)
+        within(f"{where}: lowest ask", self.lowest_ask or 0.0, 0.0)
+        within(f"{where}: highest bid", self.highest_bid or 0.0, 0.0)
 
 
 @final
@@ -108,13 +124,13 @@ class Perp:
     def __post_init__(self) -> None:
         where = f"perp {self.name}"
         _price(where, self.oracle, self.stable)
-        _finite(f"{where}: quote", self.quote)
-        _finite(f"{where}: lots", self.lots)
-        _finite(f"{where}: lot size", self.lot_size, 0.0)
-        _finite(f"{where}: overall weight", self.init_overall, 0.0)
-        _finite(f"{where}: overall weight", self.maint_overall, 0.0)
-        _finite(f"{where}: bids", self.bids, 0.0)
-        _finite(f"{where}: asks", self.asks, 0.0)
+        within(f"{where}: quote", self.quote)
+        within(f"{where}: lots", self.lots)
+        within(f"{where}: lot size", self.lot_size, 0.0)
+        within(f"{where}: overall weight", self.init_overall, 0.0)
+        within(f"{where}: overall weight", self.maint_overall, 0.0)
+        within(f"{where}: bids", self.bids, 0.0)
+        within(f"{where}: asks", self.asks, 0.0)
 
 
 @final
@@ -203,11 +219,8 @@ def token_weights(token: Token, kind: Health) -> Weights:
     if deposited > token.deposit_scale_start:
         asset *= token.deposit_scale_start / deposited
     if borrowed > token.borrow_scale_start:
-        liability *= borrowed / token.borrow_scale_start if token.borrow_scale_start else math.inf
-    return Weights(asset, min(liability, _LARGEST))
-
-
-_LARGEST = 1e300
+        liability *= borrowed / token.borrow_scale_start
+    return Weights(asset, liability)
 
 
 def weighted_prices(token: Token, kind: Health) -> tuple[float, float]:
@@ -326,18 +339,9 @@ def _effect(token: Token, most: float, amount: float, kind: Health) -> float:
     return as_asset * asset + (amount - as_asset) * liability
 
 
-def _finite(where: str, number: float, low: float = -math.inf) -> None:
-    if not (math.isfinite(number) and number >= low):
-        least = "" if low == -math.inf else f" of at least {low:g}"
-        raise invalid(where, Reason.INVALID_VALUE, f"is {number!r}; give a finite number{least}")
-
-
 def _price(where: str, oracle: float, stable: float | None) -> None:
     for price in (oracle, oracle if stable is None else stable):
-        if not (math.isfinite(price) and price > 0.0):
-            raise invalid(
-                where, Reason.INVALID_VALUE, f"its price is {price!r}; give a finite one above zero"
-            )
+        within(f"{where}: price", price, SMALLEST)
 
 
 @final
@@ -394,15 +398,16 @@ def most_withdrawable(snapshot: Snapshot, name: str, kind: Health = Health.INIT)
     Returns
     -------
     float
-        Tokens, >= 0; 0 where health is not above zero. Infinite where a debt of the token costs nothing.
+        Tokens, >= 0; 0 where health is not above zero. Infinite where even a debt as large
+        as the chain can hold leaves health at or above zero.
     """
     if health(snapshot, kind) <= 0.0:
         return 0.0
-    if weighted_prices(snapshot.token(name), kind)[1] == 0.0:
-        return math.inf
     low, high = 0.0, 1.0
     while health(with_change(snapshot, name, -high), kind) >= 0.0:
         low, high = high, 2.0 * high
+        if high > LARGEST / 4.0:
+            return math.inf
     while (middle := 0.5 * (low + high)) not in (low, high):  # until no float lies between
         fine = health(with_change(snapshot, name, -middle), kind) >= 0.0
         low, high = (middle, high) if fine else (low, middle)

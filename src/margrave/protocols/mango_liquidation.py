@@ -20,6 +20,7 @@ from margrave.protocols.mango import (
     unweighted_profit,
     weighted_prices,
     with_change,
+    within,
 )
 
 END = Health.LIQUIDATION_END
@@ -65,11 +66,11 @@ def liquidate_token(
     Raises
     ------
     RefusedError
-        Health is not below zero, or there is no deposit to take or no debt to pay.
+        Health is not below zero, there is no deposit to take or no debt to pay, or a swap would not help.
     """
     _without_orders(snapshot)
-    _limit("most", most)
-    _limit("fee", fee)
+    within("most", most, 0.0)
+    within("fee", fee, 0.0)
     deficit = -health(snapshot, END)
     if deficit <= 0.0:
         raise refused("health", Reason.NOT_ALLOWED, "it is not below zero; there is nothing to liquidate")
@@ -86,8 +87,9 @@ def liquidate_token(
         token_weights(owed, END).liability * owed.oracle
         - token_weights(owned, END).asset * owned.oracle * rate
     )
-    wanted = deficit / gain if gain > 0.0 else math.inf
-    paid = min(wanted, payable, most, takeable / rate)
+    if gain <= 0.0:
+        raise refused(f"token {asset}", Reason.NOT_ALLOWED, "weights and fee leave nothing to gain by a swap")
+    paid = min(deficit / gain, payable, most, takeable / rate)
     taken = min(paid * rate, takeable)
     after = with_change(with_change(snapshot, asset, -taken), liability, paid)
     return TokenLiquidation(taken, paid, after)
@@ -104,9 +106,9 @@ class PerpTerms:
     profit_fee: float = 0.0  # share of settled gains
 
     def __post_init__(self) -> None:
-        _limit("most profit", self.most_profit)
-        _limit("base fee", self.base_fee)
-        _limit("profit fee", self.profit_fee)
+        within("most profit", self.most_profit, 0.0)
+        within("base fee", self.base_fee, 0.0)
+        within("profit fee", self.profit_fee, 0.0)
 
 
 @final
@@ -232,8 +234,3 @@ def _without_orders(snapshot: Snapshot) -> None:
     )
     for name in (*names, *(p.name for p in snapshot.perps if p.bids or p.asks)):
         raise refused(f"orders {name}", Reason.NOT_ALLOWED, "open orders are cancelled before a liquidation")
-
-
-def _limit(what: str, number: float) -> None:
-    if not (math.isfinite(number) and number >= 0.0):
-        raise invalid(what, Reason.INVALID_VALUE, f"is {number!r}; give a finite number of at least 0")
