@@ -17,6 +17,7 @@ from margrave.protocols.mango import (
     Weights,
     asset_price,
     assets_and_debts,
+    effective_balance,
     health,
     health_of,
     liability_price,
@@ -31,6 +32,7 @@ KINDS = st.sampled_from(Health)
 BALANCE = st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
 PRICE = st.floats(1e-3, 1e4)
 SHARE = st.floats(0.0, 1.0)
+OVERALL = st.just(0.0) | st.floats(0.01, 1.0)
 NAMES = ("a", "b", "c")
 
 
@@ -56,7 +58,7 @@ def tokens(draw, name: str) -> Token:
 @st.composite
 def perps(draw, name: str, orders: bool = True) -> Perp:
     init, maint = draw(weights())
-    low, high = sorted((draw(SHARE), draw(SHARE)))
+    low, high = sorted((draw(OVERALL), draw(OVERALL)))
     lots, count = st.integers(-1000, 1000), st.integers(0, 1000) if orders else st.just(0)
     return Perp(
         name,
@@ -174,49 +176,75 @@ def test_the_most_that_may_leave_is_the_last_that_may(snapshot, name, kind):
 # --- liquidation ---
 
 
-@given(snapshots(perp_orders=False), st.floats(0, 1e7), st.floats(0, 0.1))
-def test_a_token_step_never_worsens_and_never_overshoots(snapshot, most, fee):
-    before = health(snapshot, END)
+def short_by(snapshot: Snapshot, shortage: float) -> Snapshot:
+    """The snapshot with a plain token more, so that health at the end of a liquidation is minus the shortage."""
+    plain = Weights(1.0, 1.0)
+    rest = Token("usd", -shortage - health(snapshot, END), 1.0, plain, plain)
+    return replace(snapshot, tokens=(*snapshot.tokens, rest))
+
+
+@given(
+    snapshots(perp_orders=False),
+    st.floats(1e-6, 1e6),
+    st.floats(1e-6, 1e6),
+    st.floats(0, 1),
+    st.floats(0, 0.1),
+)
+def test_a_token_step_never_worsens_and_never_overshoots(snapshot, owned, owed, short, fee):
+    a, b, c = snapshot.tokens
+    a, b = replace(a, balance=owned), replace(b, balance=-owed)
+    snapshot = short_by(replace(snapshot, tokens=(a, b, c)), short * owned * a.oracle)
     try:
-        done = liquidate_token(snapshot, "a", "b", most, fee)
+        done = liquidate_token(snapshot, "a", "b", 1e9, fee)
     except RefusedError:
         return
-    after = health(done.snapshot, END)
+    before, after = health(snapshot, END), health(done.snapshot, END)
     noise = 1e-9 * size(snapshot, END)
     assert before - noise <= after <= noise
-    assert 0.0 <= done.liability <= most
-    assert done.snapshot.token("a").balance >= -1e-9 * abs(snapshot.token("a").balance)
-    assert done.snapshot.token("b").balance <= 1e-9 * abs(snapshot.token("b").balance)
+    left = [effective_balance(done.snapshot, name, END) for name in "ab"]
+    assert min(done.snapshot.token("a").balance, left[0]) >= -1e-9 * (owned + abs(left[0]))
+    assert max(done.snapshot.token("b").balance, left[1]) <= 1e-9 * (owed + abs(left[1]))
+    half = liquidate_token(snapshot, "a", "b", 0.5 * done.liability, fee)
+    assert half.liability == 0.5 * done.liability
 
 
-TERMS = st.builds(
-    PerpTerms, st.integers(-2000, 2000), st.floats(0, 1e6), st.floats(0, 0.2), st.floats(0, 0.5)
-)
+LIMITS = st.sampled_from([1.0, 0.5, 0.01])
+TERMS = st.tuples(LIMITS, LIMITS, st.floats(0, 0.2), st.floats(0, 0.5))
 
 
-@given(snapshots(perp_orders=False), perps("x", orders=False), TERMS)
-def test_a_perpetual_step_never_worsens_and_keeps_every_limit(snapshot, perp, terms):
-    snapshot = replace(snapshot, perps=(*snapshot.perps, perp))
-    before = health(snapshot, END)
+@st.composite
+def perp_cases(draw) -> tuple[Snapshot, PerpTerms]:
+    perp = draw(perps("x", orders=False))
+    worth = abs(perp.lots) * perp.lot_size * perp.oracle
+    perp = replace(perp, quote=-perp.lots * perp.lot_size * perp.oracle + draw(st.floats(-1, 1)) * worth)
+    bare = draw(snapshots(perp_orders=False))
+    price = bare.token(perp.settle).oracle
+    snapshot = short_by(replace(bare, perps=(*bare.perps, perp)), draw(SHARE) * worth * price)
+    base, profit, base_fee, profit_fee = draw(TERMS)
+    return snapshot, PerpTerms(round(base * perp.lots), profit * worth, base_fee, profit_fee)
+
+
+@given(perp_cases())
+def test_a_perpetual_step_never_worsens_and_keeps_every_limit(case):
+    snapshot, terms = case
+    before, perp = health(snapshot, END), snapshot.perps[-1]
     done = liquidate_perp(snapshot, "x", terms)
     after, left = health(done.snapshot, END), done.snapshot.perps[-1]
     noise = 1e-8 * size(snapshot, END)
-    assert after >= before - noise
-    if before < 0.0:  # one lot more than needed, at most
-        lot = perp.lot_size * perp.oracle * (1 + terms.base_fee + perp.init.liability)
-        assert after <= lot * weighted_prices(snapshot.token(perp.settle), END)[1] + noise
-    else:
-        assert done.steps == ()
+    weight = 1.0 - perp.init.asset if perp.lots > 0 else perp.init.liability - 1.0
+    lot = perp.lot_size * perp.oracle * weight  # what one lot too many may add to profit
+    assert before - noise <= after
+    assert after <= max(before, lot * weighted_prices(snapshot.token(perp.settle), END)[1]) + noise
     assert left.lots * perp.lots >= 0
-    assert abs(left.lots) <= abs(perp.lots)
     assert abs(perp.lots - left.lots) <= abs(terms.most_base)
     assert sum(s.settled for s in done.steps) <= terms.most_profit * (1 + 1e-12)
     assert [s.part for s in done.steps] == sorted({s.part for s in done.steps})
+    assert liquidate_perp(done.snapshot, "x", terms).steps == () or after < noise
 
 
-@given(snapshots(perp_orders=False), perps("x", orders=False), TERMS, PRICE)
-def test_the_slow_price_and_the_bank_never_move_the_target(snapshot, perp, terms, price):
-    snapshot = replace(snapshot, perps=(*snapshot.perps, perp))
+@given(perp_cases(), PRICE)
+def test_the_slow_price_and_the_bank_never_move_the_target(case, price):
+    snapshot, terms = case
     calm = replace(
         snapshot,
         tokens=tuple(replace(t, stable=price, deposits=0.0, borrows=0.0) for t in snapshot.tokens),

@@ -11,6 +11,7 @@ from typing import final
 
 from margrave.core.errors import Reason, invalid, refused
 from margrave.protocols.mango import (
+    SMALLEST,
     Health,
     Perp,
     Snapshot,
@@ -71,8 +72,8 @@ def liquidate_token(
     _without_orders(snapshot)
     within("most", most, 0.0)
     within("fee", fee, 0.0)
-    deficit = -health(snapshot, END)
-    if deficit <= 0.0:
+    deficit = _deficit(snapshot)
+    if deficit == 0.0:
         raise refused("health", Reason.NOT_ALLOWED, "it is not below zero; there is nothing to liquidate")
     owned, owed = snapshot.token(asset), snapshot.token(liability)
     takeable = min(owned.balance, effective_balance(snapshot, asset, END))
@@ -178,16 +179,23 @@ def _step(part: int, snapshot: Snapshot, name: str, terms: PerpTerms) -> PerpSte
     elif part == 3:
         kept = 1.0 - terms.profit_fee - perp.init_overall
         # A unit that is freed and then settled arrives less the fee; where settling helps not at all, none is.
-        freed = min(terms.most_profit, wanted / (1.0 - terms.profit_fee)) - profit if kept > 0.0 else 0.0
+        usable = min(terms.most_profit, wanted / (1.0 - terms.profit_fee)) if kept > 0.0 else 0.0
+        freed = usable - max(0.0, profit)
     else:
         freed = wanted / perp.init_overall if perp.init_overall > 0.0 else 0.0
     return PerpStep(part, _lots(perp, freed, terms), 0.0)
 
 
+def _deficit(snapshot: Snapshot) -> float:
+    """Health that is missing at the end of a liquidation; below the resolution of the chain it is none."""
+    missing = -health(snapshot, END)
+    return missing if missing > SMALLEST else 0.0
+
+
 def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> float:
     """Tokens that must come in for liquidation-end health to reach zero; infinite where none suffice."""
-    deficit = -health(snapshot, END)
-    if deficit <= 0.0:
+    deficit = _deficit(snapshot)
+    if deficit == 0.0:
         return 0.0
     asset, liability = weighted_prices(snapshot.token(name), END)
     owed = max(0.0, -effective_balance(snapshot, name, END))
