@@ -156,9 +156,14 @@ class _Reader:
                 index=form.index,
                 vols=form.vols,
                 correlations={(k[0], k[-1]): v for k, v in pairs.items()},
+                open_interest=form.open_interest,
                 numeraire=form.numeraire,
             )
 
+        for symbol in form.open_interest:
+            if symbol not in {row.symbol for row in form.instruments}:
+                message = f"{symbol!r} is not among market.instruments; add its terms or correct the name"
+                self.fault(f"market.open_interest.{symbol}", Reason.UNKNOWN_INSTRUMENT, message)
         for name, vol in form.vols.items():
             if vol > 10:
                 self.fault(
@@ -394,6 +399,7 @@ def case_form(case: Case) -> CaseForm:
         index=dict(case.market.index),
         vols=dict(case.market.vols),
         correlations={"/".join(k): v for k, v in case.market.correlations.items()},
+        open_interest=dict(case.market.open_interest),
         numeraire=case.market.numeraire,
     )
     accounts = [msgspec.convert(_fields(a), type=AccountForm) for a in case.accounts]
@@ -441,7 +447,7 @@ def dump_case(case: Case) -> str:
     tree = msgspec.to_builtins(case_form(case), builtin_types=(datetime,))
     market, accounts = tree.pop("market"), tree.pop("accounts", [])
     lines = [f"{key} = {_scalar(value)}" for key, value in tree.items()]
-    tables = {k: market.pop(k) for k in ("index", "vols", "correlations") if k in market}
+    tables = {k: market.pop(k) for k in ("index", "vols", "correlations", "open_interest") if k in market}
     rows = {k: market.pop(k) for k in ("instruments", "quotes") if k in market}
     lines += ["", "[market]", *(f"{k} = {_scalar(v)}" for k, v in market.items())]
     for name, table in tables.items():

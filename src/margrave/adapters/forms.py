@@ -53,6 +53,7 @@ class MarketForm(_Form):
     index: dict[str, float] = {}
     vols: dict[str, float] = {}
     correlations: dict[str, float] = {}  # "BTC/ETH" -> correlation
+    open_interest: dict[str, float] = {}  # symbol -> contracts outstanding, one side
     numeraire: str = "USD"
 
 

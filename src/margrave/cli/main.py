@@ -17,6 +17,7 @@ COMMANDS = {
     "liquidation": ("account", "The set of prices at which each pool is liquidated."),
     "whatif": ("alternatives", "Before and after trades or price moves."),
     "compare": ("alternatives", "The same account under several rulebooks, modes or schedules."),
+    "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),
     "plot": ("account", "Payoff, margin and equity against price, as an image."),
     "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),
     "rules": ("rules", "Rulebooks: list, show, diff."),

@@ -1,12 +1,13 @@
-"""Commands on rulebooks: list, show, diff, fields."""
+"""Commands on rulebooks: list, show, diff, fields, import-tiers."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from margrave.cli.inputs import echo_json, format_option, show
+from margrave.cli.inputs import echo_json, format_option, read_text, show
 from margrave.core.errors import Reason, invalid
 from margrave.report.tables import Column
 from margrave.rulebook.catalogue import in_force, shipped
@@ -98,6 +99,41 @@ def fields() -> int:
     if not schema:
         raise invalid("rules", Reason.UNSUPPORTED, "the schema could not be made")
     echo_json(schema)
+    return 0
+
+
+@rules.command(name="import-tiers")
+@click.argument("file", metavar="FILE")
+@click.option("--venue", required=True, help="Venue of the table; the base must be one of its rulebooks.")
+@click.option(
+    "--base", required=True, metavar="ID[@DATE]", help="Rulebook whose rules hold around the tiers."
+)
+@click.option("--at", "day", type=click.DateTime(["%Y-%m-%d"]), help="Day, of a table with several dates.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Rulebook to write; standard output by default.",
+)
+def import_table(file: str, venue: str, base: str, day: datetime | None, output: Path | None) -> int:
+    """Turn a table of tiers (CSV) into a rulebook: every symbol a ladder, every contradiction named with its row."""
+    from margrave.adapters.rulebook_files import dump_rulebook
+    from margrave.adapters.tiers import import_tiers
+
+    book = _find(base)
+    if book.venue != venue:
+        raise invalid(
+            base, Reason.CONTRADICTION, f"is of {book.venue}, not of {venue}; name one of its rulebooks"
+        )
+    found = import_tiers(read_text(file), file, book, day.date() if day else None)
+    for issue in found.findings:
+        click.echo(f"finding: {issue}", err=True)
+    text = dump_rulebook(found.rulebook, f"Tiers of {Path(file).name}, rules around them of {book.id}.")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {len(found.rulebook.ladders)} ladders, {len(found.findings)} findings")
     return 0
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     MISSING_MARK = "missing mark"
     MISSING_INDEX = "missing index"
     MISSING_VOL = "missing vol"
+    MISSING_OPEN_INTEREST = "missing open interest"
     STALE_MARK = "stale mark"
     NO_RULE = "no rule"
     NOT_PUBLISHED = "not published"

@@ -100,3 +100,9 @@ _WHOLE: dict[Direction, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = 
     Direction.AWAY: lambda x: np.copysign(np.ceil(np.abs(x)), x),
     Direction.TRUNCATE: np.trunc,
 }
+
+
+def in_units(amount: float, unit: float) -> int:
+    """Whole number of units nearest to an amount: what a ledger books."""
+    nearest = Step(unit, Direction.NEAREST)
+    return int(Decimal(repr(round_to(amount, nearest))) / Decimal(repr(unit)))

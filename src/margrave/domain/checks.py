@@ -7,6 +7,9 @@ PRICE_MIN: Final = 1e-12
 PRICE_MAX: Final = 1e15
 """Prices outside are taken for faults of the feed: a price of 5e-324 is above zero and worth nothing."""
 
+VOL_MAX: Final = 1e5
+"""A smile that is read far out a second before expiry has vols of thousands; beyond is a fault of the feed."""
+
 
 def require(condition: bool, name: str, got: object, allowed: str) -> None:
     """Raise ``ValueError`` that names the field, the value and what is allowed."""

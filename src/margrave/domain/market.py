@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import final
 
 from margrave.core.words import NUMERAIRE
-from margrave.domain.checks import require, require_price, require_zone
+from margrave.domain.checks import PRICE_MAX, VOL_MAX, require, require_finite, require_price, require_zone
 from margrave.domain.instruments import Instrument
 
 
@@ -22,17 +22,27 @@ class Quote:
     vol: float | None = None  # [per year as a fraction], options: implied vol at the mark
     settlement: float | None = None  # [as mark], last session settlement
     at: datetime | None = None  # when the mark was made; None: at the market's instant
+    rate: float = 0.0  # [per year, continuous] options: interest rate to expiry
+    averaged: float = 0.0  # [quote per base] part of the forward that a settlement window has already fixed
+    confidence: float = 1.0  # [0..1] of the feeds behind these prices
 
     def __post_init__(self) -> None:
-        require_price("mark", self.mark)
+        if self.vol is None and self.forward is None:
+            require_price("mark", self.mark)
+        else:  # only an option may be worth nothing
+            require(0 <= self.mark <= PRICE_MAX, "mark", self.mark, f"between zero and {PRICE_MAX:g}")
         for name in ("index", "forward", "settlement"):
             price = getattr(self, name)
             if price is not None:
                 require_price(name, price)
         if self.vol is not None:
-            require(0 <= self.vol <= 100, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
+            require(0 <= self.vol <= VOL_MAX, "vol", self.vol, "a fraction per year, 0.65 for 65 %")
         if self.at is not None:
             require_zone("at", self.at)
+        require(-10 <= self.rate <= 10, "rate", self.rate, "a fraction per year, 0.05 for 5 %")
+        require(0 <= self.confidence <= 1, "confidence", self.confidence, "between 0 and 1")
+        whole = float("inf") if self.forward is None else self.forward
+        require(0 <= self.averaged <= whole, "averaged", self.averaged, "between zero and the forward")
 
 
 @final
@@ -48,6 +58,10 @@ class Market:
         default_factory=dict
     )  # [per year], realised or implied vol of each asset
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    confidence: Mapping[str, float] = field(default_factory=dict)  # [0..1] of each asset's index; 1 unstated
+    open_interest: Mapping[str, float] = field(
+        default_factory=dict
+    )  # [contracts] outstanding of each instrument, one side
     numeraire: str = NUMERAIRE
 
     def __post_init__(self) -> None:
@@ -56,7 +70,12 @@ class Market:
             require_price(f"index.{asset}", price)
         for asset, vol in self.vols.items():
             require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
-        for name in ("instruments", "quotes", "index", "vols", "correlations"):
+        for asset, share in self.confidence.items():
+            require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
+        for symbol, contracts in self.open_interest.items():
+            require_finite(f"open_interest.{symbol}", contracts)
+            require(contracts >= 0, f"open_interest.{symbol}", contracts, "zero contracts or more")
+        for name in ("instruments", "quotes", "index", "vols", "correlations", "confidence", "open_interest"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def index_of(self, asset: str) -> float | None:

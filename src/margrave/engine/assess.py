@@ -96,7 +96,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
         pooled.initial[0],
         pooled.maintenance[0],
     )
-    order_margin = _order_margin(prepared, pooled)
+    order_margin = pooled.workings.order_margin[0].tolist()
     result = []
     for k, (currency, isolated, equity, balance, initial, maintenance) in enumerate(
         zip(*(c.tolist() for c in columns), strict=True)
@@ -121,16 +121,6 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
             )
         )
     return result
-
-
-def _order_margin(prepared: Prepared, pooled: Pooled) -> list[float]:
-    if pooled.workings.orders is None:
-        return [0.0] * len(prepared.pools.account)
-    held = [0.0] * len(prepared.pools.account)
-    margins = pooled.workings.charged[INITIAL][0] * pooled.workings.to_pool[0]
-    for margin, pool in zip(margins.tolist(), prepared.pools.position_pool.tolist(), strict=True):
-        held[pool] += margin
-    return [float(total) - own for total, own in zip(pooled.initial[0], held, strict=True)]
 
 
 def _positions(prepared: Prepared, pooled: Pooled) -> list[PositionAssessment]:

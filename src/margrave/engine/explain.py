@@ -6,11 +6,12 @@ The tree is made from the workings of the calculation, not from a second one; it
 import numpy as np
 
 from margrave.core.words import INITIAL, LEVELS
+from margrave.engine.explain_scenarios import scenario_tree
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.rulebook.schema import LadderModel, Netting, OptionModel, RateRule
+from margrave.rulebook.schema import LadderModel, Netting, OpenInterestRule, OptionModel, RateRule
 
 
 def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> Requirement:
@@ -38,11 +39,16 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
     if issues := prepared.issues.get(pool):
         return Requirement(label, float("nan"), unit=currency, binds="; ".join(map(str, issues)))
     rows = np.flatnonzero(prepared.pools.position_pool == pool)
+    if prepared.units is not None:
+        rows = np.setdiff1d(rows, prepared.units.position)
     parts = [_position(prepared, pooled, int(p), level, currency) for p in rows]
     parts = _netted(prepared, rows, parts, currency)
+    if (joint := pooled.workings.joint) is not None:
+        tree = scenario_tree(prepared, joint.workings, pool, level)
+        parts += [] if tree is None else [tree]
     if level == INITIAL:
         asked = float(pooled.initial[0, pool]) - sum(p.amount for p in parts)
-        if pooled.workings.orders is not None and asked > 0:
+        if asked > 0 and len(prepared.book.order_account):
             rules = prepared.rulebook.account
             parts.append(
                 Requirement(
@@ -103,6 +109,7 @@ def _position(prepared: Prepared, pooled: Pooled, p: int, level: int, currency: 
     if isinstance(product.model, LadderModel):
         tree = _ladder(prepared, pooled, p, level, product.model, asset)
     else:
+        assert isinstance(product.model, OptionModel)  # members of a portfolio have a tree together
         tree = _option(prepared, pooled, p, level, product.model, asset)
     tree = _completed(tree, charged, asset)
     rate = float(pooled.workings.to_pool[0, p])
@@ -145,6 +152,8 @@ def _ladder(
         code=ladder.code,
         source=ladder.source,
     )
+    if level == INITIAL and (crowd := model.open_interest) is not None and value:
+        by_tier = _crowded(prepared, i, by_tier, float(part.crowded[0, p]) / value, crowd)
     rate = by_tier
     if level == INITIAL and rule.rate is not RateRule.TIER and not np.isnan(book.leverage[p]):
         by_leverage = Requirement(
@@ -169,6 +178,22 @@ def _ladder(
         "closing fee", fee, unit=asset, code=model.closing_fee.code if model.closing_fee else ""
     )
     return total(book.symbols[i], charge, closing, unit=asset)
+
+
+def _crowded(
+    prepared: Prepared, i: int, by_tier: Requirement, rate: float, rule: OpenInterestRule
+) -> Requirement:
+    table = prepared.table
+    mark = float(table.mark[i])
+    outstanding = float(table.open_interest[i] * (table.a[i] * mark + table.c[i] / mark))
+    added = Requirement(
+        f"open interest {outstanding:.10g} between {rule.lower:g} and {rule.upper:g}",
+        rate - by_tier.amount,
+        unit="rate",
+        code=rule.code,
+        binds="below the lower bound" if outstanding <= rule.lower else "open interest",
+    )
+    return total("rate of tier and open interest", by_tier, added, unit="rate")
 
 
 def _directional(pooled: Pooled, p: int, level: int) -> list[Requirement]:

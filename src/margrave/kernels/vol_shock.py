@@ -8,23 +8,26 @@ TENOR_DAYS = 30.0
 """Tenor at which a shock is what its range says."""
 
 
-def tenor_scale(days: Real, power_short: float, power_long: float) -> F64:
-    """Scale of a shock at a tenor: ``(30 / days)^p`` with one power below 30 days and another above.
+def tenor_scale(days: Real, power_short: float, power_long: float, days_least: float = 0.0) -> F64:
+    """Scale of a shock at a tenor: ``(30 / max(days, least))^p`` with one power below 30 days and another above.
 
     Parameters
     ----------
     days : (...) ndarray or float
-        Days to expiry, > 0; whoever has a floor on days applies it first.
+        Days to expiry, >= 0; above zero where `days_least` is zero.
     power_short, power_long : float
-        Powers, >= 0 (Deribit and its kin: 0.30 and 0.13).
+        Powers, >= 0 (Deribit and its kin: 0.30 and 0.13), chosen by the days before their floor.
+    days_least : float
+        Floor of the days inside the scale.
 
     Returns
     -------
     (...) ndarray
         One at 30 days.
     """
-    days = positive("days", days)
-    return (TENOR_DAYS / days) ** np.where(days < TENOR_DAYS, power_short, power_long)
+    days = non_negative("days", days)
+    floored = positive("days", np.maximum(days, days_least))
+    return (TENOR_DAYS / floored) ** np.where(days < TENOR_DAYS, power_short, power_long)
 
 
 def shocked_vol(vol: Real, shock: Real, scale: Real, least: float = 0.0) -> F64:

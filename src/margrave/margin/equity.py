@@ -23,6 +23,7 @@ class Balances:
     """What pools have, in every scenario."""
 
     profit: F64  # (S, B) unrealised profit of each bucket [asset]
+    owned: F64  # (S, B) cash, profit and option value of each bucket, uncut [asset]
     amount: F64  # (S, B) what is counted of each bucket before its haircut [asset]
     counted: F64  # (S, B) collateral value [pool currency]
     equity: F64  # (S, K) without credit rules or haircuts [pool currency]
@@ -65,8 +66,11 @@ def balances_of(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
     )
     counted = _discounted(rulebook, table, priced, pools, amount) * rate
     pool_count = len(pools.account)
-    equity = grouped_sum((pools.bucket_balance + profit + value) * rate, pools.bucket_pool, pool_count)
-    return Balances(profit, amount, counted, equity, grouped_sum(counted, pools.bucket_pool, pool_count))
+    owned = pools.bucket_balance + profit + value
+    equity = grouped_sum(owned * rate, pools.bucket_pool, pool_count)
+    return Balances(
+        profit, owned, amount, counted, equity, grouped_sum(counted, pools.bucket_pool, pool_count)
+    )
 
 
 def collateral_rule(rulebook: Rulebook, asset: str) -> CollateralRule | None:

@@ -1,7 +1,8 @@
 """Margin by size: a ladder's rate on a notional, in every scenario.
 
 The ladder's own unit is value, coin, quote or contracts. Its margin m(z) is in that unit, and one unit of
-size is worth ``V / z`` of the settlement asset: the margin is ``V m(z) / z``.
+size is worth ``V / z`` of the settlement asset: the margin is ``V m(z) / z``. Where a rulebook says so, the initial
+rate r then goes the share s of the way to one that the market's open interest has gone: ``r + s (1 - r)``.
 """
 
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from typing import final
 
 import numpy as np
 
+from margrave.core.rounding import Step, round_all
 from margrave.core.words import INITIAL
 from margrave.domain.instruments import Instrument, coefficients
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.ladder import ladder_margin_many
 from margrave.margin.plan import Plan, known_of
 from margrave.rulebook.ladders import TierUnit
-from margrave.rulebook.schema import Basis, FeeBasis, LadderModel, RateRule
+from margrave.rulebook.schema import Basis, FeeBasis, LadderModel, OpenInterestRule, RateRule
 from margrave.valuation.table import Table
 
 
@@ -32,6 +34,7 @@ class LadderTerms:
     rate_rule: I64  # row of `RATE_RULES`, initial level
     fee: tuple[F64, F64]  # closing fee of each level [fraction]
     fee_at_bankruptcy: Bools
+    crowd: I64  # row of the product whose open-interest rule holds, -1 where none does
 
 
 BASES = tuple(Basis)
@@ -44,8 +47,8 @@ _LEVERAGE_ONLY = RATE_RULES.index(RateRule.LEVERAGE_ONLY)
 def ladder_terms(plan: Plan, table: Table) -> LadderTerms:
     """Columns of the ladder products of a table's instruments."""
     rows = [_NONE if i is None else _known(plan, i) for i in table.instruments]
-    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 10).T.copy()
-    on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy = columns
+    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 11).T.copy()
+    on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy, crowd = columns
     return LadderTerms(
         on != 0.0,
         ladder.astype(np.int64),
@@ -55,10 +58,11 @@ def ladder_terms(plan: Plan, table: Table) -> LadderTerms:
         rule.astype(np.int64),
         (fee_i, fee_m),
         at_bankruptcy != 0.0,
+        crowd.astype(np.int64),
     )
 
 
-_NONE = (0.0,) * 10
+_NONE = (0.0,) * 10 + (-1.0,)
 
 
 def _known(plan: Plan, instrument: Instrument) -> tuple[float, ...]:
@@ -95,6 +99,7 @@ def _terms(plan: Plan, instrument: Instrument, product: int) -> tuple[float, ...
         fee_i,
         fee_m,
         float(model.closing_fee is not None and model.closing_fee.basis is FeeBasis.BANKRUPTCY),
+        -1.0 if model.open_interest is None else float(product),
     )
 
 
@@ -107,6 +112,7 @@ class LadderMargin:
     value: F64  # notional that the rate is charged on [settlement asset]
     row: I64  # row of the flat ladders
     tier_margin: F64  # by the ladder alone [settlement asset]
+    crowded: F64  # by the ladder and the market's open interest [settlement asset]
     margin: F64  # after the leverage rule, before factors and fee [settlement asset]
     fee: F64  # closing fee inside the margin [settlement asset]
 
@@ -122,6 +128,42 @@ class Sized:
     at_mark: F64  # (S, P) notional [settlement asset]
     at_entry: F64  # (S, P)
     at_index: F64  # (S, P)
+    crowd: F64 | None = None  # (S, P) as `crowding_of`; None: open interest plays no part
+
+
+def crowding_of(plan: Plan, terms: LadderTerms, table: Table, mark: F64) -> F64 | None:
+    """How far open interest takes the initial rate of each instrument toward one.
+
+    Parameters
+    ----------
+    plan, terms, table : Plan, LadderTerms, Table
+        Rules and instruments.
+    mark : (S, I) ndarray
+        Marks, at which open interest is valued.
+
+    Returns
+    -------
+    (S, I) ndarray or None
+        0 up to the lower bound of the instrument's rule and without a rule, 1 from the upper bound, NaN where open
+        interest is not given. None where no instrument has a rule.
+    """
+    if not (terms.crowd >= 0).any():
+        return None
+    outstanding = table.open_interest * (table.a * mark + table.c / mark)
+    share = np.zeros(mark.shape)
+    for row in np.unique(terms.crowd[terms.crowd >= 0]).tolist():
+        rule, at = crowd_rule(plan, row), terms.crowd == row
+        width = max(rule.upper - rule.lower, 1e-9 * rule.upper)  # bounds that meet are a step
+        share[:, at] = np.clip((outstanding[:, at] - rule.lower) / width, 0.0, 1.0)
+    return share
+
+
+def crowd_rule(plan: Plan, product: int) -> OpenInterestRule:
+    """Open-interest rule of a product that has one."""
+    model = plan.rulebook.products[product].model
+    assert isinstance(model, LadderModel)
+    assert model.open_interest is not None
+    return model.open_interest
 
 
 def notional_on(basis: I64, sized: Sized) -> F64:
@@ -162,9 +204,27 @@ def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized,
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = np.where(size > 0.0, value * (in_unit / size), 0.0 * value)
     tier = np.where(by_value, in_unit, scaled)
-    margin = _with_leverage(terms.rate_rule[at], tier, value, sized.leverage) if level == INITIAL else tier
+    margin = crowded = tier
+    if level == INITIAL:
+        crowded = _crowded(plan, terms.crowd[at], tier, value, sized.crowd)
+        margin = _with_leverage(terms.rate_rule[at], crowded, value, sized.leverage)
     margin = np.where(terms.is_ladder[at], margin, 0.0)
-    return LadderMargin(size, value, row, tier, margin, _closing_fee(terms, table, sized, value, level))
+    return LadderMargin(
+        size, value, row, tier, crowded, margin, _closing_fee(terms, table, sized, value, level)
+    )
+
+
+def _crowded(plan: Plan, product: I64, tier: F64, value: F64, crowd: F64 | None) -> F64:
+    if crowd is None or not crowd.any():
+        return tier
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(value > 0.0, tier / value, 0.0)
+    grown = rate + crowd * (1.0 - rate)
+    for row in np.unique(product[product >= 0]).tolist():
+        grid, at = crowd_rule(plan, row).rounding, product == row
+        if grid is not None and len(grown) == 1:  # trial prices are not rounded
+            grown[:, at] = round_all(grown[:, at], Step(grid.step, grid.direction))
+    return np.where(crowd == 0.0, tier, value * grown)
 
 
 def _with_leverage(rule: I64, tier: F64, value: F64, leverage: F64) -> F64:

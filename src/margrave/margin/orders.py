@@ -13,7 +13,7 @@ import numpy as np
 from margrave.core.words import INITIAL
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64
-from margrave.margin.ladder import LadderTerms, Sized, ladder_margin_of
+from margrave.margin.ladder import LadderTerms, Sized, crowding_of, ladder_margin_of
 from margrave.margin.plan import Plan
 from margrave.margin.short_options import OptionTerms, model_of, option_margin_of
 from margrave.rulebook.schema import OrderBasis, OrderRule
@@ -41,6 +41,7 @@ class _Fills:
     at_order: F64  # (S, O) notional per contract at the price that margin is taken on
     loss: F64  # (S, O) loss at once if filled
     leverage: F64  # (O,)
+    crowd: F64 | None  # (S, I) as `ladder.crowding_of`
 
 
 def order_margin_of(  # noqa: PLR0913 - what one formula is made of
@@ -57,7 +58,7 @@ def order_margin_of(  # noqa: PLR0913 - what one formula is made of
     live = np.flatnonzero(~book.order_reduces)
     if rule is OrderRule.NONE or live.size == 0:
         return None
-    fills = _fills(plan, table, priced, book, live)
+    fills = _fills(plan, table, priced, book, live, crowding_of(plan, ladders, table, priced.mark))
     cross = np.flatnonzero(~book.is_isolated)
     count = len(book.symbols) + 1
     keys = book.order_account[live] * count + book.order_instrument[live]
@@ -92,7 +93,7 @@ def _held(book: Book, cross: I64, account: int, instrument: int) -> I64:
     return np.asarray(cross[mine], dtype=np.int64)
 
 
-def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64) -> _Fills:
+def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64, crowd: F64 | None) -> _Fills:
     at = book.order_instrument[live]
     valued = value_positions(table, priced, at, book.order_quantity[live], book.order_price[live])
     size = np.abs(book.order_quantity[live])
@@ -110,7 +111,7 @@ def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64) -> _
     losses = per_contract.copy()
     quantity[live], leverage[live] = book.order_quantity[live], book.order_leverage[live]
     per_contract[:, live], losses[:, live] = notional / size, loss
-    return _Fills(quantity, per_contract, losses, leverage)
+    return _Fills(quantity, per_contract, losses, leverage, crowd)
 
 
 def _instrument(  # noqa: PLR0913 - one instrument of one account, with all that prices it
@@ -177,7 +178,9 @@ def _margin(  # noqa: PLR0913
     else:
         value = abs(after) * (mark if after * position > 0 else at_order)
     column = value[:, None]
-    sized = Sized(np.array([instrument]), np.array([after]), np.array([leverage]), column, column, column)
+    at, crowd = np.array([instrument]), fills.crowd
+    crowded = None if crowd is None else crowd[:, at]
+    sized = Sized(at, np.array([after]), np.array([leverage]), column, column, column, crowded)
     level = ladder_margin_of(plan, ladders, table, sized, INITIAL)
     return (level.margin + level.fee)[:, 0]
 

@@ -5,7 +5,7 @@ the liquidation search go through `evaluate`.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -17,13 +17,22 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
-from margrave.margin.ladder import LadderMargin, LadderTerms, Sized, ladder_margin_of, ladder_terms
+from margrave.margin.joint import Joint, joint_margin, joint_units, merged, unvalued
+from margrave.margin.ladder import (
+    LadderMargin,
+    LadderTerms,
+    Sized,
+    crowding_of,
+    ladder_margin_of,
+    ladder_terms,
+)
 from margrave.margin.netting import netted
 from margrave.margin.orders import OrderMargin, order_margin_of
 from margrave.margin.plan import Plan, no_rule, plan_of, product_row
 from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
+from margrave.margin.units import Units
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
@@ -48,6 +57,7 @@ class Prepared:
     option_rows: I64  # (n,) rows of option positions
     vols: F64  # (A,) annual vol of each asset; NaN where the market has none
     recognised: Recognised
+    units: Units | None  # members of portfolio margin; None where the rulebook has no such model
     issues: dict[int, tuple[Issue, ...]]  # pool row -> why it is unknown
 
 
@@ -64,6 +74,8 @@ class Workings:
     charged: tuple[F64, F64]  # each position's margin after every factor and rounding
     orders: OrderMargin | None
     balances: Balances
+    joint: Joint | None
+    order_margin: F64  # (S, K) what open orders add to the initial level [pool currency]
     to_pool: F64  # (S, P) pool currency per settlement asset
 
 
@@ -93,22 +105,27 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
         A position that cannot be valued or has no rule is an issue of its pool; nothing raises for it.
     """
     plan = plan_of(rulebook)
-    more = (*book.assets, market.numeraire)
+    currency = rulebook.account.currency or market.numeraire
+    more = (*book.assets, currency)
     table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
     ladders, options = ladder_terms(plan, table), option_terms(plan, table)
     isolated = _isolated_margin(plan, ladders, options, table, book)
-    pools = pools_of(book, table, rulebook, isolated, table.assets.index(market.numeraire))
+    pools = pools_of(book, table, rulebook, isolated, table.assets.index(currency))
     vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
     recognised = recognise(plan, table, book, pools)
-    rows = np.flatnonzero(table.is_option[book.instrument])
+    rows = np.flatnonzero(options.is_option[book.instrument])
     issues = _issues(plan, ladders, table, book, pools)
+    units = joint_units(plan, table, book, pools)
+    if units is not None:
+        issues = merged(issues, unvalued(rulebook, table, units))
     return Prepared(
-        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, issues
+        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, units, issues
     )
 
 
 def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book) -> F64:
-    # Margin that nobody stated is what opening the position took: the initial margin at its entry.
+    # Margin that nobody stated is what opening the position took: the initial margin at its entry. What was open in
+    # the market then is not known; without it the margin, and so the equity, is the smaller.
     unstated = book.is_isolated & np.isnan(book.isolated_margin)
     if not unstated.any():
         return book.isolated_margin
@@ -143,6 +160,8 @@ def _issues(
     for pool, issue in _unpriced(table, pools):
         found.setdefault(pool, []).append(issue)
     for pool, issue in _beyond(plan, ladders, table, book, pools):
+        found.setdefault(pool, []).append(issue)
+    for pool, issue in _uncounted(ladders, table, book, pools):
         found.setdefault(pool, []).append(issue)
     return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
@@ -191,6 +210,20 @@ def _beyond(
     return rows
 
 
+def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
+    # A rate that grows with the market's open interest is unknown without it.
+    missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
+    if not missing.any():
+        return []
+    message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
+    held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
+    return [
+        (pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message))
+        for row, pool in [*held, *_order_pools(book, pools)]
+        if missing[row]
+    ]
+
+
 def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     """Equity and requirement of every pool in every scenario.
 
@@ -209,17 +242,56 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     book, table, pools, plan = prepared.book, prepared.table, prepared.pools, prepared.plan
     priced = now(table) if priced is None else priced
     valued = value_positions(table, priced, book.instrument, book.quantity, book.entry)
+    parts = _position_parts(prepared, priced, valued)
+    charged = parts[-1]
+    orders = None
+    if book.order_quantity.size:
+        orders = order_margin_of(plan, prepared.ladders, prepared.options, table, priced, book, valued)
+    balances = balances_of(prepared.rulebook, table, priced, pools, valued)
+    to_pool = _to_pool(table, priced, pools)
+    held = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
+    order_margin = _orders_in_pools(table, priced, pools, orders)
+    joint = None
+    if prepared.units is not None:
+        joint = joint_margin(plan, table, priced, book, pools, prepared.units, balances)
+        held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
+        order_margin = order_margin + joint.orders
+    unknown = np.zeros(len(pools.account))
+    unknown[list(prepared.issues)] = np.nan
+    return Pooled(
+        balances.equity + unknown,
+        balances.margin_balance + unknown,
+        held[INITIAL] + order_margin + unknown,
+        held[MAINTENANCE] + unknown,
+        Workings(valued, *parts, orders, balances, joint, order_margin, to_pool),
+    )
+
+
+_Parts: TypeAlias = tuple[
+    tuple[LadderMargin, LadderMargin],
+    OptionMargin | None,
+    tuple[Factor, ...],
+    tuple[F64, F64],
+    tuple[F64, F64],
+]
+
+
+def _position_parts(prepared: Prepared, priced: Priced, valued: Valued) -> _Parts:
+    # What positions are charged one by one; members of a portfolio model are charged nothing here.
+    book = prepared.book
+    crowd = crowding_of(prepared.plan, prepared.ladders, prepared.table, priced.mark)
     sized = Sized(
         book.instrument,
         book.quantity,
         book.leverage,
         valued.notional,
         valued.notional_entry,
-        _at_index(table, priced, book, valued.convert),
+        _at_index(prepared.table, priced, book, valued.convert),
+        None if crowd is None else crowd[:, book.instrument],
     )
     ladder = (
-        ladder_margin_of(plan, prepared.ladders, table, sized, INITIAL),
-        ladder_margin_of(plan, prepared.ladders, table, sized, MAINTENANCE),
+        ladder_margin_of(prepared.plan, prepared.ladders, prepared.table, sized, INITIAL),
+        ladder_margin_of(prepared.plan, prepared.ladders, prepared.table, sized, MAINTENANCE),
     )
     option = _options(prepared, priced)
     factors, multiplier = _factors(prepared, priced, valued, ladder)
@@ -227,25 +299,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
         _charge(prepared, priced, ladder, option, factors, multiplier, INITIAL),
         _charge(prepared, priced, ladder, option, factors, multiplier, MAINTENANCE),
     )
-    charged = _ordered(charged, factors)
-    if book.order_quantity.size:
-        orders = order_margin_of(plan, prepared.ladders, prepared.options, table, priced, book, valued)
-    else:
-        orders = None
-    balances = balances_of(prepared.rulebook, table, priced, pools, valued)
-    to_pool = _to_pool(table, priced, pools)
-    required = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
-    initial = required[INITIAL] + _orders_in_pools(table, priced, pools, orders)
-    unknown = np.zeros(len(pools.account))
-    unknown[list(prepared.issues)] = np.nan
-    workings = Workings(valued, ladder, option, factors, multiplier, charged, orders, balances, to_pool)
-    return Pooled(
-        balances.equity + unknown,
-        balances.margin_balance + unknown,
-        initial + unknown,
-        required[MAINTENANCE] + unknown,
-        workings,
-    )
+    return ladder, option, factors, multiplier, _ordered(charged, factors)
 
 
 def _at_index(table: Table, priced: Priced, book: Book, convert: F64 | None) -> F64:

@@ -32,7 +32,7 @@ class Pools:
     position_bucket: I64  # (P,)
 
 
-def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, numeraire: int) -> Pools:
+def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, currency: int) -> Pools:
     """Partition a book.
 
     Parameters
@@ -41,7 +41,7 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
         Positions, instruments and the rule for cross pools. A balance outside every position forms a pool too.
     isolated_margin : (P,) ndarray
         Margin allotted to isolated positions [settlement asset]; ignored for the others.
-    numeraire : int
+    currency : int
         Row of the table's assets in which pools that span assets count.
 
     Returns
@@ -56,8 +56,8 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     balance: list[float] = []
 
     def bucket(account: int, isolated: int, asset: int) -> int:
-        currency = numeraire if spans_account and not isolated else asset
-        pool = pools.setdefault((account, isolated, currency), len(pools))
+        counted = currency if spans_account and not isolated else asset
+        pool = pools.setdefault((account, isolated, counted), len(pools))
         at = buckets.setdefault((pool, asset), len(buckets))
         if at == len(balance):
             balance.append(0.0)

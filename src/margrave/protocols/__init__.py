@@ -1,6 +1,6 @@
-"""On-chain margin systems in their own arithmetic: the integers, the order of steps and the rounding of the protocol.
+"""Margin systems that live on a chain, each by the protocol's own arithmetic.
 
-A protocol here is pure functions of frozen value types in the protocol's own units, so that a number agrees with
-the chain to the last digit; every sum comes with the parts that make it. May import: `core`, `kernels`, `domain`
-and `rulebook`. Start reading at the module of a protocol's name.
+Here: one module a protocol, and one for its liquidation where that is long. Integer protocols calculate in Python's
+integers with the protocol's rounding, so that every number is the chain's own; the others are formulas on floats.
+May import: `core`, `kernels`, `domain` and `rulebook`. Start reading at `dydx`.
 """

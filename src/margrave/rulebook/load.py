@@ -7,6 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
+from margrave.rulebook.bands import band_faults
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
 from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, RateRule, Rulebook
@@ -233,6 +234,13 @@ def _products(rulebook: Rulebook, where: str) -> Iterator[Issue]:
                 Reason.NOT_FOUND,
                 f"no ladder is called {model.ladder!r}; the file has {sorted(rulebook.ladders)[:8]}",
             )
+        crowd = model.open_interest
+        if crowd is not None and crowd.lower > crowd.upper:
+            yield Issue(
+                f"{place}.open_interest.lower",
+                Reason.CONTRADICTION,
+                f"{crowd.lower:g} is above upper {crowd.upper:g}; the rate grows from the one to the other",
+            )
         if model.maintenance.rate is not RateRule.TIER:
             yield Issue(
                 f"{place}.maintenance.rate",
@@ -251,6 +259,11 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
             )
 
 
+def _bands(rulebook: Rulebook, where: str) -> Iterator[Issue]:
+    for row, fault in band_faults(rulebook.account.bands):
+        yield Issue(f"{where}: account.bands[{row}]", Reason.CONTRADICTION, fault)
+
+
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _version,
     _codes,
@@ -258,4 +271,5 @@ _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _schedules,
     _products,
     _collateral,
+    _bands,
 )

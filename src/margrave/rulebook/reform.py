@@ -8,10 +8,8 @@ from margrave.rulebook.load import checked
 from margrave.rulebook.schedules import Schedule
 from margrave.rulebook.schema import (
     AccountRules,
-    LadderModel,
     Match,
     Model,
-    OptionModel,
     Product,
     Rulebook,
     Source,
@@ -38,14 +36,14 @@ def with_account_rules(rulebook: Rulebook, rules: AccountRules) -> Rulebook:
     return checked(structs.replace(rulebook, account=rules))
 
 
-def stated(name: str, model: LadderModel | OptionModel, account: AccountRules, **parts: object) -> Rulebook:
+def stated(name: str, model: Model, account: AccountRules, **parts: object) -> Rulebook:
     """A rulebook of one product from rules that somebody states, such as a published worked example.
 
     Parameters
     ----------
     name : str
         Identifier and title.
-    model, account : LadderModel or OptionModel, AccountRules
+    model, account : Model, AccountRules
         The rules.
     **parts
         Further fields of `Rulebook`, such as ``ladders`` and ``rounding``.

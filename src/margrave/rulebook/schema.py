@@ -8,14 +8,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, TypeAlias, final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
+from margrave.rulebook.bands import Band
+from margrave.rulebook.form import Form as _Form
+from margrave.rulebook.form import Fraction
 from margrave.rulebook.ladders import Ladder
+from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
 
-Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 SCHEMA_VERSION = 1
 
 
@@ -97,10 +100,6 @@ class Strategy(StrEnum):
     CASH_SECURED_PUT = "cash-secured-put"
 
 
-class _Form(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every table of a rulebook shares: unknown fields are refused."""
-
-
 @final
 class Source(_Form, frozen=True):
     """Where a rule was read."""
@@ -140,6 +139,28 @@ class LevelRule(_Form, frozen=True):
 
 
 @final
+class RoundingRule(_Form, frozen=True):
+    """A grid and a direction."""
+
+    step: Annotated[float, Meta(gt=0)]
+    direction: Direction
+
+
+@final
+class OpenInterestRule(_Form, frozen=True):
+    """The initial rate grows with what is open in the whole market; maintenance never does.
+
+    Up to ``lower`` the rate is the ladder's, from ``upper`` it is one, in a straight line between: a crowded market
+    blocks new risk and liquidates nobody.
+    """
+
+    code: str
+    lower: Annotated[float, Meta(ge=0)]  # [payoff asset] open interest at the mark
+    upper: Annotated[float, Meta(gt=0)]  # [payoff asset], at least `lower`
+    rounding: RoundingRule | None = None  # grid of the rate between the two
+
+
+@final
 class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
     """Margin by size from a ladder."""
 
@@ -148,6 +169,7 @@ class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
     maintenance: LevelRule
     closing_fee: ClosingFee | None = None
     schedule: str | None = None
+    open_interest: OpenInterestRule | None = None
 
 
 @final
@@ -183,7 +205,16 @@ class OptionModel(_Form, frozen=True, tag_field="model", tag="standard-option"):
     order_premium_credit: bool = True  # the premium of a sell order pays the mark part of its margin
 
 
-Model: TypeAlias = LadderModel | OptionModel
+@final
+class PortfolioMember(_Form, frozen=True, tag_field="model", tag="portfolio"):
+    """Margined together with the rest of the pool by the rulebook's portfolio model."""
+
+    schedule: None = None  # directional schedules act on rates, and a portfolio model has none
+
+
+Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
+Portfolio: TypeAlias = ScenarioModel
+"""Models that margin the members of a pool together."""
 
 
 @final
@@ -231,6 +262,7 @@ class AccountRules(_Form, frozen=True):
 
     cross_pool: CrossPool
     code: str
+    currency: str | None = None  # in which a pool of several assets counts; None: the market's numeraire
     modes: tuple[MarginMode, ...] = (MarginMode.CROSS, MarginMode.ISOLATED)
     hedge_mode: bool = True
     netting: Netting = Netting.NONE
@@ -247,14 +279,7 @@ class AccountRules(_Form, frozen=True):
     collateral: tuple[CollateralRule, ...] = ()
     ratio_name: str = "margin ratio"  # the venue's word
     ratio_is_equity_over_margin: bool = False  # the venue divides the other way round
-
-
-@final
-class RoundingRule(_Form, frozen=True):
-    """A grid and a direction."""
-
-    step: Annotated[float, Meta(gt=0)]
-    direction: Direction
+    bands: tuple[Band, ...] = ()  # what the venue does by margin balance over maintenance, from the best
 
 
 @final
@@ -281,8 +306,9 @@ class Rulebook(_Form, frozen=True):
     account: AccountRules
     products: Annotated[tuple[Product, ...], Meta(min_length=1)]
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    ladders: dict[str, Ladder] = {}
-    schedules: dict[str, Schedule] = {}
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    portfolio: Portfolio | None = None
     rounding: Roundings = Roundings()
     gaps: tuple[Gap, ...] = ()
     valid_until: datetime | None = None
@@ -290,4 +316,4 @@ class Rulebook(_Form, frozen=True):
     mark_age_max_seconds: Annotated[float, Meta(gt=0)] | None = None  # older marks do not value a position
     days_in_year: Annotated[float, Meta(gt=0)] = 365.0
     corrects: str | None = None  # the file that this one corrects
-    words: dict[str, str] = {}  # our word -> the venue's
+    words: dict[str, str] = field(default_factory=dict)  # our word -> the venue's

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64, I64
+from margrave.kernels.arrays import F64, I64, Real
 from margrave.kernels.black76 import coin_price, quote_price
 from margrave.kernels.implied_vol import implied_vol_coin, implied_vol_quote
 from margrave.valuation.table import Table
@@ -79,17 +79,48 @@ def vol_at_mark(table: Table, options: I64) -> F64:
 
 def _option_marks(table: Table, options: I64, move: F64) -> F64:
     at_mark = vol_at_mark(table, options)
-    known = ~np.isnan(at_mark)
-    vol = np.where(known, at_mark, 0.0)
-    terms = (table.strike[options], vol, table.years[options], table.is_call[options])
-    forward = table.forward[options]
+    shift = model_worth(
+        table, options, moved_forward(table.forward[options], table.averaged[options], move), at_mark
+    )
+    shift = shift - model_worth(table, options, table.forward[options][None, :], at_mark)
+    marks = bounded_marks(table, options, table.mark[options], shift)
+    return np.where(move == 1.0, table.mark[options], marks)
+
+
+def moved_forward(forward: F64, fixed: F64, move: F64) -> F64:
+    """Forward after a move of its underlying: what a settlement window has fixed stays.
+
+    Parameters
+    ----------
+    forward : (...) ndarray
+        Forward before. [quote per base]
+    fixed : (...) ndarray
+        Part of it that is averaged already.
+    move : (...) ndarray
+        What the price is multiplied by, > 0.
+    """
+    return (forward - fixed) * move + fixed
+
+
+def model_worth(table: Table, options: I64, forward: F64, vol: F64, discount: Real = 1.0) -> F64:
+    """Black-76 worth of options, (..., n), in the unit of their marks; NaN where the vol is NaN."""
+    known = ~np.isnan(vol)
+    terms = (table.strike[options], np.where(known, vol, 0.0), table.years[options], table.is_call[options])
     coin = table.is_coin_premium[options]
+    if coin.all():
+        worth = coin_price(forward, *terms)
+    elif not coin.any():
+        worth = quote_price(forward, *terms)
+    else:
+        worth = np.where(coin, coin_price(forward, *terms), quote_price(forward, *terms))
+    return np.where(known, worth * discount, np.nan)
 
-    def model(price: F64) -> F64:
-        return np.where(coin, coin_price(price, *terms), quote_price(price, *terms))
 
-    shift = model(forward * move) - model(forward[None, :])
-    # Where the quoted vol does not give the mark, the difference stays, but no coin call is worth more than a coin.
-    most = np.where(coin & table.is_call[options], 1.0, np.inf)
-    marks = np.clip(table.mark[options] + shift, 0.0, np.maximum(most, table.mark[options]))
-    return np.where(known | (move == 1.0), np.where(move == 1.0, table.mark[options], marks), np.nan)
+def bounded_marks(table: Table, options: I64, mark: F64, shift: F64) -> F64:
+    """Marks after a shift of model worth; never below zero, no coin call above a coin.
+
+    Where the model does not give the mark, the difference stays.
+    """
+    coin_call = table.is_coin_premium[options] & table.is_call[options]
+    most = np.where(coin_call, 1.0, np.inf)
+    return np.clip(mark + shift, 0.0, np.maximum(most, mark))

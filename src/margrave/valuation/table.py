@@ -48,11 +48,18 @@ class Table:
     strike: F64  # (I,) 1 where no option
     forward: F64  # (I,) 1 where no option
     vol: F64  # (I,) as quoted; 0 where no option, NaN where none is quoted
-    years: F64  # (I,) to expiry
+    years: F64  # (I,) to expiry, futures too; 0 where there is none
+    rate: F64  # (I,) [per year, continuous] of options; 0 elsewhere
+    averaged: F64  # (I,) [quote per base] part of an option's forward that is fixed already
+    confidence: F64  # (I,) [0..1] of the prices
+    asset_confidence: F64  # (A,) [0..1] of the index prices
+    open_interest: F64  # (I,) contracts outstanding in the market; NaN where it is not given
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
 
-_NO_OPTION = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
+_NO_OPTION = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0)
+_UNQUOTED = (0.0, 0.0, 0.0, 1.0)  # years, rate, averaged, confidence
+_COLUMNS = 19
 
 
 def table_of(
@@ -90,7 +97,7 @@ def table_of(
         quote = market.quotes.get(symbol)
         if instrument is None or quote is None:
             issues[row] = _missing(symbol, instrument)
-            rows.append((np.nan,) * 4 + (0.0,) * 5 + _NO_OPTION)
+            rows.append((np.nan,) * 4 + (0.0,) * 5 + _NO_OPTION + _UNQUOTED)
             continue
         wrong = _stale(symbol, quote, market.at, age_max_seconds) or _expired(instrument, market.at)
         if wrong is not None:
@@ -101,12 +108,15 @@ def table_of(
         mark = np.nan if row in issues else quote.mark
         rows.append(
             _row(instrument, mark, np.nan if index is None else index, assets)
-            + _option(instrument, quote, index, market.at, days_in_year)
+            + _option(instrument, quote, index)
+            + (_years(instrument, market.at, days_in_year), quote.rate, quote.averaged, quote.confidence)
         )
     for asset in more_assets:
         assets.setdefault(asset, len(assets))
     prices = np.array([_price(market, asset) for asset in assets], dtype=np.float64)
-    return _table(instruments, tuple(assets), prices, rows, issues)
+    sure = np.array([market.confidence.get(asset, 1.0) for asset in assets], dtype=np.float64)
+    outstanding = np.array([market.open_interest.get(symbol, np.nan) for symbol in symbols], dtype=np.float64)
+    return _table(instruments, tuple(assets), (prices, sure), rows, outstanding, issues)
 
 
 def _missing(symbol: str, instrument: Instrument | None) -> Issue:
@@ -181,38 +191,49 @@ def _row(instrument: Instrument, mark: float, index: float, assets: dict[str, in
     )
 
 
-def _option(
-    instrument: Instrument, quote: Quote, index: float | None, at: datetime, days_in_year: float
-) -> tuple[float, ...]:
+def _years(instrument: Instrument, at: datetime, days_in_year: float) -> float:
+    expiry = expiry_of(instrument)
+    if expiry is None:
+        return 0.0
+    return max((expiry - at).total_seconds(), 0.0) / (_SECONDS_IN_DAY * days_in_year)
+
+
+def _option(instrument: Instrument, quote: Quote, index: float | None) -> tuple[float, ...]:
     option = instrument.kind
     if not isinstance(option, Option) or index is None:
         return _NO_OPTION
-    expiry = expiry_of(instrument)
-    assert expiry is not None
-    years = max((expiry - at).total_seconds(), 0.0) / (_SECONDS_IN_DAY * days_in_year)
     forward = index if quote.forward is None else quote.forward
     coin = isinstance(instrument.payoff, CoinPremium)
     vol = np.nan if quote.vol is None else quote.vol
-    return (1.0, float(coin), float(option.right is Right.CALL), option.strike, forward, vol, years)
+    return (1.0, float(coin), float(option.right is Right.CALL), option.strike, forward, vol)
 
 
 def _table(
     instruments: tuple[Instrument | None, ...],
     assets: tuple[str, ...],
-    prices: F64,
+    priced: tuple[F64, F64],
     rows: list[tuple[float, ...]],
+    outstanding: F64,
     issues: dict[int, Issue],
 ) -> Table:
-    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 16).T.copy()
-    (
+    columns = np.array(rows, dtype=np.float64).reshape(len(rows), _COLUMNS).T.copy()
+    a, c, mark, index = columns[:4]
+    base, quote, settlement, payoff = np.nan_to_num(columns[4:8]).astype(np.int64)
+    inverse, option, coin, call = (column != 0.0 for column in columns[8:12])
+    strike, forward, vol, years, rate, averaged, confidence = columns[12:]
+    return Table(
+        instruments,
+        assets,
+        priced[0],
         a,
         c,
-        mark,
-        index,
         base,
         quote,
         settlement,
         payoff,
+        bool((settlement != payoff).any()),
+        mark,
+        index,
         inverse,
         option,
         coin,
@@ -221,29 +242,10 @@ def _table(
         forward,
         vol,
         years,
-    ) = columns
-    places = np.array([base, quote, settlement, payoff])
-    at = np.nan_to_num(places).astype(np.int64)
-    return Table(
-        instruments,
-        assets,
-        prices,
-        a,
-        c,
-        at[0],
-        at[1],
-        at[2],
-        at[3],
-        bool((at[2] != at[3]).any()),
-        mark,
-        index,
-        inverse != 0.0,
-        option != 0.0,
-        coin != 0.0,
-        call != 0.0,
-        strike,
-        forward,
-        vol,
-        years,
+        rate,
+        averaged,
+        confidence,
+        priced[1],
+        outstanding,
         issues,
     )

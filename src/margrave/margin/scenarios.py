@@ -1,0 +1,195 @@
+"""Portfolio margin from scenarios: units by their terms, then together, then by level.
+
+``factor * (risks of a pool's units together) + charges after + haircuts``. What a rulebook leaves out is zero or
+one (`rulebook.portfolio`).
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from margrave.core.words import INITIAL, MAINTENANCE
+from margrave.kernels.arrays import F64
+from margrave.margin.charges import unsure_collateral
+from margrave.margin.pools import Pools, grouped_sum
+from margrave.margin.scene import Scene, collateral_worth
+from margrave.margin.unit_risk import Block, block_of
+from margrave.margin.units import Units, part_of
+from margrave.rulebook.portfolio import ConfidenceCharge, Held, ScenarioModel, terms_of
+from margrave.valuation.scenarios import Priced
+from margrave.valuation.table import Table
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The members of portfolio margin of a whole book, and their prices."""
+
+    model: ScenarioModel
+    table: Table
+    priced: Priced
+    pools: Pools
+    units: Units
+    quantity: F64  # (M,) signed contracts
+    collateral: F64  # (S, V) amount of each bucket that the model names or moves [asset]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LevelMargin:
+    """One level of pools, (S, K), each in its currency."""
+
+    risk: F64  # (S, U) of each unit
+    combined: F64  # units together
+    factor: F64
+    after: F64  # what is not multiplied: charges after, haircuts
+    required: F64
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ScenarioMargin:
+    """Everything that portfolio margin is made of, in the currency of each pool."""
+
+    portfolio: Portfolio
+    blocks: tuple[Block, ...]
+    side: F64  # (S, U) sign of the move that hurts each unit most
+    haircut: tuple[F64, F64]  # (S, V) cut from collateral at each level
+    level: tuple[LevelMargin, LevelMargin]
+
+
+def scenario_margin(portfolio: Portfolio) -> ScenarioMargin:
+    """Portfolio margin of every pool.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        Members, prices and rules.
+
+    Returns
+    -------
+    ScenarioMargin
+        ``level[k].required`` is (S, K); pools without members get zero. NaN where something is not known, a unit
+        without terms among it.
+
+    References
+    ----------
+    Spec rows PMS-1 to PMS-8; Deribit 3.1, Derive 1.2 and 1.3, Paradex, as their rulebooks state.
+    """
+    blocks = tuple(_blocks(portfolio))
+    rows, count = portfolio.priced.mark.shape[0], len(portfolio.units.unit_pool)
+    side = np.full((rows, count), np.nan)
+    for block in blocks:
+        side[:, block.unit] = np.sign(block.worth.grid.move[block.cell])
+    haircut = _haircuts(portfolio)
+    levels = [_level(portfolio, blocks, side, haircut[k], k) for k in (INITIAL, MAINTENANCE)]
+    return ScenarioMargin(portfolio, blocks, side, haircut, (levels[0], levels[1]))
+
+
+def _blocks(p: Portfolio) -> list[Block]:
+    terms = [terms_of(p.model, p.table.assets[b]) for b in p.units.unit_base.tolist()]
+    blocks = []
+    for own in p.model.terms:
+        chosen = np.array([u for u, t in enumerate(terms) if t is own], dtype=np.int64)
+        if chosen.size:
+            part = part_of(p.units, chosen)
+            scene = Scene(
+                p.model,
+                own,
+                p.table,
+                p.priced,
+                p.pools,
+                part.units,
+                p.quantity[part.member],
+                p.collateral[:, part.bucket],
+            )
+            blocks.append(block_of(scene, chosen))
+    return blocks
+
+
+def _level(p: Portfolio, blocks: tuple[Block, ...], side: F64, haircut: F64, level: int) -> LevelMargin:
+    risk, after = np.full(side.shape, np.nan), np.zeros(side.shape)
+    for block in blocks:
+        risk[:, block.unit] = block.level[level].risk
+        after[:, block.unit] = block.level[level].after
+    count = len(p.pools.account)
+    combined = combine(p, risk, side)
+    factor = _factor(p, level)
+    added = grouped_sum(after, p.units.unit_pool, count)
+    added = added + grouped_sum(haircut, p.pools.bucket_pool[p.units.bucket], count)
+    return LevelMargin(risk, combined, factor, added, factor * combined + added)
+
+
+def _haircuts(p: Portfolio) -> tuple[F64, F64]:
+    members = {member.asset: member for member in p.model.collateral}
+    assets = [p.table.assets[a] for a in p.pools.bucket_asset[p.units.bucket].tolist()]
+    maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in assets])
+    initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in assets])
+    value = np.maximum(collateral_worth(p.priced, p.pools, p.units, p.collateral), 0.0)
+    cut = [value * (maintenance + initial), value * maintenance]
+    for rule in dict.fromkeys(c for t in p.model.terms for c in t.charges):
+        if isinstance(rule, ConfidenceCharge) and rule.of is Held.COLLATERAL:
+            unsure = unsure_collateral(p.table, p.pools, p.units, value, rule)
+            cut = [cut[INITIAL] + rule.initial * unsure, cut[MAINTENANCE] + rule.maintenance * unsure]
+    return cut[INITIAL], cut[MAINTENANCE]
+
+
+def _factor(p: Portfolio, level: int) -> F64:
+    levels = p.model.levels
+    shape = (p.priced.mark.shape[0], len(p.pools.account))
+    if level == MAINTENANCE:
+        return np.full(shape, levels.maintenance)
+    factor = np.full(shape, levels.initial)
+    if levels.depeg is None:
+        return factor
+    price = p.priced.asset_price[:, p.pools.currency]
+    return factor + np.maximum(levels.depeg.below - price, 0.0) * levels.depeg.factor
+
+
+def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
+    """Risk of a pool's units together, (S, K).
+
+    Parameters
+    ----------
+    p : Portfolio
+        Units, pools and the rule of offsets; without one risks add up.
+    risk : (S, U) ndarray
+        Of each unit, >= 0.
+    side : (S, U) ndarray
+        Sign of the move that hurts the unit; 0 where a move does not matter: such a unit is not offset.
+    breakdown : float
+        What correlations are multiplied by: 0 when they vanish, -1 when they turn (spec CMS-3, PM-1).
+
+    Returns
+    -------
+    (S, K) ndarray
+        Never below ``1 - benefit_most`` of the sum, nor above the sum.
+    """
+    rule = p.model.correlation
+    pool, count = p.units.unit_pool, len(p.pools.account)
+    total = grouped_sum(risk, pool, count)
+    if rule is None:
+        return total
+    names = [p.table.assets[b] for b in p.units.unit_base.tolist()]
+    known = {frozenset((p.first, p.second)): p.correlation for p in rule.pairs}
+    rho = np.array(
+        [
+            [1.0 if i == j else known.get(frozenset((a, b)), np.nan) for j, b in enumerate(names)]
+            for i, a in enumerate(names)
+        ]
+    )
+    signed = np.where(side == 0.0, 1.0, side)
+    # Units without a published correlation, or hurt by no move, add up: the worst that correlation can do.
+    worst_case = signed[:, :, None] * signed[:, None, :]
+    usable = ~np.isnan(rho) & (side[:, :, None] != 0.0) & (side[:, None, :] != 0.0) | np.eye(
+        len(names), dtype=np.bool_
+    )
+    used = np.where(
+        usable, np.where(np.eye(len(names), dtype=np.bool_), 1.0, breakdown * np.nan_to_num(rho)), worst_case
+    )
+    together = (pool[:, None] == pool[None, :])[None]
+    exposed = signed * risk
+    rows = np.einsum("sij,sj->si", used * together, exposed) * exposed
+    joint = np.sqrt(np.maximum(grouped_sum(rows, pool, count), 0.0))
+    return np.clip(joint, (1.0 - rule.benefit_most) * total, total)
