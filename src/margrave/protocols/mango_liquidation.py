@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from margrave.core.errors import Reason, invalid, refused
+from margrave.protocols.binary_fixed import Number, total
 from margrave.protocols.mango import (
+    LARGEST,
     SMALLEST,
     Health,
     Perp,
@@ -38,13 +40,13 @@ def is_liquidatable(snapshot: Snapshot, *, being_liquidated: bool = False) -> bo
 class TokenLiquidation:
     """What a token-for-token step moved."""
 
-    asset: float  # tokens taken, > 0
-    liability: float  # tokens of debt paid, > 0
+    asset: Number  # tokens taken, > 0
+    liability: Number  # tokens of debt paid, > 0
     snapshot: Snapshot  # after
 
 
 def liquidate_token(
-    snapshot: Snapshot, asset: str, liability: str, most: float, fee: float = 0.0
+    snapshot: Snapshot, asset: str, liability: str, most: Number, fee: Number = 0.0
 ) -> TokenLiquidation:
     """Pay a token debt with a token deposit until liquidation-end health is zero (spec defi 4.3).
 
@@ -102,9 +104,9 @@ class PerpTerms:
     """What a liquidator takes and earns in a perpetual step."""
 
     most_base: int  # lots, in the direction of the position; of the other sign: none
-    most_profit: float  # settle tokens of gains that the liquidator settles, >= 0
-    base_fee: float = 0.0  # share of price
-    profit_fee: float = 0.0  # share of settled gains
+    most_profit: Number  # settle tokens of gains that the liquidator settles, >= 0
+    base_fee: Number = 0.0  # share of price
+    profit_fee: Number = 0.0  # share of settled gains
 
     def __post_init__(self) -> None:
         within("most profit", self.most_profit, 0.0)
@@ -119,7 +121,7 @@ class PerpStep:
 
     part: int  # 1, 3, 5 move base; 2, 4 settle gains
     lots: int  # that left the position, in its direction
-    settled: float  # gains taken over, settle tokens before the fee
+    settled: Number  # gains taken over, settle tokens before the fee
 
 
 @final
@@ -153,7 +155,7 @@ def liquidate_perp(snapshot: Snapshot, name: str, terms: PerpTerms) -> PerpLiqui
     _without_orders(snapshot)
     steps: list[PerpStep] = []
     for part in range(1, 6):
-        used = sum(s.lots for s in steps), math.fsum(s.settled for s in steps)
+        used = sum(s.lots for s in steps), total(s.settled for s in steps)
         left = replace(
             terms, most_base=terms.most_base - used[0], most_profit=max(0.0, terms.most_profit - used[1])
         )
@@ -186,14 +188,14 @@ def _step(part: int, snapshot: Snapshot, name: str, terms: PerpTerms) -> PerpSte
     return PerpStep(part, _lots(perp, freed, terms), 0.0)
 
 
-def _deficit(snapshot: Snapshot) -> float:
+def _deficit(snapshot: Snapshot) -> Number:
     """Health that is missing at the end of a liquidation; below the resolution of the chain it is none."""
     missing = -health(snapshot, END)
     return missing if missing > SMALLEST else 0.0
 
 
-def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> float:
-    """Tokens that must come in for liquidation-end health to reach zero; infinite where none suffice."""
+def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> Number:
+    """Tokens that must come in for liquidation-end health to reach zero; `LARGEST` where none suffice."""
     deficit = _deficit(snapshot)
     if deficit == 0.0:
         return 0.0
@@ -201,10 +203,10 @@ def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> float:
     owed = max(0.0, -effective_balance(snapshot, name, END))
     if deficit <= owed * liability:
         return deficit / liability
-    return owed + (deficit - owed * liability) / asset if asset > 0.0 else math.inf
+    return owed + (deficit - owed * liability) / asset if asset > 0.0 else LARGEST
 
 
-def _lots(perp: Perp, freed: float, terms: PerpTerms) -> int:
+def _lots(perp: Perp, freed: Number, terms: PerpTerms) -> int:
     """Lots whose transfer raises the weighted profit by ``freed``, rounded up, within position and limit."""
     side = 1 if perp.lots > 0 else -1
     most = min(abs(perp.lots), max(0, terms.most_base * side))
@@ -216,7 +218,7 @@ def _lots(perp: Perp, freed: float, terms: PerpTerms) -> int:
     return side * (most if needed > most else min(most, math.ceil(needed)))
 
 
-def _price_share(side: int, terms: PerpTerms) -> float:
+def _price_share(side: int, terms: PerpTerms) -> Number:
     return 1.0 - side * terms.base_fee
 
 
