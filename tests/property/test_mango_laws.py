@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from margrave.core.errors import RefusedError
+from margrave.protocols.binary_fixed import I80F48
 from margrave.protocols.mango import (
     Health,
     Orders,
@@ -20,6 +21,7 @@ from margrave.protocols.mango import (
     effective_balance,
     health,
     health_of,
+    in_fixed_point,
     liability_price,
     most_withdrawable,
     weighted_prices,
@@ -251,3 +253,10 @@ def test_the_slow_price_and_the_bank_never_move_the_target(case, price):
         perps=tuple(replace(p, stable=price) for p in snapshot.perps),
     )
     assert liquidate_perp(snapshot, "x", terms).steps == liquidate_perp(calm, "x", terms).steps
+
+
+@given(snapshots(markets=(("a", "b"), ("b", "c"))), KINDS)
+def test_fixed_point_agrees_with_floats(snapshot, kind):
+    exact = health(in_fixed_point(snapshot), kind)
+    assert isinstance(exact, I80F48)
+    assert float(exact) == pytest.approx(health(snapshot, kind), abs=1e-7 * size(snapshot, kind))

@@ -6,6 +6,7 @@ They mix with floats and whole numbers, which are taken to the nearest 2^-48, so
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias, final
 
 PLACES = 48
@@ -63,7 +64,7 @@ class I80F48:
         return isinstance(other, I80F48 | int | float) and self.units == _scaled(other)
 
     def __hash__(self) -> int:
-        return hash(float(self))
+        return hash(Fraction(self.units, ONE))
 
     def __bool__(self) -> bool:
         return self.units != 0
