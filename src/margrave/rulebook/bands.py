@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from margrave.rulebook.form import Form
 
 
 @final
-class Band(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Band(Form, frozen=True, kw_only=True):
     """One band. It holds where margin balance over maintenance is above its lower end."""
 
     code: str

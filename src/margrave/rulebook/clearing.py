@@ -10,13 +10,13 @@ from itertools import pairwise
 from math import isfinite
 from typing import Annotated, TypeAlias, final
 
-from msgspec import Meta, Struct, to_builtins
+from msgspec import Meta, field, to_builtins
 
 from margrave.core.errors import Issue, Reason
+from margrave.rulebook.form import Form, Fraction
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NonNegative: TypeAlias = Annotated[float, Meta(ge=0)]
-Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 ScanLosses: TypeAlias = Annotated[tuple[float, ...], Meta(min_length=16, max_length=16)]
 
 
@@ -42,19 +42,15 @@ class DeltaRun(StrEnum):
     TIER = "tier"  # the expiries of a tier are netted first
 
 
-class _Form(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every table shares: unknown fields are refused."""
-
-
 @final
-class Share(_Form, frozen=True, tag_field="of", tag="share"):
+class Share(Form, frozen=True, tag_field="of", tag="share"):
     """A size relative to a price, a vol or a worth."""
 
     value: float
 
 
 @final
-class Amount(_Form, frozen=True, tag_field="of", tag="amount"):
+class Amount(Form, frozen=True, tag_field="of", tag="amount"):
     """A size in the unit of what it is a size of."""
 
     value: float
@@ -64,7 +60,7 @@ Size: TypeAlias = Share | Amount
 
 
 @final
-class Extreme(_Form, frozen=True):
+class Extreme(Form, frozen=True):
     """The two moves beyond the scan range, of which only a part of the loss counts."""
 
     multiple: Positive  # [price scan ranges]
@@ -72,7 +68,7 @@ class Extreme(_Form, frozen=True):
 
 
 @final
-class RiskArray(_Form, frozen=True):
+class RiskArray(Form, frozen=True):
     """Losses of one long contract as a parameter file gives them."""
 
     losses: ScanLosses  # [asset that the contract pays in], loss > 0
@@ -80,7 +76,7 @@ class RiskArray(_Form, frozen=True):
 
 
 @final
-class ExpiryTier(_Form, frozen=True):
+class ExpiryTier(Form, frozen=True):
     """A run of consecutive expiries. The first tier that reaches an expiry holds it."""
 
     name: str
@@ -89,7 +85,7 @@ class ExpiryTier(_Form, frozen=True):
 
 
 @final
-class CalendarSpread(_Form, frozen=True):
+class CalendarSpread(Form, frozen=True):
     """A charge for what two tiers of one commodity hold against each other."""
 
     code: str
@@ -99,7 +95,7 @@ class CalendarSpread(_Form, frozen=True):
 
 
 @final
-class DeliveryCharge(_Form, frozen=True):
+class DeliveryCharge(Form, frozen=True):
     """A charge for delta in the tier that is about to be delivered."""
 
     code: str
@@ -109,7 +105,7 @@ class DeliveryCharge(_Form, frozen=True):
 
 
 @final
-class ShortOptionMinimum(_Form, frozen=True):
+class ShortOptionMinimum(Form, frozen=True):
     """Least risk of a commodity for its short options."""
 
     code: str
@@ -118,7 +114,7 @@ class ShortOptionMinimum(_Form, frozen=True):
 
 
 @final
-class Commodity(_Form, frozen=True):
+class Commodity(Form, frozen=True):
     """A combined commodity: everything on one underlying. An empty list matches all."""
 
     name: str
@@ -137,7 +133,7 @@ class Commodity(_Form, frozen=True):
 
 
 @final
-class SpreadLeg(_Form, frozen=True):
+class SpreadLeg(Form, frozen=True):
     """One commodity in a spread between commodities."""
 
     commodity: str
@@ -146,7 +142,7 @@ class SpreadLeg(_Form, frozen=True):
 
 
 @final
-class CommoditySpread(_Form, frozen=True):
+class CommoditySpread(Form, frozen=True):
     """A credit for what commodities hold against each other."""
 
     code: str
@@ -155,7 +151,7 @@ class CommoditySpread(_Form, frozen=True):
 
 
 @final
-class ScanModel(_Form, frozen=True, tag_field="model", tag="scan"):
+class ScanModel(Form, frozen=True, tag_field="model", tag="scan"):
     """Sixteen scenarios of price and vol for each combined commodity, then charges and credits in a stated order."""
 
     code: str
@@ -164,14 +160,14 @@ class ScanModel(_Form, frozen=True, tag_field="model", tag="scan"):
     ]  # the first that matches holds a position
     extreme: Extreme
     look_ahead_years: NonNegative = 1.0 / 365.0
-    arrays: dict[str, RiskArray] = {}  # symbol -> array; the rest is computed
+    arrays: dict[str, RiskArray] = field(default_factory=dict)  # symbol -> array; the rest is computed
     spreads: tuple[CommoditySpread, ...] = ()  # in order of priority
     premium_style: bool = True  # options are paid for at once: their net value is credited
     initial_over_maintenance: Annotated[float, Meta(ge=1)] = 1.0
 
 
 @final
-class OptionMinimum(_Form, frozen=True):
+class OptionMinimum(Form, frozen=True):
     """Least requirement for every option held, for a long one not above its value."""
 
     code: str
@@ -179,7 +175,7 @@ class OptionMinimum(_Form, frozen=True):
 
 
 @final
-class UnderlyingClass(_Form, frozen=True):
+class UnderlyingClass(Form, frozen=True):
     """Everything on one underlying, valued over one range. An empty list matches all."""
 
     name: str
@@ -192,7 +188,7 @@ class UnderlyingClass(_Form, frozen=True):
 
 
 @final
-class ProductGroup(_Form, frozen=True):
+class ProductGroup(Form, frozen=True):
     """Classes whose gains offset one another's losses at the same point."""
 
     name: str
@@ -201,7 +197,7 @@ class ProductGroup(_Form, frozen=True):
 
 
 @final
-class RangesModel(_Form, frozen=True, tag_field="model", tag="ranges"):
+class RangesModel(Form, frozen=True, tag_field="model", tag="ranges"):
     """Greatest loss over equidistant price points, with offsets inside a product group."""
 
     code: str

@@ -7,9 +7,8 @@ docs-v5. What only that one example supports is marked as inferred. Gaps are ref
 from datetime import date
 from typing import final
 
-from msgspec import Struct
-
 from margrave.core.errors import Reason, refused
+from margrave.rulebook.form import Form
 
 INFINITE = float("inf")
 INITIAL_FACTOR = 1.3
@@ -26,7 +25,7 @@ DEPEG_PAIRS = (("USDT", "USD"), ("USDT", "USDC"), ("USDC", "USD"))
 
 
 @final
-class UnitTerms(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UnitTerms(Form, frozen=True, kw_only=True):
     """What is published for a group of coins."""
 
     code: str
