@@ -93,6 +93,36 @@ def diff(before: str, after: str, kind: str) -> int:
 
 
 @rules.command()
+@click.option(
+    "--tests",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of tests: which of them name each code.",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
+)
+def codes(tests: Path | None, kind: str) -> int:
+    """Every rule code that ships: what the rule says and, with --tests, which tests hold it."""
+    from margrave.report.rule_codes import covered, markdown
+    from margrave.rulebook.catalogue import text_of
+    from margrave.rulebook.codes import rule_codes
+
+    files = sorted(tests.rglob("test_*.py")) if tests else []
+    texts = {f.relative_to(tests).as_posix(): f.read_text(encoding="utf-8") for f in files if tests}
+    rows = covered([code for book in shipped() for code in rule_codes(book, text_of(book))], texts)
+    if kind == "md":
+        click.echo(markdown(rows), nl=False)
+        return 0
+    keys = ("code", "rulebook", "told", *(("tests",) if tests else ()))
+    show(
+        [r._asdict() | {"tests": ", ".join(r.tests)} for r in rows],
+        [Column(k, k, left=True) for k in keys],
+        kind,
+    )
+    return 0
+
+
+@rules.command()
 def fields() -> int:
     """What a rulebook may say, as a JSON schema."""
     schema = msgspec.json.schema(Rulebook)

@@ -1,5 +1,6 @@
 """Before and after: fills and price moves on an account, without touching it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -40,8 +41,17 @@ class WhatIf:
     market: Market  # as it would be
 
 
-def moved(market: Market, factors: dict[str, float]) -> Market:
-    """A market in which asset prices are multiplied by factors; futures keep their basis, options their vol.
+def moved(market: Market, factors: Mapping[str, float], vols: Mapping[str, float] | None = None) -> Market:
+    """A market in which asset prices, and vols of options on them, are multiplied by factors.
+
+    Parameters
+    ----------
+    market : Market
+        As it is.
+    factors : mapping of str to float
+        What each asset's price is multiplied by; futures keep their basis.
+    vols : mapping of str to float, optional
+        What the implied vols of options on each asset are multiplied by; by default they keep them.
 
     Raises
     ------
@@ -58,8 +68,9 @@ def moved(market: Market, factors: dict[str, float]) -> Market:
     symbols = tuple(s for s in market.quotes if s in market.instruments)
     table = table_of(symbols, tuple(market.index), market)
     row = [[factors.get(asset, 1.0) for asset in table.assets]]
-
-    priced = shifted(table, np.array(row, dtype=np.float64))
+    bases = [market.instruments[s].base for s in symbols]
+    times = [1.0 if vols is None else vols.get(base, 1.0) for base in bases]
+    priced = shifted(table, np.array(row, dtype=np.float64), np.array([times], dtype=np.float64))
     quotes: dict[str, Quote] = dict(market.quotes)
     for k, symbol in enumerate(symbols):
         mark, quote = float(priced.mark[0, k]), market.quotes[symbol]
@@ -67,7 +78,8 @@ def moved(market: Market, factors: dict[str, float]) -> Market:
             raise invalid(symbol, Reason.MISSING_VOL, "cannot be repriced without a vol; add it to its quote")
         index = None if quote.index is None else float(priced.index[0, k])
         forward = None if quote.forward is None else float(priced.forward[0, k])
-        quotes[symbol] = replace(quote, mark=max(mark, 1e-12), index=index, forward=forward)
+        vol = None if quote.vol is None else quote.vol * times[k]
+        quotes[symbol] = replace(quote, mark=max(mark, 1e-12), index=index, forward=forward, vol=vol)
     index_now = {asset: price * factors.get(asset, 1.0) for asset, price in market.index.items()}
     return replace(market, quotes=quotes, index=index_now)
 

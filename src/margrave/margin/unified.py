@@ -42,10 +42,18 @@ def asset_equity(amount: Real, index: Real, rate: Real) -> F64:
     index : float or ndarray
         Price of the asset [USD], > 0.
     rate : float or ndarray
-        Collateral rate, >= 0: share of what is above zero that counts.
+        Collateral rate, 0 to 1: share of what is above zero that counts.
+
+    Raises
+    ------
+    ValueError
+        A number that is not finite, a price that is not positive, or a rate outside 0 to 1: above one the
+        formula would charge debts more than they are.
     """
-    worth = finite("amount", amount) * positive("index", index)
-    return np.minimum(worth * non_negative("rate", rate), worth)
+    worth, share = finite("amount", amount) * positive("index", index), non_negative("rate", rate)
+    if (share > 1.0).any():
+        raise ValueError(f"rate must be <= 1, got {share.max()}")
+    return np.minimum(worth * share, worth)
 
 
 def adjusted_equity(counted: F64, open_loss: F64, index: F64) -> float:

@@ -38,6 +38,15 @@ def band_at(bands: Sequence[Band], health: float) -> Band | None:
     return next((b for b in bands if b.above is None or health > b.above), None)
 
 
+def liquidation_ratio(bands: Sequence[Band]) -> float:
+    """Margin balance over maintenance at which positions are closed: where the first liquidating band begins.
+
+    One without bands: liquidation at maintenance. Binance's portfolio margin closes at 1.05.
+    """
+    ends = [before.above for before, band in pairwise(bands) if band.liquidates and not before.liquidates]
+    return ends[0] if ends and ends[0] is not None else 1.0
+
+
 def band_faults(bands: Sequence[Band]) -> Iterator[tuple[int, str]]:
     """Row and sentence of everything that keeps bands from being a ladder."""
     for k, (before, band) in enumerate(pairwise(bands), 1):

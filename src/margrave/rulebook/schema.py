@@ -13,11 +13,13 @@ from msgspec import Meta, field
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
 from margrave.rulebook.bands import Band
+from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.form import Form as _Form
 from margrave.rulebook.form import Fraction
 from margrave.rulebook.ladders import Ladder
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
+from margrave.rulebook.standard_manager import StandardManager
 
 SCHEMA_VERSION = 1
 
@@ -213,7 +215,7 @@ class PortfolioMember(_Form, frozen=True, tag_field="model", tag="portfolio"):
 
 
 Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
-Portfolio: TypeAlias = ScenarioModel
+Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel
 """Models that margin the members of a pool together."""
 
 

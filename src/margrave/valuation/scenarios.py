@@ -32,8 +32,8 @@ def now(table: Table) -> Priced:
     return Priced(table.mark[None, :], table.index[None, :], forward[None, :], table.asset_price[None, :])
 
 
-def shifted(table: Table, factor: F64) -> Priced:
-    """Prices under shifts of asset prices.
+def shifted(table: Table, factor: F64, vol: F64 | None = None) -> Priced:
+    """Prices under shifts of asset prices and of options' vols.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def shifted(table: Table, factor: F64) -> Priced:
         Instruments and the market.
     factor : (S, A) ndarray
         What each asset's price is multiplied by, > 0; 1 where it stays.
+    vol : (S, I) ndarray, optional
+        What each option's vol is multiplied by, >= 0; by default vols stay.
 
     Returns
     -------
@@ -53,7 +55,8 @@ def shifted(table: Table, factor: F64) -> Priced:
     forward = np.where(table.is_option, table.forward, table.index) * move
     options = np.flatnonzero(table.is_option)
     if options.size:
-        mark[:, options] = _option_marks(table, options, move[:, options])
+        times = np.ones_like(move) if vol is None else vol
+        mark[:, options] = _option_marks(table, options, move[:, options], times[:, options])
     return Priced(mark, table.index * move, forward, table.asset_price * factor)
 
 
@@ -77,14 +80,13 @@ def vol_at_mark(table: Table, options: I64) -> F64:
     return np.where(live, np.where(np.isnan(found), table.vol[options], found), 0.0)
 
 
-def _option_marks(table: Table, options: I64, move: F64) -> F64:
+def _option_marks(table: Table, options: I64, move: F64, times: F64) -> F64:
     at_mark = vol_at_mark(table, options)
-    shift = model_worth(
-        table, options, moved_forward(table.forward[options], table.averaged[options], move), at_mark
-    )
+    forward = moved_forward(table.forward[options], table.averaged[options], move)
+    shift = model_worth(table, options, forward, at_mark * times)
     shift = shift - model_worth(table, options, table.forward[options][None, :], at_mark)
     marks = bounded_marks(table, options, table.mark[options], shift)
-    return np.where(move == 1.0, table.mark[options], marks)
+    return np.where((move == 1.0) & (times == 1.0), table.mark[options], marks)
 
 
 def moved_forward(forward: F64, fixed: F64, move: F64) -> F64:

@@ -184,3 +184,11 @@ def test_recorded_tables_give_the_ladders_that_ship(shared: Path, name: str, bas
         np.testing.assert_allclose(theirs.floor, ours.floor)
         np.testing.assert_allclose(theirs.rate, ours.rate, rtol=1e-9)
         np.testing.assert_allclose(theirs.deduction, ours.deduction, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["table", "json", "csv", "md"])
+def test_rule_codes_are_listed_with_the_files_words(kind):
+    done = CliRunner().invoke(cli, ["rules", "codes", "--format", kind])
+    assert done.exit_code == 0
+    assert "BYBIT-UTA-BAND-002" in done.output
+    assert "debts are repaid" in done.output

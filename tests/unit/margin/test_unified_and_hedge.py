@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from margrave.core.errors import InvalidInputError, MargraveError
+from margrave.domain.account import Account, Balance, Position
+from margrave.domain.instruments import Instrument, Linear, Perpetual
+from margrave.domain.market import Market, Quote
+from margrave.engine.assess import assess
+from margrave.engine.assessment import Status
+from margrave.liquidation import liquidations
 from margrave.margin.bitmex_position import Contract, isolated_record
 from margrave.margin.spot_hedge import spot_in_use
 from margrave.margin.unified import Unified, adjusted_equity, asset_equity, requirement
-from margrave.rulebook.bands import Band, band_at
+from margrave.rulebook.bands import Band, band_at, liquidation_ratio
 from margrave.rulebook.catalogue import shipped
 from margrave.rulebook.load import checked
 from margrave.rulebook.schema import AccountRules, CrossPool, Rulebook
-from tests.unit.made import rules
+from tests.unit.made import AT, rules
 
 
 def with_bands(bands: tuple[Band, ...]) -> Rulebook:
@@ -29,7 +35,8 @@ def test_the_ratio_of_the_venues_example():
 
 def test_a_collateral_rate_hits_only_what_is_above_zero():
     np.testing.assert_allclose(asset_equity(np.array([2.0, -2.0]), 100.0, 0.9), [180, -200])
-    np.testing.assert_allclose(asset_equity(1.0, 100.0, 1.2), 100)  # never more than it is worth
+    with pytest.raises(ValueError, match="rate must be <= 1"):
+        asset_equity(1.0, 100.0, 1.2)
 
 
 def test_open_loss_lowers_equity_and_loans_ask_margin():
@@ -148,3 +155,52 @@ def test_bitmex_a_funding_rate_below_zero_is_refused():
 def test_bitmex_a_bad_number_is_refused(numbers):
     with pytest.raises(ValueError, match="is"):
         isolated_record(ETHUSDT, *numbers)
+
+
+# Long 1 BTC at 50,000, first bracket: maintenance 0.4 % of value. Cash C: C + P - 50,000 = 1.05 x 0.004 P.
+def pro_account(cash: float, mark: float = 50_000.0):
+    perpetual = Instrument(
+        symbol="BTCUSDT", base="BTC", quote="USDT", settlement="USDT", kind=Perpetual(), payoff=Linear(contract_size=1.0)
+    )  # fmt: skip
+    quotes = {"BTCUSDT": Quote(mark=mark)}
+    market = Market(
+        at=AT, instruments={"BTCUSDT": perpetual}, quotes=quotes, index={"BTC": mark, "USDT": 1.0}
+    )
+    position = Position(symbol="BTCUSDT", quantity=1.0, entry=50_000.0, leverage=100.0)
+    return Account(balances=(Balance(asset="USD", amount=cash),), positions=(position,)), market
+
+
+@pytest.mark.parametrize(
+    ("cash", "band", "status"),
+    [
+        (200 * 9.0, "free", Status.HEALTHY),
+        (200 * 1.3, "reminder", Status.CALL),
+        (200 * 1.1, "reduce-only", Status.CALL),
+        (200 * 1.04, "liquidation", Status.LIQUIDATABLE),
+        (200 * 0.5, "liquidation and claim", Status.LIQUIDATABLE),
+    ],
+)
+def test_an_account_stands_in_a_band_and_closes_at_its_edge(cash, band, status):
+    book = next(b for b in shipped() if b.id == "binance.pm-pro")
+    pool = assess(*pro_account(cash), book).pools[0]
+    assert (pool.band, pool.status) == (band, status)
+
+
+def test_the_liquidation_price_is_where_the_closing_band_begins():
+    book = next(b for b in shipped() if b.id == "binance.pm-pro")
+    down, up = liquidations(*pro_account(5_000.0), book, "BTC")[0].bounds
+    # Far above, brackets grow while profit in USDT counts nothing: its collateral rate is not published.
+    assert up.factor > 3
+    assert down.exact == pytest.approx((50_000 - 5_000) / (1 - 1.05 * 0.004), rel=1e-12)
+
+
+def test_without_a_requirement_or_without_bands():
+    book = next(b for b in shipped() if b.id == "binance.pm-pro")
+    account, market = pro_account(100.0)
+    empty = Account(balances=account.balances)
+    debt = Account(balances=(Balance(asset="USD", amount=-1.0),))
+    assert assess(empty, market, book).pools[0].band == "free"
+    assert assess(debt, market, book).pools[0].band == "liquidation and claim"
+    assert assess(account, market, rules()).pools[0].band == ""
+    assert liquidation_ratio(()) == 1.0
+    assert liquidation_ratio((Band(code="A-001", name="a", liquidates=True),)) == 1.0

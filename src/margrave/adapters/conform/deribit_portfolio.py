@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from margrave.adapters.conform.objects import AT, CODE, book
-from margrave.adapters.conform.vector import UnsupportedError, Vector
+from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import book_of
@@ -256,8 +256,8 @@ def _pooled(held: tuple[Account, Market], rulebook: Rulebook) -> Pooled:
 
 def _scenarios(pooled: Pooled) -> ScenarioMargin:
     joint = pooled.workings.joint
-    if joint is None:
-        raise UnsupportedError("no position")
+    assert joint is not None
+    assert isinstance(joint.workings, ScenarioMargin)
     return joint.workings
 
 

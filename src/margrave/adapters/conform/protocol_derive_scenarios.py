@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from margrave.adapters.conform.objects import AT, CODE, book
+from margrave.adapters.conform.protocol_derive import auction_of
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
 from margrave.domain.account import Account, Balance, Position
@@ -14,6 +15,8 @@ from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, Q
 from margrave.domain.market import Market, Quote
 from margrave.kernels.discounted_option import discounted_price
 from margrave.kernels.svi import svi_vol
+from margrave.liquidation import dutch_auction
+from margrave.liquidation.dutch_auction import Auctioned
 from margrave.margin.pooled import Pooled, evaluate, prepare
 from margrave.margin.scenarios import ScenarioMargin
 from margrave.margin.scene import collateral_worth
@@ -291,6 +294,7 @@ def _instrument(symbol: str, kind: Any, payoff: Any) -> Instrument:
 def _workings(pooled: Pooled) -> ScenarioMargin:
     joint = pooled.workings.joint
     assert joint is not None
+    assert isinstance(joint.workings, ScenarioMargin)
     return joint.workings
 
 
@@ -316,4 +320,74 @@ def _worths(pooled: Pooled, cash: float) -> dict[str, Any]:
     }
 
 
-TRANSLATORS = {"derive.pmrm": first, "derive.pmrm_integer": first, "derive.pmrm2": second}
+def auction_sim(vector: Vector) -> dict[str, Any]:
+    """Bids on an account in auction, each at its own time and in its own market, margined anew before and after."""
+    inputs, rules = vector.inputs, auction_of(vector.inputs)
+    start = float(inputs.get("start_time", 0.0))
+    kept, cash, reserved, steps = 1.0, float(inputs["portfolio"]["cash"]), 0.0, []
+
+    def account(market: dict[str, Any], elapsed: float) -> Auctioned:
+        pooled = _evaluated(*_remaining(inputs, market, elapsed, kept, cash + reserved))
+        return Auctioned(float(pooled.equity.sum()), _levels(pooled)["MM"], reserved)
+
+    fee = dutch_auction.start_fee(rules, account(inputs["start_market"], 0.0))
+    cash -= fee
+    for action in inputs["actions"]:
+        market, elapsed = action["market"], float(action["time"]) - start
+        before = account(market, elapsed)
+        taken = dutch_auction.bid(rules, before, elapsed, float(action["want"]))
+        kept, cash = kept * (1.0 - taken.fraction), cash * (1.0 - taken.fraction)
+        reserved += taken.cash
+        after = account(market, elapsed)
+        steps.append(
+            {
+                "pre_MtM": before.mark_to_market,
+                "pre_MM": before.maintenance,
+                "pre_BM": dutch_auction.buffer_margin(rules, before),
+                "max_fraction": dutch_auction.max_fraction(rules, before, elapsed),
+                "bid_cash": taken.cash,
+                "fraction_of_original": taken.fraction,
+                "post_MtM": after.mark_to_market,
+                "post_MM": after.maintenance,
+            }
+        )
+    return {"steps": steps, "fee": fee}
+
+
+def _remaining(
+    inputs: dict[str, Any], market: dict[str, Any], elapsed: float, kept: float, cash: float
+) -> tuple[dict[str, Any], ScenarioModel, list[Balance], dict[str, dict[str, Any]]]:
+    held = inputs["portfolio"]
+    base = float(held.get("base", 0.0)) * kept
+    expiries: dict[str, dict[str, Any]] = {}
+    for option, vol in zip(held["options"], market["vols"], strict=True):
+        left, strike, is_call, amount = option
+        forward, rate, *sure = market["fwd"][str(left)]
+        expiry = expiries.setdefault(
+            str(left),
+            {
+                "T": float(left) - elapsed,
+                "fix": 0.0,
+                "var": forward,
+                "rate": rate,
+                "conf": sure[0] if sure else 1.0,
+                "opts": [],
+            },
+        )
+        expiry["opts"].append([strike, is_call, float(amount) * kept, vol])
+    stated = {
+        **market,
+        "cash": cash,
+        "perp": float(held.get("perp", 0.0)) * kept,
+        "perp_price": market.get("perp_price", market["spot"]),
+        "expiries": list(expiries.values()),
+    }
+    return stated, _first_model(inputs), [Balance(asset=_BASE, amount=base)] if base else [], {}
+
+
+TRANSLATORS = {
+    "derive.auction_sim": auction_sim,
+    "derive.pmrm": first,
+    "derive.pmrm_integer": first,
+    "derive.pmrm2": second,
+}

@@ -66,8 +66,6 @@ WHY_NOT = {
     "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "what a buy order of the retired contract asks (0.477) follows from no published rule; its position margin agrees",
     "portfolio margin account margin ratio": "the liquidation fees in the denominator (80.12 USD) are not published",
     "none": "inputs are not published",
-    "ratio": "two published numbers divided by each other: no calculation of ours",
-    "product": "two published numbers multiplied: no calculation of ours",
 }
 TRANSLATORS: dict[str, Translator] = {
     **futures.TRANSLATORS,
@@ -107,6 +105,7 @@ class Result:
             "model": v.model,
             "outcome": self.outcome,
             "detail": self.detail,
+            "source": v.source,
             "expected": v.expected,
             "got": {name: self.got[name] for name in v.expected if name in self.got},
             "difference": {name: number for name, number in apart.items() if number is not None},
