@@ -689,3 +689,10 @@ def _quoted(tree):
     if isinstance(tree, list):
         return [_quoted(item) for item in tree]
     return str(tree) if isinstance(tree, int | float) and not isinstance(tree, bool) else tree
+
+
+def test_marks_of_two_instants_are_told():
+    rows, prices = made.binance_usdm()[1], made.binance_usdm()[3]
+    prices[0]["markPrice"] = "62000"
+    found = import_payloads(None, [(rows, "r"), (prices, "p")])
+    assert "BTCUSDT: marks 62000 and 61000, the latter is used; give answers of one instant" in found.notes
