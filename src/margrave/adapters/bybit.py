@@ -54,7 +54,7 @@ def _rows(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _refusal(tree: Any) -> str | None:
-    if isinstance(tree, dict) and tree.get("retCode") not in (None, 0):
+    if isinstance(tree, dict) and str(tree.get("retCode") or "0") != "0":
         return f"{tree['retCode']}: {tree.get('retMsg')}"
     return None
 

@@ -447,6 +447,7 @@ def _change(tree, field, value):
         ("binance_usdm", 1, {"positionAmt": "NaN"}, "must be a finite number"),
         ("binance_usdm", 1, {"positionAmt": "1e400"}, "must be a finite number"),
         ("binance_usdm", 1, {"positionAmt": 10**400}, "must be a finite number"),
+        ("binance_usdm", 1, {"positionAmt": "1_000"}, "must be a finite number"),
         ("binance_usdm", 1, {"positionAmt": True}, "must be a finite number"),
         ("binance_usdm", 1, {"positionAmt": ["1"]}, "must be a finite number"),
         ("binance_usdm", 1, {"positionAmt": "1e30"}, "at most 1e"),
@@ -670,3 +671,28 @@ def test_deribits_documented_position_is_reproduced():
     for name in ("initial_margin", "maintenance_margin", "total_profit_loss"):
         assert (told[name].verdict, told[name].claim.digits) == (Verdict.AGREES, 9)
     assert "wallet is not in the payloads" in told["estimated_liquidation_price"].reason
+
+
+@pytest.mark.parametrize("name", [*(name for name, *_ in ROUND_TRIPS), "derive"])
+def test_numbers_that_stand_as_text_are_read_alike(name):
+    at = INSTANT if name == "gate" else None
+    quoted = import_payloads(
+        None, [(_quoted(tree), where) for tree, where in places(name)], at=at, strict=True
+    )
+    assert quoted.case == imported(name).case
+
+
+def _quoted(tree):
+    # What ccxt's transport makes of an answer: every number is text, so that no digit is lost.
+    if isinstance(tree, dict):
+        return {key: _quoted(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_quoted(item) for item in tree]
+    return str(tree) if isinstance(tree, int | float) and not isinstance(tree, bool) else tree
+
+
+def test_marks_of_two_instants_are_told():
+    rows, prices = made.binance_usdm()[1], made.binance_usdm()[3]
+    prices[0]["markPrice"] = "62000"
+    found = import_payloads(None, [(rows, "r"), (prices, "p")])
+    assert "BTCUSDT: marks 62000 and 61000, the latter is used; give answers of one instant" in found.notes
