@@ -16,10 +16,10 @@ from margrave.adapters.conform import (
     prices,
     protocol_derive,
     protocol_derive_scenarios,
-    protocol_dydx,
-    protocol_others,
     protocol_drift,
+    protocol_dydx,
     protocol_mango,
+    protocol_others,
 )
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
