@@ -1,6 +1,6 @@
 """Commands that analyse an account: offset, contributions, optimise, stress."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -50,13 +50,13 @@ def _warned(told: Inputs, account: Account) -> int:
     return warn([assess(account, told.case.market, told.rulebook)])
 
 
-def _columns(rows: Sequence[dict[str, Any]], kind: str, words: Sequence[str]) -> list[Column]:
-    # Data have every key; tables leave the currency to the amounts' heading.
+def _columns(rows: Sequence[dict[str, Any]]) -> list[Column]:
     keys = list(rows[0]) if rows else []
-    return [Column(k.replace("_", " "), k, _SHOWN.get(k, str), k in words) for k in keys]
+    return [Column(k.replace("_", " "), k, _SHOWN.get(k, str), k in _WORDS) for k in keys]
 
 
-_SHOWN = {
+_DUST = 5e-9  # of any currency: shown as zero
+_SHOWN: dict[str, Callable[[Any], str]] = {
     "fraction": percent,
     "quantity": quantity,
     "price": price,
@@ -69,17 +69,38 @@ _SHOWN = {
     "vega": price,
     "sigma": lambda s: f"{s:.2f}",
 }
-_WORDS = ("pool", "what", "with", "status", "kind", "side", "underlying", "symbol", "currency", "binds")
-_MONEY = ["amount", "profit", "equity", "initial", "maintenance", "alone", "marginal", "euler", "spot", "curvature", "vol", "before", "after", "change"]
+_WORDS = ("pool", "what", "status", "kind", "side", "underlying", "symbol", "currency", "binds")
+_MONEY = [
+    "amount",
+    "profit",
+    "equity",
+    "initial",
+    "maintenance",
+    "alone",
+    "marginal",
+    "euler",
+    "spot",
+    "curvature",
+    "vol",
+    "before",
+    "after",
+    "change",
+]
 
 
-def _show(rows: Sequence[dict[str, Any]], kind: str) -> None:
+def _show(rows: Sequence[dict[str, Any]], kind: str, dropped: Sequence[str] = ()) -> None:
     if _is_text(kind):
         rows = [
-            {k: money(v, row["currency"]) if k in _MONEY and v is not None else v for k, v in row.items()}
+            {k: _readable(k, v, row) for k, v in row.items() if k not in ("currency", *dropped)}
             for row in rows
         ]
-    show(rows, _columns(rows, kind, _WORDS), kind)
+    show(rows, _columns(rows), kind)
+
+
+def _readable(key: str, value: Any, row: dict[str, Any]) -> Any:
+    if key not in _MONEY or value is None:
+        return value
+    return money(0.0 if abs(value) < _DUST else value, row["currency"])
 
 
 @click.command()
@@ -114,8 +135,8 @@ def offset(
 
 
 def _offset_rows(pool: Offset) -> list[dict[str, Any]]:
-    def row(what: str, amount: float, fraction: float | None = None, other: str = "") -> dict[str, Any]:
-        told = {"pool": pool.pool, "what": what, "with": other, "amount": amount, "currency": pool.currency}
+    def row(what: str, amount: float, fraction: float | None = None) -> dict[str, Any]:
+        told = {"pool": pool.pool, "what": what, "amount": amount, "currency": pool.currency}
         return {**told, "fraction": fraction}
 
     whole = pool.sum_of_parts
@@ -124,8 +145,8 @@ def _offset_rows(pool: Offset) -> list[dict[str, Any]]:
         row("sum of parts", whole),
         row("requirement", pool.requirement),
         row("benefit", pool.benefit, pool.fraction),
-        *(row(f"pair: {p.first}", p.saving, p.fraction, p.second) for p in pool.pairs),
-        row(f"requirement if the benefit were at most {percent(pool.cap, 0)}", pool.capped),
+        *(row(f"pair: {p.first} with {p.second}", p.saving, p.fraction) for p in pool.pairs),
+        row(f"benefit capped at {percent(pool.cap, 0)}: requirement", pool.capped),
     ]
 
 
@@ -302,7 +323,8 @@ def stress(
     else:
         cells = matrix(*case, shifts or MOVES, _moves(vols, "--vol-moves") or VOL_MOVES, along)
         rows = [_cell(cell) for cell in cells]
-    _show(rows, kind)
+    # A table tells what happens; the data have every amount.
+    _show(rows, kind, () if reverse else ("initial", "maintenance"))
     return _warned(told, account)
 
 
@@ -343,12 +365,12 @@ def _reverse_rows(found: ReverseStress) -> list[dict[str, Any]]:
                 rows.append({**base, "side": "none", "move": None, "sigma": None, "binds": single.reason})
         if pool.joint is not None:
             told = ", ".join(f"{name} {percent(factor - 1.0)}" for name, factor in pool.joint.factors)
-            base = {"pool": pool.pool, "kind": "price", "what": "nearest joint move", "side": "joint"}
-            rows.append({**base, "move": None, "sigma": pool.joint.sigma, "binds": told})
+            joint = {"pool": pool.pool, "kind": "price", "what": "nearest joint move", "side": "joint"}
+            rows.append({**joint, "move": None, "sigma": pool.joint.sigma, "binds": told})
     for shock in found.shocks:
         why = "" if shock.move is not None else "none within reach"
-        told = {"pool": shock.pool, "kind": shock.kind, "what": shock.what, "side": shock.side}
-        rows.append({**told, "move": shock.move, "sigma": None, "binds": why})
+        place = {"pool": shock.pool, "kind": shock.kind, "what": shock.what, "side": shock.side}
+        rows.append({**place, "move": shock.move, "sigma": None, "binds": why})
     return rows
 
 

@@ -1,5 +1,6 @@
 """Commands on rulebooks: list, show, diff, test, fields."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -157,10 +158,12 @@ def _show_trial(found: Trial) -> None:
         | {"initial": a.initial[0], "would ask": a.initial[1], "change": a.change}
         for a in found.accounts
     ]
-    shown = {"initial": _dollars, "would ask": _dollars, "change": percent}
-    words = ("account", "was", "would be")
+    shown: dict[str, Callable[[Any], str]] = {"initial": _dollars, "would ask": _dollars, "change": percent}
     click.echo()
-    show(rows, [Column(k, k, shown.get(k, str), k in words) for k in rows[0]] if rows else [], "table")
+    show(rows, [Column(k, k, shown.get(k, str), k in _TRIED_WORDS) for k in rows[0]] if rows else [], "table")
+
+
+_TRIED_WORDS = ("account", "was", "would be")
 
 
 def _dollars(amount: float) -> str:

@@ -1,12 +1,12 @@
 """The standard manager beside equity: one pool's positions in one row of a market."""
 
+import tomllib
 from datetime import timedelta
 from importlib import resources
 
 import msgspec
 import numpy as np
 import pytest
-import tomllib
 
 from margrave.core.errors import Reason
 from margrave.domain.instruments import (

@@ -60,9 +60,19 @@ def test_bankruptcy_price(subaccount, name, delta, quote):
         (account(-4_501 * USDC, BTC=10_000_000), 2_000_000, 100_000, Fraction(24_999, 50)),
         (account(5_499 * USDC, BTC=-10_000_000), 1_000_000, 100_000, Fraction(50_001, 100)),
         (account(-5_000 * USDC, BTC=10_000_000), 1_000_000, 100_000, Fraction(495)),
-        (account(4_500 * USDC, BTC=-10_000_000), 1_000_000, 100_000, Fraction(505)),  # no farther than the spread
+        (
+            account(4_500 * USDC, BTC=-10_000_000),
+            1_000_000,
+            100_000,
+            Fraction(505),
+        ),  # no farther than the spread
         (account(-4_501 * USDC, BTC=10_000_000), 1_000_000, 1, Fraction(4_999_999_999, 10_000_000)),
-        (account(0, BTC=10_000_000), 1_000_000, 100_000, Fraction(500)),  # far above maintenance: the oracle's
+        (
+            account(0, BTC=10_000_000),
+            1_000_000,
+            100_000,
+            Fraction(500),
+        ),  # far above maintenance: the oracle's
     ],
 )
 def test_fillable_price(subaccount, adjustment, spread, price):
