@@ -96,10 +96,10 @@ def test_an_unknown_pool_is_left_out_and_an_empty_set_asks_nothing():
 
 
 def test_tiers_leave_a_residual_by_size():
-    # Progressive tiers of 1 % to 1 coin and 2 % beyond: at 2 coins R = 0.03, and q dR/dq = 0.04.
-    tiers = (Tier(0.0, 0.005, 0.01), Tier(1.0, 0.01, 0.02))
+    # Maintenance of 1 % to 1 coin and 2 % beyond: at 2 coins R = 0.03, and q dR/dq = 0.04.
+    tiers = (Tier(0.0, 0.01, 0.02), Tier(1.0, 0.02, 0.04))
     rulebook = rules(Progressive(code="TEST-LADDER-002", unit=TierUnit.VALUE, tiers=tiers))
-    (told,) = contributions(inverse_account(coins=5.0), inverse_market(50_000.0), rulebook)
+    (told,) = contributions(inverse_account(coins=5.0), inverse_market(50_000.0), rulebook, MAINTENANCE)
     assert told.requirement == pytest.approx(0.03, rel=1e-12)
     assert told.positions[0].euler == pytest.approx(0.04, rel=1e-8)
     assert told.residual == pytest.approx(-0.01, rel=1e-7)
