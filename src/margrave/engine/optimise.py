@@ -151,8 +151,25 @@ def optimise(
     start = _tried(problem, np.zeros(len(problem.candidates)))
     if start.shortfall <= 0.0 and _misses(problem, account) is None:
         return _proposal(problem, start.trade)
+    return _pruned(problem, _searched(problem))
+
+
+def _searched(problem: _Problem) -> Proposal:
+    start = _tried(problem, np.zeros(len(problem.candidates)))
     found = [_in_lots(problem, _followed(problem, start, radius)) for radius in _RADII]
-    return min(found, key=lambda p: (not p.reached, p.cost))
+    return min(found, key=_rank)
+
+
+def _rank(proposal: Proposal) -> tuple[bool, float]:
+    return (not proposal.reached, proposal.cost)
+
+
+def _pruned(problem: _Problem, best: Proposal) -> Proposal:
+    # Positions margined together make local optima: each leg is left out once, and what is cheaper stays.
+    for leg in best.legs if best.reached and len(best.legs) > 1 else ():
+        others = tuple(c for c in problem.candidates if c.symbol != leg.symbol)
+        best = min(best, _searched(replace(problem, candidates=others)), key=_rank)
+    return best
 
 
 def _problem(
