@@ -143,6 +143,11 @@ def _order_margin(prepared: Prepared, pooled: Pooled) -> list[float]:
     margins = pooled.workings.charged[INITIAL][0] * pooled.workings.to_pool[0]
     for margin, pool in zip(margins.tolist(), prepared.pools.position_pool.tolist(), strict=True):
         held[pool] += margin
+    if pooled.workings.debt is not None:
+        for margin, pool in zip(
+            pooled.workings.debt[INITIAL][0].tolist(), prepared.pools.bucket_pool.tolist(), strict=True
+        ):
+            held[pool] += margin
     return [float(total) - own for total, own in zip(pooled.initial[0], held, strict=True)]
 
 

@@ -6,6 +6,8 @@ The tree is made from the workings of the calculation, not from a second one; it
 import numpy as np
 
 from margrave.core.words import INITIAL, LEVELS
+from margrave.margin.debts import debt_rates
+from margrave.margin.equity import collateral_rule
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
@@ -39,7 +41,7 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
         return Requirement(label, float("nan"), unit=currency, binds="; ".join(map(str, issues)))
     rows = np.flatnonzero(prepared.pools.position_pool == pool)
     parts = [_position(prepared, pooled, int(p), level, currency) for p in rows]
-    parts = _netted(prepared, rows, parts, currency)
+    parts = _netted(prepared, rows, parts, currency) + _debts(prepared, pooled, pool, level)
     if level == INITIAL:
         asked = float(pooled.initial[0, pool]) - sum(p.amount for p in parts)
         if pooled.workings.orders is not None and asked > 0:
@@ -54,6 +56,25 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
                 )
             )
     return total(label, *parts, unit=currency, code=prepared.rulebook.account.code)
+
+
+def _debts(prepared: Prepared, pooled: Pooled, pool: int, level: int) -> list[Requirement]:
+    if pooled.workings.debt is None:
+        return []
+    pools, table = prepared.pools, prepared.table
+    currency = table.assets[pools.currency[pool]]
+    rates = debt_rates(prepared.rulebook, table, pools, level)
+    asked = pooled.workings.debt[level][0]
+    parts = []
+    for bucket in np.flatnonzero((pools.bucket_pool == pool) & (asked > 0.0)).tolist():
+        asset = table.assets[int(pools.bucket_asset[bucket])]
+        rule = collateral_rule(prepared.rulebook, asset)
+        assert rule is not None, "only an asset with a debt rule asks margin"
+        assert rule.debt is not None, "only an asset with a debt rule asks margin"
+        worth = Requirement(f"{asset} owed", float(asked[bucket] / rates[bucket]), unit=currency)
+        rate = Requirement("rate of the debt", float(rates[bucket]), unit="rate", code=rule.debt.code)
+        parts.append(multiplied(f"debt in {asset}", worth, rate, unit=currency, code=rule.debt.code))
+    return parts
 
 
 def _netted(

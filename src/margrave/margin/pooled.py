@@ -15,6 +15,7 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book, book_of
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
+from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
 from margrave.margin.ladder import LadderMargin, LadderTerms, Sized, ladder_margin_of, ladder_terms
@@ -65,6 +66,7 @@ class Workings:
     orders: OrderMargin | None
     balances: Balances
     to_pool: F64  # (S, P) pool currency per settlement asset
+    debt: tuple[F64, F64] | None  # (S, B) margin of debts of each level [pool currency]; None without a rule
 
 
 @final
@@ -235,10 +237,16 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     balances = balances_of(prepared.rulebook, table, priced, pools, valued)
     to_pool = _to_pool(table, priced, pools)
     required = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
+    debt = debt_margin_of(prepared.rulebook, table, priced, pools, balances)
+    if debt is not None:
+        required = [
+            r + grouped_sum(d, pools.bucket_pool, len(pools.account))
+            for r, d in zip(required, debt, strict=True)
+        ]
     initial = required[INITIAL] + _orders_in_pools(table, priced, pools, orders)
     unknown = np.zeros(len(pools.account))
     unknown[list(prepared.issues)] = np.nan
-    workings = Workings(valued, ladder, option, factors, multiplier, charged, orders, balances, to_pool)
+    workings = Workings(valued, ladder, option, factors, multiplier, charged, orders, balances, to_pool, debt)
     return Pooled(
         balances.equity + unknown,
         balances.margin_balance + unknown,

@@ -217,6 +217,15 @@ class Discount(_Form, frozen=True):
 
 
 @final
+class DebtRule(_Form, frozen=True):
+    """Margin of what is owed in an asset, on its value."""
+
+    code: str
+    initial: Fraction
+    maintenance: Fraction
+
+
+@final
 class CollateralRule(_Form, frozen=True):
     """How one asset counts in a pool of several."""
 
@@ -224,6 +233,7 @@ class CollateralRule(_Form, frozen=True):
     discounts: Annotated[tuple[Discount, ...], Meta(min_length=1)]
     code: str = ""
     in_numeraire: bool = False  # slices are counted in the numeraire instead of the asset
+    debt: DebtRule | None = None  # margin of a balance below zero, beside its counting in full
 
 
 @final
