@@ -1,5 +1,6 @@
 """Tables of tiers into rulebooks: made tables with every fault, and the recorded ones where they are at hand."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -93,9 +94,24 @@ def test_a_dated_contract_is_matched_by_its_symbol():
     assert (match.kinds, match.symbols) == (("future",), ("BTCUSDT_270326",))
 
 
+def test_ccxts_leverage_tiers_are_a_table_too():
+    tiers = [
+        {"tier": 1, "minNotional": 0, "maxNotional": 1000, "maintenanceMarginRate": 0.01, "maxLeverage": 50, "info": {"cum": "0"}},
+        {"tier": 2, "minNotional": 1000, "maxNotional": 5000, "maintenanceMarginRate": 0.02, "maxLeverage": 25, "info": {"cum": "7"}},
+    ]  # fmt: skip
+    found = from_binance(json.dumps({"AAA/USDT:USDT": tiers}))
+    match = found.rulebook.products[0].match
+    assert (match.bases, match.settlements) == (("AAA",), ("USDT",))
+    assert found.findings[0].where == "made.csv:2 AAA/USDT:USDT"
+    np.testing.assert_allclose(resolve(found.rulebook.ladders["AAA/USDT:USDT"], 1).deduction, [0, 10])
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "told"),
     [
+        ("{", Reason.MALFORMED, "leverage tiers"),
+        ('{"a": [3]}', Reason.MALFORMED, "leverage tiers"),
+        ("{}", Reason.MALFORMED, "no tiers"),
         ("a,b\n1,2\n", Reason.MALFORMED, "no columns of tiers"),
         (HEAD, Reason.MALFORMED, "no rows"),
         (HEAD + "B,USDT,1,0,9,x,50,0\n", Reason.INVALID_VALUE, "maintenance is 'x'"),
