@@ -202,6 +202,30 @@ def test_recorded_tables_give_the_ladders_that_ship(shared: Path, name: str, bas
         np.testing.assert_allclose(theirs.deduction, ours.deduction, rtol=1e-9)
 
 
+def test_an_account_is_margined_under_the_table_and_what_it_lacks_is_told_briefly(tmp_path: Path):
+    names = [f"C{k}" for k in range(40)] + ["ETH"]
+    rows = "".join(f"{n}USDT,USDT,1,0,1000000,0.01,50,0\n" for n in names)
+    table, out = tmp_path / "tiers.csv", tmp_path / "mine.toml"
+    table.write_text(HEAD + rows, encoding="utf-8")
+    made = [
+        "rules",
+        "import-tiers",
+        str(table),
+        "--venue",
+        "binance",
+        "--base",
+        "binance.usdm",
+        "-o",
+        str(out),
+    ]
+    assert CliRunner().invoke(cli, made).exit_code == 0
+    shown = CliRunner().invoke(cli, ["margin", "example:collateral", "--rules", str(out), "--format", "csv"])
+    # Short 90 ETH at 3,002: 1 % of 270,180; the inverse perpetual has no rule there.
+    assert "2701.8" in shown.output
+    assert "and 29 more" in shown.output
+    assert "C39USDT" not in shown.output
+
+
 @pytest.mark.parametrize("kind", ["table", "json", "csv", "md"])
 def test_rule_codes_are_listed_with_the_files_words(kind):
     done = CliRunner().invoke(cli, ["rules", "codes", "--format", kind])
