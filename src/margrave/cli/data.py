@@ -172,12 +172,14 @@ def conform(paths: Sequence[str], every: bool, kind: str, folder: Path | None) -
 
 
 def _write_pages(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    from margrave.report.conformance import html, markdown
+    from margrave.report.conformance import Book, html, markdown
     from margrave.rulebook.catalogue import shipped
+    from margrave.rulebook.codes import codes_of
 
-    books: dict[str, list[str]] = {}
+    books: dict[str, list[Book]] = {}
     for book in shipped():
-        books.setdefault(book.venue, []).append(f"{book.id}@{book.valid_from:%Y-%m-%d}")
+        name, sources = f"{book.id}@{book.valid_from:%Y-%m-%d}", tuple(s.url for s in book.sources)
+        books.setdefault(book.venue, []).append(Book(name, tuple(codes_of(book)), sources))
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in (("conformance.md", markdown), ("conformance.html", html)):
         (folder / name).write_text(page(rows, books), encoding="utf-8")
