@@ -22,7 +22,7 @@ endif
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format format-check lint types contracts coverage bench docs lock clean
+.PHONY: help demo test check format format-check lint types contracts coverage bench conformance docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -56,6 +56,12 @@ coverage: test ## the test suite; fails when branch coverage of the calculation 
 
 bench: $(VENV)/dev.stamp ## speed, as ratios against a baseline of the same run
 	$(BIN)/python -m bench
+
+VECTORS ?= ../shared/vectors
+conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build
+	$(BIN)/margrave conform $(VECTORS) --report docs/_build
+	cp docs/_build/conformance.md docs/conformance.md
+	$(BIN)/margrave rules codes --tests tests --format md > docs/rule-codes.md
 
 docs: $(VENV)-docs/docs.stamp ## the manual, into docs/_build
 	$(VENV)-docs/bin/python -m sphinx -W --keep-going -b html docs docs/_build

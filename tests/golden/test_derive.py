@@ -6,6 +6,7 @@ import pytest
 
 from margrave.adapters.conform import run
 from margrave.adapters.conform.protocol_derive import TRANSLATORS, exact_margin, margin
+from margrave.core.fixed import fixed
 
 pytestmark = pytest.mark.shared
 PASSED_AT_LEAST = {
@@ -30,14 +31,22 @@ def test_every_vector_of_derive_passes(shared: Path):
 
 
 def test_integers_come_out_of_fixed_point_without_a_nudge(shared: Path):
-    # Doubles land an ulp under an integer in two of them.
     vectors = [r.vector for r in _results(shared) if r.vector.model == "derive.srm_integer"]
     assert len(vectors) >= PASSED_AT_LEAST["derive.srm_integer"]
     for vector in vectors:
         found = exact_margin(vector)
-        assert {name: int(found[name]) for name in vector.expected} == vector.expected
+        assert {name: int(fixed(found[name])) for name in vector.expected} == vector.expected
+
+
+def test_doubles_need_one(shared: Path):
+    # 879.9999999999999 for 880: what the nudge of the published tolerance is for.
+    doubled = {
+        r.vector.id: margin(r.vector) for r in _results(shared) if r.vector.model == "derive.srm_integer"
+    }
+    assert int(doubled["derive-srm-portfolio-test_base_asset_low_spot_confidence"]["IM"]) == 879
 
 
 def test_doubles_and_fixed_point_agree(shared: Path):
     for vector in (r.vector for r in _results(shared) if r.vector.model.startswith("derive.srm")):
-        assert margin(vector) == pytest.approx(exact_margin(vector), rel=1e-12, abs=1e-9)
+        exact = {name: float(number) for name, number in exact_margin(vector).items()}
+        assert margin(vector) == pytest.approx(exact, rel=1e-12, abs=1e-9)

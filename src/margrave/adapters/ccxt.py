@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from margrave.adapters import deribit as deribit_payload
-from margrave.adapters.payloads import Gathered, number
+from margrave.adapters.gathered import Gathered
+from margrave.adapters.rows import number
 from margrave.adapters.symbols import unified
 from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.core.words import MarginMode
@@ -20,10 +21,10 @@ def gather(tree: Any, where: str, gathered: Gathered, exchange: str) -> None:
     """Add ccxt's list of positions, or its balance, to what was gathered."""
     rows = tree if isinstance(tree, list) else [tree]
     for row in (r for r in rows if isinstance(r, dict)):
-        gathered.seen(row.get("timestamp"))
         place = f"{where}: {row.get('symbol', 'balance')}"
         try:
             _gather_row(row, where, place, gathered, exchange)
+            gathered.seen(row.get("timestamp"))
         except InvalidInputError as fault:
             gathered.issues.extend(fault.issues)
         except ValueError as fault:

@@ -451,7 +451,7 @@ def dump_case(case: Case) -> str:
     rows = {k: market.pop(k) for k in ("instruments", "quotes") if k in market}
     lines += ["", "[market]", *(f"{k} = {_scalar(v)}" for k, v in market.items())]
     for name, table in tables.items():
-        lines += ["", f"[market.{name}]", *(f"{json.dumps(k)} = {_scalar(v)}" for k, v in table.items())]
+        lines += ["", f"[market.{name}]", *(f"{_scalar(k)} = {_scalar(v)}" for k, v in table.items())]
     for name, items in rows.items():
         lines += _tables(f"market.{name}", items)
     for account in accounts:

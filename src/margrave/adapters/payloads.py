@@ -1,83 +1,38 @@
 """Payloads of a venue, as they come, gathered into one case.
 
 Several files or answers add up: positions, summaries, tickers and book summaries in any order. What a payload
-leaves out (a mark, an index) is an error that names it; what it has beyond need is counted in a note.
+leaves out (a mark, an index) is an error that names it; what it has beyond need is told in a note, and is an
+error on demand.
 """
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, final
+from types import MappingProxyType
+from typing import Any, Final, final
 
+from margrave.adapters.claims import Claims
 from margrave.adapters.files import Case
-from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
-from margrave.domain.account import Account, Balance, Position
+from margrave.adapters.gathered import Gathered, Venue, gather
+from margrave.adapters.rows import read_json
+from margrave.core.errors import InvalidInputError, Reason, invalid
+from margrave.domain.account import Account, Balance
 from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market, Quote
 
+_FLAT_MAX: Final = 3
+
 
 @final
-@dataclass(slots=True)
-class Gathered:
-    """What payloads said so far."""
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What payloads came to: a case, the venue's own numbers, and what was left aside."""
 
-    positions: dict[str, Position] = field(default_factory=dict)
-    balances: dict[str, Balance] = field(default_factory=dict)
-    instruments: dict[str, Instrument] = field(default_factory=dict)
-    quotes: dict[str, dict[str, float]] = field(default_factory=dict)
-    index: dict[str, float] = field(default_factory=dict)
-    settled: dict[str, float] = field(default_factory=dict)  # profit since entry that is cash already
-    at: datetime | None = None
-    rules: str | None = None
-    expected: dict[str, float] = field(default_factory=dict)  # the venue's own numbers
-    notes: list[str] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-
-    def fault(self, where: str, reason: Reason, message: str) -> None:
-        """Note what is wrong; all of it is raised together at the end."""
-        self.issues.append(Issue(where, reason, message))
-
-    def quote(self, symbol: str, **prices: Any) -> None:
-        """Add prices of an instrument; later ones win."""
-        held = self.quotes.setdefault(symbol, {})
-        held |= {k: float(v) for k, v in prices.items() if v not in (None, "")}
-
-    def seen(self, milliseconds: Any) -> None:
-        """Move the market's instant to the latest that a payload names."""
-        if milliseconds:
-            at = datetime.fromtimestamp(float(milliseconds) / 1000.0, tz=UTC)
-            self.at = at if self.at is None else max(self.at, at)
-
-
-def number(tree: dict[str, Any], name: str, where: str) -> float:
-    """A number of a payload, which may stand as text."""
-    value = tree.get(name)
-    if value in (None, ""):
-        raise invalid(
-            f"{where}.{name}",
-            Reason.INVALID_VALUE,
-            "is missing; the payload is not of the form that was expected",
-        )
-    try:
-        return float(value)
-    except (TypeError, ValueError) as fault:
-        raise invalid(
-            f"{where}.{name}", Reason.INVALID_VALUE, f"is {value!r}; it must be a number"
-        ) from fault
-
-
-def read_json(path: Path) -> Any:
-    """A payload from a file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise invalid(str(path), Reason.NOT_FOUND, f"cannot be read ({fault}); check the name") from fault
-    except ValueError as fault:
-        raise invalid(
-            str(path), Reason.MALFORMED, f"is not JSON ({fault}); save the venue's answer as it came"
-        ) from fault
+    venue: str
+    case: Case
+    claims: Claims
+    notes: tuple[str, ...]
 
 
 def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
@@ -88,11 +43,21 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
     InvalidInputError
         With everything that was wrong or is missing.
     """
-    for symbol in dict.fromkeys(p.symbol for p in gathered.positions.values()):
-        if "mark" not in gathered.quotes.get(symbol, {}):
+    wanted = [p.symbol for p in gathered.positions.values()] + [o.symbol for o in gathered.orders]
+    for symbol in dict.fromkeys(wanted):
+        if symbol not in gathered.instruments:
+            gathered.fault(
+                symbol,
+                Reason.UNKNOWN_INSTRUMENT,
+                "has no terms in any payload; add the venue's list of instruments",
+            )
+        elif "mark" not in gathered.quotes.get(symbol, {}):
             gathered.fault(
                 symbol, Reason.MISSING_MARK, "has no mark in any payload; add its ticker or book summary"
             )
+    gathered.issues.extend(
+        issue for key, (_, issue) in gathered.pending.items() if key not in gathered.positions
+    )
     at = at or gathered.at
     if at is None:
         gathered.fault(
@@ -101,26 +66,44 @@ def case_of(gathered: Gathered, at: datetime | None = None) -> Case:
     if gathered.issues:
         raise InvalidInputError(gathered.issues)
     assert at is not None
-    kept = {s: q for s, q in gathered.quotes.items() if "mark" in q and s in gathered.instruments}
+    near = _near(gathered, wanted)
+    kept = {s: q for s, q in gathered.quotes.items() if "mark" in q and s in near}
     try:
         quotes = {s: _quote(q) for s, q in kept.items()}
-        instruments = {s: i for s, i in gathered.instruments.items() if s in quotes}
+        instruments = {s: i for s, i in near.items() if s in quotes}
         market = Market(at=at, instruments=instruments, quotes=quotes, index=gathered.index)
+        account = Account(
+            name="imported",
+            balances=_wallets(gathered),
+            positions=tuple(gathered.positions.values()),
+            orders=tuple(gathered.orders),
+        )
     except ValueError as fault:
         raise invalid(
             "payloads", Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
         ) from fault
-    # Profit from the entry that daily settlement has paid out is in the wallet: counted once, with the position.
-    wallet = (
+    return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
+
+
+def _wallets(gathered: Gathered) -> tuple[Balance, ...]:
+    # What a venue has in the wallet that stands with the position here (profit paid out, isolated margin): once.
+    for asset in sorted(gathered.wallets & gathered.settled.keys() - gathered.balances.keys()):
+        gathered.balances[asset] = Balance(asset=asset, amount=0.0)
+    return tuple(
         replace(b, amount=b.amount - gathered.settled.get(asset, 0.0))
         for asset, b in gathered.balances.items()
     )
-    account = Account(
-        name="imported",
-        balances=tuple(wallet),
-        positions=tuple(gathered.positions.values()),
+
+
+def _near(gathered: Gathered, wanted: Sequence[str]) -> dict[str, Instrument]:
+    # A venue's whole list is hundreds of instruments: those on the underlyings that the account holds serve a what-if.
+    held = {gathered.instruments[s].base for s in wanted if s in gathered.instruments} | set(
+        gathered.balances
     )
-    return Case((account,), market, gathered.rules, None, "imported from a venue's payloads")
+    near = {s: i for s, i in gathered.instruments.items() if i.base in held or not held}
+    if aside := len(gathered.instruments) - len(near):
+        gathered.notes.append(f"instruments on other underlyings, left out: {aside}")
+    return near
 
 
 def _quote(prices: dict[str, float]) -> Quote:
@@ -133,42 +116,111 @@ def _quote(prices: dict[str, float]) -> Quote:
     )
 
 
-def import_files(venue: str, paths: Iterable[Path], rules: str | None = None) -> tuple[Case, tuple[str, ...]]:
-    """A case from payload files.
+def venues() -> Mapping[str, Venue]:
+    """The venues whose raw payloads are read, by name."""
+    from margrave.adapters import binance, bybit, deribit, derive, dydx, gate, hyperliquid, okx
+
+    found = (v.VENUE for v in (binance, bybit, okx, gate, hyperliquid, derive, dydx, deribit))
+    return MappingProxyType({venue.name: venue for venue in found} | {"coinbase": deribit.VENUE})
+
+
+def recognise(tree: Any, where: str) -> str:
+    """Name of the venue that a payload is of.
+
+    Raises
+    ------
+    InvalidInputError
+        The payload is of no venue that is read.
+    """
+    named = next((name for name, venue in venues().items() if venue.recognises(tree)), None)
+    if named is None:
+        raise invalid(
+            where,
+            Reason.UNKNOWN_FIELD,
+            f"is of none of the venues that are read: {', '.join(venues())}; name its venue",
+        )
+    return named
+
+
+def import_payloads(
+    venue: str | None,
+    payloads: Sequence[tuple[Any, str]],
+    rules: str | None = None,
+    at: datetime | None = None,
+    strict: bool = False,
+) -> Imported:
+    """A case and the venue's claims from payloads.
 
     Parameters
     ----------
-    venue : str
-        ``deribit`` or ``coinbase`` (the same payloads), or ``ccxt:EXCHANGE``.
-    paths : iterable of Path
-        Files, in any order.
+    venue : str, optional
+        Name of a venue (`venues`), or ``ccxt:EXCHANGE``; by default the one that the payloads are recognised as.
+    payloads : sequence of (tree, str)
+        JSON as Python objects, each with its place for messages, in any order.
     rules : str, optional
         Rulebook that the case is to name; by default the one that the payloads tell.
+    at : datetime, optional
+        Instant of the market; by default the latest that a payload names.
+    strict : bool
+        Whether a field or an object that is not known is an error instead of a note.
 
-    Returns
-    -------
-    case, notes : Case, tuple of str
-        What was read, and what was left aside.
+    Raises
+    ------
+    InvalidInputError
+        With everything that is wrong or missing.
     """
-    from margrave.adapters import ccxt, deribit
-
-    readers: dict[str, Callable[[Any, str, Gathered], None]] = {
-        "deribit": deribit.gather,
-        "coinbase": deribit.gather,
-    }
     gathered = Gathered()
-    name, _, exchange = venue.partition(":")
-    for path in paths:
-        tree = read_json(path)
-        if name == "ccxt":
-            ccxt.gather(tree, str(path), gathered, exchange)
-        elif name in readers:
-            readers[name](tree, str(path), gathered)
-        else:
-            raise invalid(
-                venue,
-                Reason.NOT_FOUND,
-                "is no venue that can be imported; there are deribit, coinbase and ccxt:EXCHANGE",
+    name = venue or _recognise_all(payloads)
+    kind, _, exchange = name.partition(":")
+    if kind == "ccxt":
+        from margrave.adapters import ccxt
+
+        for tree, where in payloads:
+            ccxt.gather(tree, where, gathered, exchange)
+    elif name in venues():
+        gather(venues()[name], payloads, gathered)
+    else:
+        known = ", ".join(venues())
+        raise invalid(
+            name, Reason.NOT_FOUND, f"is no venue that can be imported; there are {known} and ccxt:EXCHANGE"
+        )
+    _tell_unread(gathered, strict)
+    case = case_of(gathered, at)
+    case = replace(case, rules=rules or case.rules)
+    return Imported(name, case, MappingProxyType(gathered.claims), _notes(gathered.notes))
+
+
+def _notes(notes: Sequence[str]) -> tuple[str, ...]:
+    # Accounts list every instrument of the venue, nearly all of them flat: many are one note.
+    flat = [note for note in dict.fromkeys(notes) if note.endswith(": flat, left out")]
+    if len(flat) <= _FLAT_MAX:
+        return tuple(dict.fromkeys(notes))
+    others = [note for note in dict.fromkeys(notes) if note not in flat]
+    return (*others, f"flat positions, left out: {len(flat)}")
+
+
+def _recognise_all(payloads: Sequence[tuple[Any, str]]) -> str:
+    named = {recognise(tree, where): where for tree, where in payloads if tree not in ([], {})}
+    if len(named) > 1:
+        told = ", ".join(f"{where} is of {name}" for name, where in named.items())
+        raise invalid("payloads", Reason.CONTRADICTION, f"{told}; import one venue at a time")
+    if not named:
+        raise invalid("payloads", Reason.NOT_FOUND, "hold nothing; save the venue's answers as they came")
+    return next(iter(named))
+
+
+def _tell_unread(gathered: Gathered, strict: bool) -> None:
+    for title, names in gathered.unread.items():
+        told = ", ".join(sorted(names))
+        if strict:
+            gathered.fault(
+                title, Reason.UNKNOWN_FIELD, f"fields that are not known: {told}; import without --strict"
             )
-    case = case_of(gathered)
-    return replace(case, rules=rules or case.rules), tuple(gathered.notes)
+        else:
+            gathered.notes.append(f"{title}: fields that are not known are left aside: {told}")
+
+
+def import_files(venue: str, paths: Iterable[Path], rules: str | None = None) -> tuple[Case, tuple[str, ...]]:
+    """A case from payload files of a venue, and notes on what was left aside; see `import_payloads`."""
+    found = import_payloads(venue, [(read_json(path), str(path)) for path in paths], rules)
+    return found.case, found.notes

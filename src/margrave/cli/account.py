@@ -123,6 +123,8 @@ def _margin(told: Inputs, kind: str) -> int:
                 click.echo()
             show(_pool_rows([assessment]), _POOLS, kind)
             for pool in assessment.pools:
+                if pool.band:
+                    click.echo(f"band of {pool.name}: {pool.band}")
                 if pool.order_margin:
                     click.echo(
                         f"open orders in {pool.name}: {money(pool.order_margin, pool.currency)} {pool.currency} of initial margin"

@@ -1,4 +1,4 @@
-"""Commands on rulebooks: list, show, diff, test, fields."""
+"""Commands on rulebooks: list, show, diff, test, fields, import-tiers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -98,6 +98,36 @@ def diff(before: str, after: str, kind: str) -> int:
 
 
 @rules.command()
+@click.option(
+    "--tests",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of tests: which of them name each code.",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True
+)
+def codes(tests: Path | None, kind: str) -> int:
+    """Every rule code that ships: what the rule says and, with --tests, which tests hold it."""
+    from margrave.report.rule_codes import covered, markdown
+    from margrave.rulebook.catalogue import text_of
+    from margrave.rulebook.codes import rule_codes
+
+    files = sorted(tests.rglob("test_*.py")) if tests else []
+    texts = {f.relative_to(tests).as_posix(): f.read_text(encoding="utf-8") for f in files if tests}
+    rows = covered([code for book in shipped() for code in rule_codes(book, text_of(book))], texts)
+    if kind == "md":
+        click.echo(markdown(rows), nl=False)
+        return 0
+    keys = ("code", "rulebook", "told", *(("tests",) if tests else ()))
+    show(
+        [r._asdict() | {"tests": ", ".join(r.tests)} for r in rows],
+        [Column(k, k, left=True) for k in keys],
+        kind,
+    )
+    return 0
+
+
+@rules.command()
 def fields() -> int:
     """What a rulebook may say, as a JSON schema."""
     schema = msgspec.json.schema(Rulebook)
@@ -168,6 +198,41 @@ _TRIED_WORDS = ("account", "was", "would be")
 
 def _dollars(amount: float) -> str:
     return money(amount, "USD")
+
+
+@rules.command(name="import-tiers")
+@click.argument("file", metavar="FILE")
+@click.option("--venue", required=True, help="Venue of the table; the base must be one of its rulebooks.")
+@click.option(
+    "--base", required=True, metavar="ID[@DATE]", help="Rulebook whose rules hold around the tiers."
+)
+@click.option("--at", "day", type=click.DateTime(["%Y-%m-%d"]), help="Day, of a table with several dates.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Rulebook to write; standard output by default.",
+)
+def import_table(file: str, venue: str, base: str, day: datetime | None, output: Path | None) -> int:
+    """Turn a table of tiers (CSV) into a rulebook: every symbol a ladder, every contradiction named with its row."""
+    from margrave.adapters.rulebook_files import dump_rulebook
+    from margrave.adapters.tiers import import_tiers
+
+    book = _find(base)
+    if book.venue != venue:
+        raise invalid(
+            base, Reason.CONTRADICTION, f"is of {book.venue}, not of {venue}; name one of its rulebooks"
+        )
+    found = import_tiers(read_text(file), file, book, day.date() if day else None)
+    for issue in found.findings:
+        click.echo(f"finding: {issue}", err=True)
+    text = dump_rulebook(found.rulebook, f"Tiers of {Path(file).name}, rules around them of {book.id}.")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {len(found.rulebook.ladders)} ladders, {len(found.findings)} findings")
+    return 0
 
 
 COMMANDS = {"rules": rules}

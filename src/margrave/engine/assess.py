@@ -12,6 +12,7 @@ from margrave.engine.explain import explain
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
 from margrave.margin.pools import pool_name
 from margrave.margin.requirement import Requirement
+from margrave.rulebook.bands import Band, band_at, liquidation_ratio
 from margrave.rulebook.schema import Rulebook
 
 
@@ -75,12 +76,21 @@ def notes_of(rulebook: Rulebook, at: datetime) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _status(balance: float, initial: float, maintenance: float, unknown: bool) -> Status:
+def _status(balance: float, initial: float, maintenance: float, closing: float, unknown: bool) -> Status:
+    # `closing` is the ratio of balance to maintenance at which the venue closes positions.
     if unknown or not (balance == balance and initial == initial and maintenance == maintenance):
         return Status.UNKNOWN
-    if balance < maintenance:
+    if balance < closing * maintenance:
         return Status.LIQUIDATABLE
     return Status.CALL if balance < initial else Status.HEALTHY
+
+
+def _band(bands: tuple[Band, ...], balance: float, maintenance: float, status: Status) -> str:
+    if not bands or status is Status.UNKNOWN:
+        return ""
+    health = balance / maintenance if maintenance > 0.0 else float("inf") if balance >= 0.0 else float("-inf")
+    found = band_at(bands, health)
+    return found.name if found is not None else ""
 
 
 def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
@@ -98,6 +108,8 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
         pooled.maintenance[0],
     )
     order_margin = pooled.workings.order_margin[0].tolist()
+    bands = prepared.rulebook.account.bands
+    closing = liquidation_ratio(bands)
     result = []
     for k, (currency, isolated, equity, balance, initial, maintenance) in enumerate(
         zip(*(c.tolist() for c in columns), strict=True)
@@ -105,7 +117,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
         issues = prepared.issues.get(k, ())
         mode = "isolated" if isolated else "cross"
         name = pool_name(pools, prepared.table, prepared.book, k)
-        status = _status(balance, initial, maintenance, bool(issues))
+        status = _status(balance, initial, maintenance, closing, bool(issues))
         result.append(
             PoolAssessment(
                 name,
@@ -119,6 +131,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
                 status,
                 tuple(held[k]),
                 issues,
+                _band(bands, balance, maintenance, status),
             )
         )
     return result

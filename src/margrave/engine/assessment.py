@@ -18,7 +18,7 @@ class Status(StrEnum):
 
     HEALTHY = "healthy"
     CALL = "call"  # below initial margin
-    LIQUIDATABLE = "liquidatable"  # below maintenance margin
+    LIQUIDATABLE = "liquidatable"  # below maintenance margin, or in a band in which the venue closes
     UNKNOWN = "unknown"
 
 
@@ -56,6 +56,7 @@ class PoolAssessment:
     status: Status
     positions: tuple[PositionAssessment, ...]
     issues: tuple[Issue, ...]
+    band: str = ""  # the venue's name for where the ratio stands; empty where it has no bands
 
     @property
     def ratio(self) -> float:

@@ -14,6 +14,7 @@ from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment, Status
+from margrave.engine.closing import cash_of
 from margrave.rulebook.schema import Rulebook
 
 
@@ -42,7 +43,8 @@ def _with_position(account: Account, before: Position, after: Position) -> Accou
     return replace(account, positions=tuple(after if p is before else p for p in account.positions))
 
 
-def _with_cash(account: Account, asset: str, change: float) -> Account:
+def with_cash(account: Account, asset: str, change: float) -> Account:
+    """The account with a balance changed; a debt is a balance below zero."""
     held = {b.asset: b for b in account.balances}
     balance = held.get(asset, Balance(asset=asset, amount=0.0))
     held[asset] = replace(balance, amount=balance.amount + change)
@@ -111,7 +113,7 @@ def add_margin(account: Account, market: Market, rulebook: Rulebook, symbol: str
         )
     after = _with_position(account, position, replace(position, isolated_margin=allotted + amount))
     return _require_safe(
-        _with_cash(after, settlement, -amount),
+        with_cash(after, settlement, -amount),
         market,
         rulebook,
         "adding margin",
@@ -159,7 +161,7 @@ def open_position(account: Account, market: Market, rulebook: Rulebook, position
             f"wallet has {free:.10g} {settlement} free and {allotted:.10g} is needed; open less",
         )
     stated = _with_position(opened, position, replace(position, isolated_margin=allotted))
-    return _require_safe(_with_cash(stated, settlement, -allotted), market, rulebook, "opening it", levels)
+    return _require_safe(with_cash(stated, settlement, -allotted), market, rulebook, "opening it", levels)
 
 
 def top_up(
@@ -190,7 +192,7 @@ def top_up(
         return account, 0.0
     allotted = _allotted(account, market, rulebook, position)
     after = _with_position(account, position, replace(position, isolated_margin=allotted + moved))
-    return _with_cash(after, settlement, -moved), moved
+    return with_cash(after, settlement, -moved), moved
 
 
 def remove_margin(
@@ -225,7 +227,7 @@ def remove_margin(
             f"{max(removable, 0.0):.10g} {settlement} may leave and {amount:.10g} is asked; remove less",
         )
     after = _with_position(account, position, replace(position, isolated_margin=allotted - amount))
-    return _with_cash(after, settlement, amount)
+    return with_cash(after, settlement, amount)
 
 
 def change_leverage(
@@ -260,7 +262,7 @@ def change_leverage(
             Reason.INSUFFICIENT,
             f"wallet has {wallet:.10g} free and {after - before:.10g} is needed; choose a higher leverage",
         )
-    moved = _with_cash(
+    moved = with_cash(
         _with_position(account, position, replace(changed, isolated_margin=after)), settlement, before - after
     )
     return _require_safe(moved, market, rulebook, "the new leverage", levels)
@@ -284,12 +286,12 @@ def switch_mode(
     if mode is MarginMode.CROSS:
         allotted = _allotted(account, market, rulebook, position)
         after = _with_position(account, position, replace(position, mode=mode, isolated_margin=None))
-        return _require_safe(_with_cash(after, settlement, allotted), market, rulebook, "cross mode", levels)
+        return _require_safe(with_cash(after, settlement, allotted), market, rulebook, "cross mode", levels)
     fresh = replace(position, mode=mode)
     isolated = _with_position(account, position, fresh)
     allotted = _allotted(isolated, market, rulebook, fresh)
     after = _with_position(account, position, replace(fresh, isolated_margin=allotted))
-    return _require_safe(_with_cash(after, settlement, -allotted), market, rulebook, "isolated mode", levels)
+    return _require_safe(with_cash(after, settlement, -allotted), market, rulebook, "isolated mode", levels)
 
 
 def transfer(
@@ -310,19 +312,20 @@ def transfer(
             giver.name, Reason.NOT_ALLOWED, f"{receiver.name} is not of the same holder; set its parent"
         )
     poorer = _require_safe(
-        _with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook)
+        with_cash(giver, asset, -amount), market, rulebook, "the transfer", _levels(giver, market, rulebook)
     )
-    return poorer, _with_cash(receiver, asset, amount)
+    return poorer, with_cash(receiver, asset, amount)
 
 
 def close_part(account: Account, market: Market, symbol: str, quantity: float, price: float) -> Account:
-    """Fill against a position and book what it frees: profit, and isolated margin pro rata (IMM-4)."""
+    """Fill against a position and book what it frees: profit or an option's premium, and isolated margin pro rata (IMM-4)."""
     position = _position(account, symbol)
     instrument = _instrument(market, account, symbol)
-    after, flows = fill(instrument, position, quantity, price)
+    after, _ = fill(instrument, position, quantity, price)
     freed = (
         (position.isolated_margin or 0.0) - (after.isolated_margin or 0.0)
         if position.mode is MarginMode.ISOLATED
         else 0.0
     )
-    return _with_cash(_with_position(account, position, after), instrument.settlement, flows.total + freed)
+    moved = cash_of(instrument, market, position, quantity, price)
+    return with_cash(_with_position(account, position, after), instrument.settlement, moved + freed)

@@ -47,7 +47,8 @@ class Closing:
     quantity: float  # [contracts] traded: buy > 0
     price: float  # [as the mark]
     currency: str
-    realised: float  # profit of a future, premium received of an option
+    realised: float  # cash: profit of a future, premium received of an option
+    profit: float  # from entry to the fill, of both
     slippage: float  # what the fill is worse than the mark, >= 0
     fee: float  # >= 0, to the venue
     penalty: float  # >= 0, to the insurance fund
@@ -119,9 +120,8 @@ def closing(
     price = mark * (1.0 + copysign(rule.slippage, quantity))
     realised = cash_of(instrument, market, position, quantity, price)
     slippage = max(cash_of(instrument, market, position, quantity, mark) - realised, 0.0)
-    size = notional(instrument.payoff, quantity, price) * conversion(
-        market, payoff_asset(instrument), instrument.settlement
-    )
+    rate = conversion(market, payoff_asset(instrument), instrument.settlement)
+    size = notional(instrument.payoff, quantity, price) * rate
     asked = size * (rule.fee_rate + rule.penalty_rate)
     share = min(1.0, max(means - slippage, 0.0) / asked) if asked > 0 else 0.0
     return Closing(
@@ -131,6 +131,7 @@ def closing(
         price,
         instrument.settlement,
         realised,
+        fill(instrument, position, quantity, price)[1].realised * rate,
         slippage,
         size * rule.fee_rate * share,
         size * rule.penalty_rate * share,

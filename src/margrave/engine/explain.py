@@ -7,10 +7,12 @@ import numpy as np
 
 from margrave.core.words import INITIAL, LEVELS
 from margrave.engine.explain_scenarios import scenario_tree
+from margrave.margin.joint import Joint
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
+from margrave.margin.scenarios import ScenarioMargin
 from margrave.rulebook.schema import LadderModel, Netting, OpenInterestRule, OptionModel, RateRule
 
 
@@ -39,12 +41,12 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
     if issues := prepared.issues.get(pool):
         return Requirement(label, float("nan"), unit=currency, binds="; ".join(map(str, issues)))
     rows = np.flatnonzero(prepared.pools.position_pool == pool)
-    if prepared.units is not None:
-        rows = np.setdiff1d(rows, prepared.units.position)
+    if prepared.joined is not None:
+        rows = np.setdiff1d(rows, prepared.joined.members.position)
     parts = [_position(prepared, pooled, int(p), level, currency) for p in rows]
     parts = _netted(prepared, rows, parts, currency)
     if (joint := pooled.workings.joint) is not None:
-        tree = scenario_tree(prepared, joint.workings, pool, level)
+        tree = _joint(prepared, joint, pool, level)
         parts += [] if tree is None else [tree]
     if level == INITIAL:
         asked = float(pooled.initial[0, pool]) - sum(p.amount for p in parts)
@@ -60,6 +62,12 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
                 )
             )
     return total(label, *parts, unit=currency, code=prepared.rulebook.account.code)
+
+
+def _joint(prepared: Prepared, joint: Joint, pool: int, level: int) -> Requirement | None:
+    if isinstance(joint.workings, ScenarioMargin):
+        return scenario_tree(prepared, joint.workings, pool, level)
+    return joint.workings[pool].tree(level) if pool in joint.workings else None
 
 
 def _netted(

@@ -6,8 +6,9 @@ from margrave.core.words import INITIAL
 from margrave.margin.charges import unit_confidence
 from margrave.margin.pooled import Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.scenarios import Charged, ScenarioMargin
-from margrave.rulebook.portfolio import ConfidenceCharge, Role
+from margrave.margin.scenarios import ScenarioMargin
+from margrave.margin.unit_risk import Block, Charged
+from margrave.rulebook.portfolio import ConfidenceCharge, NotionalCharge, Role
 
 
 def scenario_tree(prepared: Prepared, margin: ScenarioMargin, pool: int, level: int) -> Requirement | None:
@@ -27,77 +28,71 @@ def scenario_tree(prepared: Prepared, margin: ScenarioMargin, pool: int, level: 
     Requirement or None
         In the pool's currency; None where the pool has no unit and no collateral that is cut.
     """
-    units = np.flatnonzero(margin.scene.units.unit_pool == pool)
+    portfolio, joint = margin.portfolio, margin.level[level]
+    units = np.flatnonzero(portfolio.units.unit_pool == pool)
     currency = prepared.table.assets[int(prepared.pools.currency[pool])]
     cuts = _haircuts(prepared, margin, pool, level, currency)
     if units.size == 0 and not cuts:
         return None
-    model, risk = margin.scene.model, margin.level[level]
-    parts = [_unit(prepared, margin, int(u), level, currency) for u in units]
+    model = portfolio.model
+    found = [(block, int(u)) for block in margin.blocks for u in np.flatnonzero(np.isin(block.unit, units))]
+    parts = [_unit(block, u, level, currency) for block, u in found]
     together = total("risk of units", *parts, unit=currency, code=model.code)
-    joint = float(risk.combined[0, pool])
     rule = model.correlation
-    if rule is not None and units.size > 1:
-        offset = Requirement("offset by correlation", joint - together.amount, unit=currency, code=rule.code)
+    if rule is not None and len(parts) > 1:
+        saved = float(joint.combined[0, pool]) - together.amount
+        offset = Requirement("offset by correlation", saved, unit=currency, code=rule.code)
         together = total("risk of units after offsets", together, offset, unit=currency, code=rule.code)
-    factor = _factor(margin, pool, level)
     after = [
-        _charge(margin, c, int(u), currency) for c in risk.charges if c.rule.role is Role.AFTER for u in units
+        _charge(block, c, u, currency)
+        for block, u in found
+        for c in block.level[level].charges
+        if c.rule.role is Role.AFTER
     ]
+    factor = _factor(margin, pool, level)
     scaled = multiplied("risk by level", together, factor, unit=currency, code=model.levels.code)
     return total("portfolio margin", scaled, *after, *cuts, unit=currency, code=model.code)
 
 
-def _unit(prepared: Prepared, margin: ScenarioMargin, unit: int, level: int, currency: str) -> Requirement:
-    scene, risk = margin.scene, margin.level[level]
-    name = prepared.table.assets[int(scene.units.unit_base[unit])]
-    grid, cell = margin.worth.grid, int(margin.cell[0, unit])
-    where = f"price {grid.move[cell]:+.4g}, vol {grid.vol[cell]}" + (
-        f", weight {grid.weight[cell]:.4g}" if grid.weight[cell] != 1.0 else ""
-    )
-    worst = Requirement(
-        f"worst of {len(grid.vol)} cells: {where}",
-        float(margin.worst[0, unit]),
+def _unit(block: Block, unit: int, level: int, currency: str) -> Requirement:
+    scene, grid, cell = block.scene, block.worth.grid, int(block.cell[0, unit])
+    name = scene.table.assets[int(scene.units.unit_base[unit])]
+    weight = f", weight {grid.weight[cell]:.4g}" if grid.weight[cell] != 1.0 else ""
+    tree = Requirement(
+        f"worst of {len(grid.vol)} cells: price {grid.move[cell]:+.4g}, vol {grid.vol[cell]}{weight}",
+        float(block.worst[0, unit]),
         unit=currency,
-        code=scene.model.cells.code,
+        code=scene.terms.cells.code,
         binds=f"cell {cell + 1}",
     )
 
     def of(role: Role) -> list[Requirement]:
-        return [_charge(margin, c, unit, currency) for c in risk.charges if c.rule.role is role]
+        charges = block.level[level].charges
+        return [_charge(block, c, unit, currency) for c in charges if c.rule.role is role]
 
-    tree = worst
     if competing := of(Role.COMPETES):
-        tree = worst_of("worst loss", worst, *competing, unit=currency)
+        tree = worst_of("worst loss", tree, *competing, unit=currency)
     if added := of(Role.ADDS):
         tree = total("loss and charges", tree, *added, unit=currency)
     if least := of(Role.LEAST):
-        tree = worst_of(f"{name}", tree, total("least", *least, unit=currency), unit=currency)
-    return Requirement(
-        f"{name}: {tree.label}",
-        tree.amount,
-        tree.rule,
-        tree.parts,
-        currency,
-        tree.code,
-        tree.source,
-        tree.binds,
-    )
+        tree = worst_of("at least", tree, total("least", *least, unit=currency), unit=currency)
+    return total(name, tree, unit=currency, code=scene.terms.code)
 
 
-def _charge(margin: ScenarioMargin, charged: Charged, unit: int, currency: str) -> Requirement:
+def _charge(block: Block, charged: Charged, unit: int, currency: str) -> Requirement:
     rule = charged.rule
-    told = type(rule).__struct_config__.tag
+    amount = float(charged.amount[0, unit])
+    told = str(type(rule).__struct_config__.tag)
+    if isinstance(rule, NotionalCharge | ConfidenceCharge):
+        told += f" of {rule.of}"
     binds = ""
     if isinstance(rule, ConfidenceCharge):
-        binds = f"confidence {float(unit_confidence(margin.scene)[unit]):g} against {rule.below:g}"
-    return Requirement(
-        f"charge: {told}", float(charged.amount[0, unit]), unit=currency, code=rule.code, binds=binds
-    )
+        binds = f"confidence {float(unit_confidence(block.scene)[unit]):g} against {rule.below:g}"
+    return Requirement(f"charge: {told}", amount, unit=currency, code=rule.code, binds=binds)
 
 
 def _factor(margin: ScenarioMargin, pool: int, level: int) -> Requirement:
-    levels = margin.scene.model.levels
+    levels = margin.portfolio.model.levels
     plain = levels.initial if level == INITIAL else levels.maintenance
     factor = float(margin.level[level].factor[0, pool])
     base = Requirement("factor of the level", plain, unit="factor", code=levels.code)
@@ -112,7 +107,7 @@ def _factor(margin: ScenarioMargin, pool: int, level: int) -> Requirement:
 def _haircuts(
     prepared: Prepared, margin: ScenarioMargin, pool: int, level: int, currency: str
 ) -> list[Requirement]:
-    scene = margin.scene
+    scene = margin.portfolio
     codes = {member.asset: member.code for member in scene.model.collateral}
     cuts = []
     for v, bucket in enumerate(scene.units.bucket.tolist()):

@@ -25,13 +25,13 @@ class Stage(StrEnum):
 @final
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """An amount that moves; below zero it moves the other way."""
+    """An amount that moves."""
 
     stage: Stage
     asset: str
     payer: str
     receiver: str
-    units: int
+    units: int  # > 0
     why: str
 
 

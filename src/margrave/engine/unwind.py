@@ -15,6 +15,7 @@ from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.market import Market
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import PoolAssessment, Status
+from margrave.engine.changes import with_cash
 from margrave.engine.closing import Closing, LiquidationRule, closing, conversion, slice_of
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import CrossPool, Rulebook
@@ -55,6 +56,7 @@ class Step:
     before: State
     after: State
     cost: float  # slippage, fee and penalty [pool currency]
+    loss: float  # of what was closed, from its entry, with fee and penalty [pool currency]; profit < 0
 
 
 @final
@@ -173,7 +175,9 @@ def _liquidated(venue: _Venue, bucket: _Bucket, status: Status) -> tuple[PoolUnw
     if bucket.account.orders:
         orders, why = bucket.account.orders, "open orders go before positions"
         bucket = replace(bucket, account=replace(bucket.account, orders=()))
-        steps.append(Step(bucket.name, "cancel", why, orders, (), now, _states(venue, (bucket,))[0], 0.0))
+        steps.append(
+            Step(bucket.name, "cancel", why, orders, (), now, _states(venue, (bucket,))[0], 0.0, 0.0)
+        )
         now = steps[-1].after
     while not _safe(venue.rule, bucket, now) and _held(bucket):
         after, step = _next(venue, bucket, now, sizes)
@@ -231,14 +235,16 @@ def _next(venue: _Venue, bucket: _Bucket, now: State, sizes: dict[Key, float]) -
     raising = sum(relief[k] < -least for k in range(len(legs)))
     if best:
         chosen = max(best, key=lambda k: (relief[k] / costs[k] if costs[k] > 0 else float("inf"), relief[k]))
-        why = f"most margin relieved per cost of {len(legs)} legs"
+        why = "the only leg left" if len(legs) == 1 else f"most margin relieved per cost of {len(legs)} legs"
     else:
         chosen = len(legs) if relief[len(legs)] > least else len(legs) + 1
         why = "no leg alone relieves margin: a slice of all" if chosen == len(legs) else "all that is left"
     if raising:
         why += f"; {raising} would raise the requirement"
     after, fills = tried[chosen]
-    return after, Step(bucket.name, "close", why, (), fills, now, states[chosen], costs[chosen])
+    rates = [conversion(venue.market, f.currency, bucket.currency) for f in fills]
+    loss = sum((f.fee + f.penalty - f.profit) * r for f, r in zip(fills, rates, strict=True))
+    return after, Step(bucket.name, "close", why, (), fills, now, states[chosen], costs[chosen], loss)
 
 
 def _cost(venue: _Venue, bucket: _Bucket, fills: Iterable[Closing]) -> float:
@@ -273,14 +279,6 @@ def _booked(bucket: _Bucket, position: Position, made: Closing) -> _Bucket:
         account = with_cash(account, made.currency, made.cash)
     positions = tuple(after if p is position else p for p in account.positions)
     return replace(bucket, account=replace(account, positions=positions), debt=debt)
-
-
-def with_cash(account: Account, asset: str, change: float) -> Account:
-    """The account with a balance changed; a debt is a balance below zero."""
-    held = {b.asset: b for b in account.balances}
-    balance = held.get(asset, Balance(asset=asset, amount=0.0))
-    held[asset] = replace(balance, amount=balance.amount + change)
-    return replace(account, balances=tuple(held.values()))
 
 
 def _merged(account: Account, done: Sequence[tuple[PoolUnwinding, _Bucket]]) -> Account:

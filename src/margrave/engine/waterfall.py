@@ -17,10 +17,11 @@ from margrave.domain.checks import require
 from margrave.domain.fills import notional
 from margrave.domain.instruments import payoff_asset
 from margrave.domain.market import Market
+from margrave.engine.changes import with_cash
 from margrave.engine.closing import Closing, LiquidationRule, cash_of, closing, conversion
 from margrave.engine.deleveraging import Deleveraged, deleveraged, eligible, takeover_price, winners
 from margrave.engine.ledger import CLEARING, FUND, UNCOVERED, VENUE, Ledger, Stage, Transfer
-from margrave.engine.unwind import Outcome, PoolUnwinding, Unwinding, unwind, with_cash
+from margrave.engine.unwind import Outcome, PoolUnwinding, Unwinding, unwind
 from margrave.rulebook.schema import CrossPool, Rulebook
 
 
@@ -86,6 +87,8 @@ class _Run:
         return in_units(amount, self.terms.unit)
 
     def pay(self, stage: Stage, asset: str, parties: tuple[str, str], units: int, why: str) -> None:
+        if units < 0:
+            units, parties = -units, (parties[1], parties[0])
         if units:
             self.transfers.append(Transfer(stage, asset, *parties, units, why))
             for who, change in zip(parties, (-units, units), strict=True):
@@ -130,12 +133,14 @@ def waterfall(accounts: Sequence[Account], market: Market, rulebook: Rulebook, t
     InvalidInputError
         Two accounts have one name.
     RefusedError
-        A pool of several assets has no equity: who converts its collateral, and when, has no rule here.
+        A pool of several assets has no equity: who converts its collateral, and when, has no rule here. Or an
+        account holds both legs of one instrument isolated, which the ledger cannot tell apart.
     """
     if len({a.name for a in accounts}) != len(accounts):
         raise invalid("accounts", Reason.DUPLICATE, "two have one name; the ledger needs each its own")
     rule = replace(terms.rule, floor=0.0)
     done = tuple(unwind(a, market, rulebook, rule) for a in accounts)
+    _require_one_pool_a_name(accounts, done)
     after = {told.account.name: told.account for told in done}
     opening = _opening(accounts, done, rulebook, terms)
     run = _Run(market, rulebook, terms, after, dict(opening))
@@ -156,6 +161,15 @@ def waterfall(accounts: Sequence[Account], market: Market, rulebook: Rulebook, t
         tuple(run.uncovered),
         Ledger(opening, tuple(run.transfers)),
     )
+
+
+def _require_one_pool_a_name(accounts: Sequence[Account], done: Sequence[Unwinding]) -> None:
+    for account, told in zip(accounts, done, strict=True):
+        names = [pool.pool for pool in told.pools]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            message = "is there twice, long and short; put the legs into accounts of their own"
+            raise refused(party(account.name, twice), Reason.UNSUPPORTED, message)
 
 
 def _opening(
@@ -265,7 +279,9 @@ def _matched(run: _Run, debtor: _Debtor, position: Position, equity: float) -> f
         run.pay(Stage.DELEVERAGING, asset, (CLEARING, own), run.units(realised), why)
         run.pay(Stage.DELEVERAGING, asset, (CLEARING, other), run.units(made.realised), f"deleveraged: {why}")
         wallet = party(made.account, f"cross {asset}")
-        run.pay(Stage.DELEVERAGING, asset, (other, wallet), run.units(made.freed), "isolated margin freed")
+        if other != wallet:  # profit and the margin of what was closed leave an isolated pool
+            freed = run.units(made.realised) + run.units(made.freed)
+            run.pay(Stage.DELEVERAGING, asset, (other, wallet), freed, "isolated profit and margin freed")
         left -= quantity
     return left
 

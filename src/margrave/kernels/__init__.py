@@ -7,19 +7,21 @@ ValueError by name.
 Start reading in ``black76`` (what an option is worth), then ``ladder`` and ``option_margin`` (what a position
 must post), then ``schedule`` (how that moves with the market).
 
-=================  ===========================================================================================
-``arrays``         F64 and its kin; finite, positive, non_negative
-``normal``         normal_pdf, normal_cdf
-``black76``        coin_price, usd_price, quote_price, quanto_inverse_price; coin_greeks → Greeks,
-                   quote_greeks → QuoteGreeks
-``implied_vol``    implied_vol_coin, implied_vol_quote
-``ladder``         segment, ladder_margin, marginal_rate, progressive_deduction; ladder_key,
-                   ladder_margin_many
-``option_margin``  ShortOptionTerms, short_option_margin, otm_amount
-``schedule``       log_, percent_, coin_, sigma_, return_on_margin_ and exposure_excursion; multiplier_ and
-                   slope_ linear, pchip and step; validate_table; step_tier, rate_limited_release, ratchet,
-                   high_water_mark, ewma, cap_release, floor_and_cap
-``lambert``        lambert_w0, lambert_w0_exp
-``roots``          bracketed_root
-=================  ===========================================================================================
+=====================  ========================================================================================
+``arrays``             F64 and its kin; finite, positive, non_negative
+``normal``             normal_pdf, normal_cdf
+``black76``            coin_price, usd_price, quote_price, quanto_inverse_price; coin_greeks → Greeks,
+                       quote_greeks → QuoteGreeks
+``discounted_option``  discounted_price, discounted_delta: Black-76 under a discount factor, defined at every edge
+``svi``                svi_vol, svi_log_moneyness
+``implied_vol``        implied_vol_coin, implied_vol_quote
+``ladder``             segment, ladder_margin, marginal_rate, progressive_deduction; ladder_key,
+                       ladder_margin_many
+``option_margin``      ShortOptionTerms, short_option_margin, otm_amount
+``schedule``           log_, percent_, coin_, sigma_, return_on_margin_ and exposure_excursion; multiplier_ and
+                       slope_ linear, pchip and step; validate_table; step_tier, rate_limited_release, ratchet,
+                       high_water_mark, ewma, cap_release, floor_and_cap
+``lambert``            lambert_w0, lambert_w0_exp
+``roots``              bracketed_root
+=====================  ========================================================================================
 """

@@ -9,6 +9,7 @@ from margrave.core.words import MAINTENANCE
 from margrave.kernels.arrays import F64, I64
 from margrave.liquidation.bounds import COMMON_FACTOR
 from margrave.margin.pooled import Pooled, Prepared, evaluate
+from margrave.rulebook.bands import liquidation_ratio
 from margrave.valuation.scenarios import shifted
 
 _STABLE_WITHIN = 0.05  # a coin this near to one numeraire, without a vol or a contract on it, is stable
@@ -114,10 +115,15 @@ def pooled_at(prepared: Prepared, shift: F64) -> Pooled:
     return evaluate(prepared, shifted(prepared.table, shift))
 
 
+def excess_of(prepared: Prepared, pooled: Pooled) -> F64:
+    """Margin balance less what it must not fall under, (S, K): maintenance, times the ratio at which bands close."""
+    return pooled.margin_balance - liquidation_ratio(prepared.rulebook.account.bands) * pooled.maintenance
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """The function whose sign is searched: margin balance less maintenance, or equity alone."""
+    """The function whose sign is searched: `excess_of` the pool, or equity alone."""
 
     prepared: Prepared
     direction: Direction
@@ -128,7 +134,7 @@ class Excess:
         pooled = pooled_at(self.prepared, factors(self.prepared, self.direction, factor))
         pool = self.direction.pool
         if self.level == MAINTENANCE:
-            return np.asarray((pooled.margin_balance - pooled.maintenance)[: factor.size, pool])
+            return np.asarray(excess_of(self.prepared, pooled)[: factor.size, pool])
         return np.asarray(pooled.equity[: factor.size, pool])
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from margrave.kernels.arrays import F64
 from margrave.kernels.normal import normal_cdf
 from margrave.liquidation.bounds import DAYS_IN_YEAR, JointMove
-from margrave.liquidation.direction import pooled_at
+from margrave.liquidation.direction import excess_of, pooled_at
 from margrave.margin.pooled import Prepared
 
 Surface: TypeAlias = Callable[[F64], F64]  # (n, d) standard normal moves -> (n,) excess
@@ -60,7 +60,7 @@ def joint_move(
         shift = np.ones((z.shape[0], len(prepared.table.assets)))
         shift[:, list(assets)] = np.exp(z @ root.T)
         pooled = pooled_at(prepared, shift)
-        return np.asarray((pooled.margin_balance - pooled.maintenance)[: z.shape[0], pool])
+        return np.asarray(excess_of(prepared, pooled)[: z.shape[0], pool])
 
     first = [np.zeros(len(assets))]
     for place, factor in starts:

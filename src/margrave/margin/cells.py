@@ -19,6 +19,7 @@ from margrave.rulebook.portfolio import (
     ScenarioModel,
     SkewShock,
     StaticDiscount,
+    UnitTerms,
     VolMove,
     VolShock,
     VolUnit,
@@ -107,7 +108,7 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     listed, place = np.unique(at, return_inverse=True)
     move = grid.move[None, :, None]
     mark = priced.mark[:, None, at]
-    moved = _moved_marks(model, grid, table, priced, listed)[:, :, place]
+    moved = _moved_marks(scene, grid, listed)[:, :, place]
     per_contract = np.where(
         units.is_option,
         table.a[at] * (moved - mark),
@@ -124,8 +125,8 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     gain = _summed(np.where(units.is_option, member, 0.0), units.expiry, shape[2])
     rest = _summed(np.where(units.is_option, 0.0, member), units.expiry, shape[2])
     option = option_now[:, None, :] + gain
-    if model.static_discount is not None:
-        gain = _discounted(model.static_discount, model, table, units, option) - option_now[:, None, :]
+    if scene.terms.static_discount is not None:
+        gain = _discounted(scene.terms.static_discount, model, table, units, option) - option_now[:, None, :]
     skew = np.array([v in (VolMove.LINEAR, VolMove.ABSOLUTE) for v in grid.vol])[None, :, None]
     # Both directions of a skew move are charged: whichever way it pays, it costs.
     gain = np.where(skew, -np.abs(gain), gain)
@@ -168,7 +169,8 @@ def fixed_part(model: ScenarioModel, table: Table, rows: I64, forward: F64) -> F
     return np.where(table.averaged[rows] > 0.0, table.averaged[rows], forward * share)
 
 
-def _moved_marks(model: ScenarioModel, grid: Grid, table: Table, priced: Priced, listed: I64) -> F64:
+def _moved_marks(scene: Scene, grid: Grid, listed: I64) -> F64:
+    model, table, priced = scene.model, scene.table, scene.priced
     mark = priced.mark[:, None, listed]
     moved = mark * (1.0 + grid.move[None, :, None])
     is_option = table.is_option[listed]
@@ -179,16 +181,18 @@ def _moved_marks(model: ScenarioModel, grid: Grid, table: Table, priced: Priced,
     vol, less = base_vols(model, table, options), discounts(model, table, options)
     fixed = fixed_part(model, table, options, forward)[:, None, :]
     cell_forward = moved_forward(forward[:, None, :], fixed, 1.0 + grid.move[None, :, None])
-    cell_vol = _cell_vols(model, grid, table, options, forward, vol)
+    cell_vol = _cell_vols(scene.terms, grid, table, options, forward, vol)
     shift = model_worth(table, options, cell_forward, cell_vol, less)
     shift = shift - model_worth(table, options, forward, vol, less)[:, None, :]
     moved[:, :, is_option] = bounded_marks(table, options, priced.mark[:, None, options], shift)
     return moved
 
 
-def _cell_vols(model: ScenarioModel, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
+def _cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
     years = table.years[options]
-    rise, fall = _shocked(model.vol, years * 365.0, vol)
+    # Vol moves that are not published leave an option unknown in every cell that needs them.
+    unknown = np.full(vol.shape, np.nan)
+    rise, fall = (unknown, unknown) if terms.vol is None else _shocked(terms.vol, years * 365.0, vol)
     shape = (forward.shape[0], len(grid.vol), len(options))
     out = np.empty(shape)
     for cell, how in enumerate(grid.vol):
@@ -196,11 +200,11 @@ def _cell_vols(model: ScenarioModel, grid: Grid, table: Table, options: I64, for
             out[:, cell] = rise
         elif how is VolMove.DOWN:
             out[:, cell] = fall
-        elif how is VolMove.SAME or model.skew is None:
+        elif how is VolMove.SAME or terms.skew is None:
             out[:, cell] = vol
         else:
             log_moneyness = np.log(table.strike[options] / forward)
-            out[:, cell] = vol * _skew(model.skew, how, years, log_moneyness)
+            out[:, cell] = vol * _skew(terms.skew, how, years, log_moneyness)
     return out
 
 

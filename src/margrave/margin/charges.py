@@ -7,7 +7,7 @@ import numpy as np
 from margrave.domain.instruments import Perpetual
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.cells import CellWorth, cell_worth, grid_of
-from margrave.margin.pools import grouped_sum
+from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import (
     Scene,
     coin_deltas,
@@ -16,7 +16,9 @@ from margrave.margin.scene import (
     numeraire_price,
     unit_price,
 )
+from margrave.margin.units import Units
 from margrave.rulebook.portfolio import (
+    AmountCharge,
     Cell,
     Cells,
     Charge,
@@ -29,6 +31,7 @@ from margrave.rulebook.portfolio import (
     OffsetCharge,
     RollCharge,
 )
+from margrave.valuation.table import Table
 
 
 def charge_of(scene: Scene, worth: CellWorth, charge: Charge) -> F64:
@@ -55,25 +58,45 @@ def charge_of(scene: Scene, worth: CellWorth, charge: Charge) -> F64:
             return _by_confidence(scene, of, below) * rate
         case ForwardCharge():
             return _forward(scene, worth, charge)
-        case RollCharge(least=least, rate=rate):
-            years = scene.units.expiry_years
-            deltas = np.abs(_by_expiry(scene, coin_deltas(scene))) * np.maximum(least, np.expm1(rate * years))
-            return grouped_sum(deltas, scene.units.expiry_unit, scene.unit_count) * unit_price(scene)
+        case AmountCharge(amount=amount):
+            return np.broadcast_to(amount * _is_held(scene), (scene.priced.mark.shape[0], scene.unit_count))
+        case _:
+            return _of_deltas(scene, charge)
+
+
+def _of_deltas(scene: Scene, charge: RollCharge | LiquidityCharge | HedgedDeltaCharge | OffsetCharge) -> F64:
+    unit, count = scene.units.unit, scene.unit_count
+    match charge:
+        case RollCharge():
+            return _roll(scene, charge)
         case LiquidityCharge():
             return _liquidity(scene, charge)
         case HedgedDeltaCharge(net=net, hedged=hedged):
             deltas = coin_deltas(scene)
-            total = np.abs(grouped_sum(deltas, scene.units.unit, scene.unit_count))
-            gross = grouped_sum(np.abs(deltas), scene.units.unit, scene.unit_count)
+            total = np.abs(grouped_sum(deltas, unit, count))
+            gross = grouped_sum(np.abs(deltas), unit, count)
             return (net * total + hedged * (gross - total) / 2.0) * unit_price(scene)
         case OffsetCharge(rate=rate):
             coins = np.where(scene.units.is_option, 0.0, coin_sizes(scene))
-            sides = [
-                grouped_sum(np.maximum(s * coins, 0.0), scene.units.unit, scene.unit_count) for s in (1, -1)
-            ]
-            return rate * np.minimum(*sides) * unit_price(scene)
+            long, short = (grouped_sum(np.maximum(side * coins, 0.0), unit, count) for side in (1.0, -1.0))
+            return rate * np.minimum(long, short) * unit_price(scene)
         case unknown:
             assert_never(unknown)
+
+
+def _is_held(scene: Scene) -> F64:
+    held = np.bincount(scene.units.unit, weights=np.abs(scene.quantity), minlength=scene.unit_count)
+    return np.where(held > 0.0, 1.0, 0.0)
+
+
+def _roll(scene: Scene, charge: RollCharge) -> F64:
+    units = scene.units
+    settled = scene.table.settlement[units.instrument]
+    runs, run = np.unique(np.stack((units.expiry, settled)), axis=1, return_inverse=True)
+    expiry = runs[0]
+    net = np.abs(grouped_sum(coin_deltas(scene), run.ravel(), len(expiry)))
+    share = np.maximum(charge.least, np.expm1(charge.rate * units.expiry_years[expiry]))
+    return grouped_sum(net * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
 
 
 def _by_expiry(scene: Scene, values: F64) -> F64:
@@ -142,16 +165,25 @@ def _by_confidence(scene: Scene, of: Held, below: float) -> F64:
     return grouped_sum(sizes * share, units.expiry_unit, scene.unit_count) * unit_price(scene)
 
 
-def unsure_collateral(scene: Scene, charge: ConfidenceCharge) -> F64:
-    """A confidence charge on collateral, (S, V): each by the lesser confidence of its own price and of the index."""
-    pools, units, table = scene.pools, scene.units, scene.table
+def unsure_collateral(table: Table, pools: Pools, units: Units, value: F64, charge: ConfidenceCharge) -> F64:
+    """A confidence charge on collateral, (S, V): each by the lesser confidence of its own price and of the index.
+
+    Parameters
+    ----------
+    table, pools, units : Table, Pools, Units
+        Confidences, and who belongs where.
+    value : (S, V) ndarray
+        Worth of each bucket.
+    charge : ConfidenceCharge
+        The rule.
+    """
     sure = table.asset_confidence[pools.bucket_asset[units.bucket]].copy()
     pool_of = pools.bucket_pool[units.bucket]
     for unit, pool in enumerate(units.unit_pool.tolist()):
         here = pool_of == pool
         sure[here] = np.minimum(sure[here], table.asset_confidence[units.unit_base[unit]])
     share = np.where(sure < charge.below, 1.0 - sure, 0.0) * charge.rate
-    return np.abs(collateral_value(scene)) * share
+    return np.abs(value) * share
 
 
 def _forward(scene: Scene, worth: CellWorth, charge: ForwardCharge) -> F64:

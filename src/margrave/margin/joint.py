@@ -1,7 +1,9 @@
 """Portfolio margin of the pools of a book, by whichever model the rulebook states, with open orders at their worst fill."""
 
-from dataclasses import dataclass, replace
-from typing import final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -11,13 +13,42 @@ from margrave.domain.book import Book
 from margrave.kernels.arrays import F64
 from margrave.margin.equity import Balances
 from margrave.margin.plan import Plan
+from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_issues, pool_margin
 from margrave.margin.pools import Pools
-from margrave.margin.scenarios import ScenarioMargin, scenario_margin
-from margrave.margin.scene import Scene, base_vols
-from margrave.margin.units import Units, units_of
+from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
+from margrave.margin.scene import base_vols
+from margrave.margin.units import Members, Units, members_of, units_of
+from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
+
+Issues: TypeAlias = dict[int, tuple[Issue, ...]]
+Workings: TypeAlias = ScenarioMargin | dict[int, PoolMargin]
+"""How portfolio margin came to be: of all pools together, or pool by pool in the first row of prices."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Who is margined together; what a shift of prices does not change."""
+
+    members: Members
+    units: Units | None  # risk units, of a scenario model
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class JointScene:
+    """A book's members in rows of prices."""
+
+    plan: Plan
+    table: Table
+    priced: Priced
+    at: datetime
+    book: Book
+    pools: Pools
+    joined: Joined
 
 
 @final
@@ -28,23 +59,25 @@ class Joint:
     initial: F64  # of what is held
     maintenance: F64
     orders: F64  # what open orders add to the initial level at their worst fill
-    workings: ScenarioMargin
+    workings: Workings
 
 
-def joint_units(plan: Plan, table: Table, book: Book, pools: Pools) -> Units | None:
-    """Units of a book under the rulebook's portfolio model; None where it has none."""
+def joined_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Joined | None:
+    """Members of a book under the rulebook's portfolio model; None where it has none."""
     model = plan.rulebook.portfolio
-    return None if model is None else units_of(model, plan, table, book, pools)
+    if model is None:
+        return None
+    members = members_of(plan, table, book, pools)
+    units = units_of(model, members, table, pools) if isinstance(model, ScenarioModel) else None
+    return Joined(members, units)
 
 
-def joint_margin(  # noqa: PLR0913 - the inputs of one sum
-    plan: Plan, table: Table, priced: Priced, book: Book, pools: Pools, units: Units, balances: Balances
-) -> Joint:
+def joint_margin(scene: JointScene, balances: Balances) -> Joint:
     """Portfolio margin of every pool in every row of prices.
 
     Parameters
     ----------
-    plan, table, priced, book, pools, units : Plan, Table, Priced, Book, Pools, Units
+    scene : JointScene
         Rules, prices and who belongs where.
     balances : Balances
         What pools have: a balance that moves with its coin is revalued whole, profit included.
@@ -54,43 +87,107 @@ def joint_margin(  # noqa: PLR0913 - the inputs of one sum
     Joint
         NaN where something is not known.
     """
-    model = plan.rulebook.portfolio
-    assert model is not None
-    held = (
-        np.where(units.position >= 0, book.quantity[np.maximum(units.position, 0)], 0.0)
-        if book.quantity.size
-        else np.zeros(len(units.position))
-    )
-    scene = Scene(model, table, priced, pools, units, held, balances.owned[:, units.bucket])
-    margin = scenario_margin(scene)
-    initial = margin.level[INITIAL].required
+    book, members = scene.book, scene.joined.members
+    held = _quantity(book.quantity, members.position)
+    initial, maintenance, workings = _asked(scene, balances, held)
     orders = np.zeros(initial.shape)
-    if (units.order >= 0).any() and plan.rulebook.account.orders is not OrderRule.NONE:
-        waiting = np.where(units.order >= 0, book.order_quantity[np.maximum(units.order, 0)], 0.0)
+    if (members.order >= 0).any() and scene.plan.rulebook.account.orders is not OrderRule.NONE:
+        waiting = _quantity(book.order_quantity, members.order)
         for side in (np.maximum(waiting, 0.0), np.minimum(waiting, 0.0)):
-            filled = scenario_margin(replace(scene, quantity=held + side)).level[INITIAL].required
-            orders = np.maximum(orders, filled - initial)
-    return Joint(initial, margin.level[MAINTENANCE].required, orders, margin)
+            orders = np.maximum(orders, _asked(scene, balances, held + side)[INITIAL] - initial)
+    return Joint(initial, maintenance, orders, workings)
 
 
-def unvalued(rulebook: Rulebook, table: Table, units: Units) -> dict[int, tuple[Issue, ...]]:
-    """Pools with an option that no vol revalues: unknown, never a guess."""
-    model = rulebook.portfolio
+def _quantity(quantity: F64, rows: np.ndarray) -> F64:
+    out = np.zeros(len(rows))
+    out[rows >= 0] = quantity[rows[rows >= 0]]
+    return out
+
+
+def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F64, Workings]:
+    model, units = scene.plan.rulebook.portfolio, scene.joined.units
+    if isinstance(model, ScenarioModel):
+        assert units is not None
+        collateral = balances.owned[:, units.bucket]
+        margin = scenario_margin(
+            Portfolio(model, scene.table, scene.priced, scene.pools, units, quantity, collateral)
+        )
+        return margin.level[INITIAL].required, margin.level[MAINTENANCE].required, margin
     assert model is not None
-    found: dict[int, tuple[Issue, ...]] = {}
+    shape = (scene.priced.mark.shape[0], len(scene.pools.account))
+    initial, maintenance = np.zeros(shape), np.zeros(shape)
+    workings: dict[int, PoolMargin] = {}
+    for pool, view in _views(scene, quantity):
+        for row in range(shape[0]):
+            margin_of = pool_margin(model, view, row)
+            initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
+            if row == 0:
+                workings[pool] = margin_of
+    return initial, maintenance, workings
+
+
+def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
+    members, pools = scene.joined.members, scene.pools
+    for pool in np.unique(members.pool).tolist():
+        mine = np.flatnonzero((members.pool == pool) & ((quantity != 0.0) | (members.position >= 0)))
+        buckets = np.flatnonzero(pools.bucket_pool == pool)
+        balance = np.zeros(len(scene.table.assets))
+        np.add.at(balance, pools.bucket_asset[buckets], pools.bucket_balance[buckets])
+        yield (
+            pool,
+            PoolView(
+                scene.table,
+                scene.priced,
+                scene.at,
+                members.instrument[mine],
+                quantity[mine],
+                balance,
+                int(pools.currency[pool]),
+            ),
+        )
+
+
+def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
+    """Pools that the portfolio model cannot margin, and why: unknown, never a guess."""
+    model, units = rulebook.portfolio, scene.joined.units
+    assert model is not None
+    if isinstance(model, ScenarioModel):
+        assert units is not None
+        return _without_scenarios(rulebook, model, scene.table, units)
+    return _without_rule(scene, model)
+
+
+def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
+    held = _quantity(scene.book.quantity, scene.joined.members.position)
+    found = {pool: pool_issues(model, view) for pool, view in _views(scene, held)}
+    return {pool: issues for pool, issues in found.items() if issues}
+
+
+def _without_scenarios(rulebook: Rulebook, model: ScenarioModel, table: Table, units: Units) -> Issues:
+    found: Issues = {}
+    for pool, base in zip(units.unit_pool.tolist(), units.unit_base.tolist(), strict=True):
+        name = table.assets[base]
+        if terms_of(model, name) is None:
+            text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+            found = merged(found, {pool: (Issue(name, Reason.NO_RULE, text),)})
     options = np.flatnonzero(units.is_option)
     missing = np.isnan(base_vols(model, table, units.instrument[options]))
-    for row in options[missing].tolist():
-        instrument = table.instruments[int(units.instrument[row])]
-        assert instrument is not None
-        text = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
-        found = merged(found, {int(units.pool[row]): (Issue(instrument.symbol, Reason.MISSING_VOL, text),)})
+    for row, has_none in zip(options.tolist(), missing.tolist(), strict=True):
+        name = table.assets[int(units.unit_base[units.unit[row]])]
+        terms = terms_of(model, name)
+        if terms is not None and terms.vol is None and moves_vol(terms.cells):
+            gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
+            text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
+            found = merged(found, {int(units.pool[row]): (Issue(name, Reason.NOT_PUBLISHED, text),)})
+        elif has_none:
+            instrument = table.instruments[int(units.instrument[row])]
+            symbol = "option" if instrument is None else instrument.symbol
+            text = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
+            found = merged(found, {int(units.pool[row]): (Issue(symbol, Reason.MISSING_VOL, text),)})
     return found
 
 
-def merged(
-    some: dict[int, tuple[Issue, ...]], more: dict[int, tuple[Issue, ...]]
-) -> dict[int, tuple[Issue, ...]]:
+def merged(some: Issues, more: Issues) -> Issues:
     """Issues of pools together, each once, in their order."""
     pools = {**some, **more}
     return {pool: tuple(dict.fromkeys((*some.get(pool, ()), *more.get(pool, ())))) for pool in pools}

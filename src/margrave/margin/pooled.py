@@ -17,7 +17,7 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
-from margrave.margin.joint import Joint, joint_margin, joint_units, merged, unvalued
+from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
 from margrave.margin.ladder import (
     LadderMargin,
     LadderTerms,
@@ -32,7 +32,6 @@ from margrave.margin.plan import Plan, no_rule, plan_of, product_row
 from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
-from margrave.margin.units import Units
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
@@ -57,7 +56,7 @@ class Prepared:
     option_rows: I64  # (n,) rows of option positions
     vols: F64  # (A,) annual vol of each asset; NaN where the market has none
     recognised: Recognised
-    units: Units | None  # members of portfolio margin; None where the rulebook has no such model
+    joined: Joined | None  # members of portfolio margin; None where the rulebook has no such model
     issues: dict[int, tuple[Issue, ...]]  # pool row -> why it is unknown
 
 
@@ -115,11 +114,12 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     recognised = recognise(plan, table, book, pools)
     rows = np.flatnonzero(options.is_option[book.instrument])
     issues = _issues(plan, ladders, table, book, pools)
-    units = joint_units(plan, table, book, pools)
-    if units is not None:
-        issues = merged(issues, unvalued(rulebook, table, units))
+    joined = joined_of(plan, table, book, pools)
+    if joined is not None:
+        scene = JointScene(plan, table, now(table), market.at, book, pools, joined)
+        issues = merged(issues, unvalued(scene, rulebook))
     return Prepared(
-        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, units, issues
+        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, joined, issues
     )
 
 
@@ -252,8 +252,9 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     held = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
     order_margin = _orders_in_pools(table, priced, pools, orders)
     joint = None
-    if prepared.units is not None:
-        joint = joint_margin(plan, table, priced, book, pools, prepared.units, balances)
+    if prepared.joined is not None:
+        scene = JointScene(plan, table, priced, prepared.market.at, book, pools, prepared.joined)
+        joint = joint_margin(scene, balances)
         held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
         order_margin = order_margin + joint.orders
     unknown = np.zeros(len(pools.account))

@@ -1,8 +1,7 @@
-"""Portfolio margin from scenarios: the worst cell of every unit, charges, and the level's factor.
+"""Portfolio margin from scenarios: units by their terms, then together, then by level.
 
-For a unit: ``risk = max(max(worst, competing charges) + added charges, least charges)``; for a level:
-``factor * (risks of the units together) + charges after``. What a rulebook leaves out is zero or one
-(`rulebook.portfolio`).
+``factor * (risks of a pool's units together) + charges after + haircuts``. What a rulebook leaves out is zero or
+one (`rulebook.portfolio`).
 """
 
 from dataclasses import dataclass
@@ -10,36 +9,42 @@ from typing import final
 
 import numpy as np
 
-from margrave.core.rounding import Direction, Step, round_all
 from margrave.core.words import INITIAL, MAINTENANCE
-from margrave.kernels.arrays import F64, I64
-from margrave.margin.cells import CellWorth, Grid, cell_worth, grid_of
-from margrave.margin.charges import charge_of, unsure_collateral
-from margrave.margin.pools import grouped_sum
-from margrave.margin.scene import Scene, collateral_value, numeraire_price
-from margrave.rulebook.portfolio import Charge, ConfidenceCharge, CorrelationOffset, Gains, Held, Role
+from margrave.kernels.arrays import F64
+from margrave.margin.charges import unsure_collateral
+from margrave.margin.pools import Pools, grouped_sum
+from margrave.margin.scene import Scene, collateral_worth
+from margrave.margin.unit_risk import Block, block_of
+from margrave.margin.units import Units, part_of
+from margrave.rulebook.portfolio import ConfidenceCharge, Held, ScenarioModel, terms_of
+from margrave.valuation.scenarios import Priced
+from margrave.valuation.table import Table
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Charged:
-    """One charge and its amounts, (S, U)."""
+class Portfolio:
+    """The members of portfolio margin of a whole book, and their prices."""
 
-    rule: Charge
-    amount: F64
+    model: ScenarioModel
+    table: Table
+    priced: Priced
+    pools: Pools
+    units: Units
+    quantity: F64  # (M,) signed contracts
+    collateral: F64  # (S, V) amount of each bucket that the model names or moves [asset]
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class UnitRisk:
-    """One level of the risk of units."""
+class LevelMargin:
+    """One level of pools, (S, K), each in its currency."""
 
-    charges: tuple[Charged, ...]  # those of this level
-    risk: F64  # (S, U) after charges, before the level's factor
-    combined: F64  # (S, K) of a pool's units together
-    factor: F64  # (S, K)
-    after: F64  # (S, K) what is not multiplied: charges after, haircuts
-    required: F64  # (S, K)
+    risk: F64  # (S, U) of each unit
+    combined: F64  # units together
+    factor: F64
+    after: F64  # what is not multiplied: charges after, haircuts
+    required: F64
 
 
 @final
@@ -47,137 +52,108 @@ class UnitRisk:
 class ScenarioMargin:
     """Everything that portfolio margin is made of, in the currency of each pool."""
 
-    scene: Scene
-    worth: CellWorth
-    gross: F64  # (S, C, U) profit or loss of each unit in each cell, weighted
-    net: F64  # (S, C, U) after the share of gains and the dampener
-    worst: F64  # (S, U) largest loss, >= 0
-    cell: I64  # (S, U) the first cell that gives it
+    portfolio: Portfolio
+    blocks: tuple[Block, ...]
+    side: F64  # (S, U) sign of the move that hurts each unit most
     haircut: tuple[F64, F64]  # (S, V) cut from collateral at each level
-    level: tuple[UnitRisk, UnitRisk]
+    level: tuple[LevelMargin, LevelMargin]
 
 
-def scenario_margin(scene: Scene) -> ScenarioMargin:
+def scenario_margin(portfolio: Portfolio) -> ScenarioMargin:
     """Portfolio margin of every pool.
 
     Parameters
     ----------
-    scene : Scene
+    portfolio : Portfolio
         Members, prices and rules.
 
     Returns
     -------
     ScenarioMargin
-        ``level[k].required`` is (S, K); pools without members get zero. NaN where something is not known.
+        ``level[k].required`` is (S, K); pools without members get zero. NaN where something is not known, a unit
+        without terms among it.
 
     References
     ----------
     Spec rows PMS-1 to PMS-8; Deribit 3.1, Derive 1.2 and 1.3, Paradex, as their rulebooks state.
     """
-    model = scene.model
-    grid = grid_of(model.cells)
-    worth = cell_worth(scene, grid)
-    gross = _unit_gains(scene, grid, worth)
-    net = gross if model.gains is None else _net(scene, grid, model.gains, gross)
-    cell = np.argmin(net, axis=1)
-    worst = np.maximum(-np.min(net, axis=1), 0.0)
-    if model.worst_digits is not None and worst.shape[0] == 1:
-        worst = round_all(worst, Step(10.0**-model.worst_digits, Direction.NEAREST))
-    charges = tuple(Charged(rule, charge_of(scene, worth, rule)) for rule in model.charges)
-    haircut = _haircuts(scene)
-    side = np.sign(grid.move[cell])
-    levels = tuple(_level(scene, worst, side, charges, haircut[k], k) for k in (INITIAL, MAINTENANCE))
-    return ScenarioMargin(scene, worth, gross, net, worst, cell, haircut, (levels[0], levels[1]))
+    blocks = tuple(_blocks(portfolio))
+    rows, count = portfolio.priced.mark.shape[0], len(portfolio.units.unit_pool)
+    side = np.full((rows, count), np.nan)
+    for block in blocks:
+        side[:, block.unit] = np.sign(block.worth.grid.move[block.cell])
+    haircut = _haircuts(portfolio)
+    levels = [_level(portfolio, blocks, side, haircut[k], k) for k in (INITIAL, MAINTENANCE)]
+    return ScenarioMargin(portfolio, blocks, side, haircut, (levels[0], levels[1]))
 
 
-def _unit_gains(scene: Scene, grid: Grid, worth: CellWorth) -> F64:
-    units, pools = scene.units, scene.pools
-    s, c, e = worth.expiry.shape
-    gains = grouped_sum(worth.expiry.reshape(s * c, e), units.expiry_unit, scene.unit_count)
-    gains = gains.reshape(s, c, scene.unit_count)
-    moving = units.bucket_unit >= 0
-    if moving.any():
-        value = collateral_value(scene)[:, None, moving] * grid.move[None, :, None]
-        flat = grouped_sum(value.reshape(s * c, -1), units.bucket_unit[moving], scene.unit_count)
-        gains = gains + flat.reshape(s, c, scene.unit_count)
-    # A loss of the tail is scaled in quote; a unit that counts in its own coin gets it at the grid's edge.
-    in_coin = units.unit_base == pools.currency[units.unit_pool]
-    at_edge = (1.0 + grid.move) / (1.0 + grid.edge)
-    return gains * grid.weight[:, None] * np.where(in_coin, at_edge[:, None], 1.0)
+def _blocks(p: Portfolio) -> list[Block]:
+    terms = [terms_of(p.model, p.table.assets[b]) for b in p.units.unit_base.tolist()]
+    blocks = []
+    for own in p.model.terms:
+        chosen = np.array([u for u, t in enumerate(terms) if t is own], dtype=np.int64)
+        if chosen.size:
+            part = part_of(p.units, chosen)
+            scene = Scene(
+                p.model,
+                own,
+                p.table,
+                p.priced,
+                p.pools,
+                part.units,
+                p.quantity[part.member],
+                p.collateral[:, part.bucket],
+            )
+            blocks.append(block_of(scene, chosen))
+    return blocks
 
 
-def _net(scene: Scene, grid: Grid, rule: Gains, gross: F64) -> F64:
-    units, pools = scene.units, scene.pools
-    currency = pools.currency[units.unit_pool]
-    in_coin = units.unit_base == currency
-    with np.errstate(invalid="ignore"):
-        unit_of_account = np.where(in_coin, numeraire_price(scene), 1.0)[:, None, :]
-    edge = np.where(grid.is_tail, 1.0 + grid.edge, 1.0 + grid.move)[None, :, None]
-    per_numeraire = np.where(in_coin, 1.0 / (unit_of_account * edge), 1.0)
-    kept = np.maximum(gross, 0.0) * rule.share
-    if rule.most is not None:
-        kept = np.minimum(kept, rule.most * per_numeraire)
-    net = np.minimum(gross, 0.0) + kept
-    if rule.tail_dampener:
-        beyond = np.maximum(np.abs(grid.move) / grid.range, 1.0) - 1.0
-        least = np.where(grid.is_tail, beyond, 0.0)[None, :, None] * rule.tail_dampener * per_numeraire
-        net = np.sign(net) * np.maximum(np.abs(net) - least, 0.0)
-    return np.asarray(net)
+def _level(p: Portfolio, blocks: tuple[Block, ...], side: F64, haircut: F64, level: int) -> LevelMargin:
+    risk, after = np.full(side.shape, np.nan), np.zeros(side.shape)
+    for block in blocks:
+        risk[:, block.unit] = block.level[level].risk
+        after[:, block.unit] = block.level[level].after
+    count = len(p.pools.account)
+    combined = combine(p, risk, side)
+    factor = _factor(p, level)
+    added = grouped_sum(after, p.units.unit_pool, count)
+    added = added + grouped_sum(haircut, p.pools.bucket_pool[p.units.bucket], count)
+    return LevelMargin(risk, combined, factor, added, factor * combined + added)
 
 
-def _haircuts(scene: Scene) -> tuple[F64, F64]:
-    members = {member.asset: member for member in scene.model.collateral}
-    assets = [scene.table.assets[a] for a in scene.pools.bucket_asset[scene.units.bucket].tolist()]
+def _haircuts(p: Portfolio) -> tuple[F64, F64]:
+    members = {member.asset: member for member in p.model.collateral}
+    assets = [p.table.assets[a] for a in p.pools.bucket_asset[p.units.bucket].tolist()]
     maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in assets])
     initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in assets])
-    value = np.maximum(collateral_value(scene), 0.0)
+    value = np.maximum(collateral_worth(p.priced, p.pools, p.units, p.collateral), 0.0)
     cut = [value * (maintenance + initial), value * maintenance]
-    for rule in scene.model.charges:
+    for rule in dict.fromkeys(c for t in p.model.terms for c in t.charges):
         if isinstance(rule, ConfidenceCharge) and rule.of is Held.COLLATERAL:
-            unsure = unsure_collateral(scene, rule)
+            unsure = unsure_collateral(p.table, p.pools, p.units, value, rule)
             cut = [cut[INITIAL] + rule.initial * unsure, cut[MAINTENANCE] + rule.maintenance * unsure]
     return cut[INITIAL], cut[MAINTENANCE]
 
 
-def _level(
-    scene: Scene, worst: F64, side: F64, charges: tuple[Charged, ...], haircut: F64, level: int
-) -> UnitRisk:
-    mine = tuple(c for c in charges if (c.rule.initial if level == INITIAL else c.rule.maintenance))
-    by_role = {role: [c.amount for c in mine if c.rule.role is role] for role in Role}
-    competing = np.maximum.reduce([worst, *by_role[Role.COMPETES]])
-    added = competing + sum(by_role[Role.ADDS])
-    risk = np.maximum.reduce([added, *([sum(by_role[Role.LEAST])] if by_role[Role.LEAST] else [])])
-    count = len(scene.pools.account)
-    combined = combine(scene, scene.model.correlation, risk, side)
-    factor = _factor(scene, level)
-    after = grouped_sum(sum(by_role[Role.AFTER], np.zeros(risk.shape)), scene.units.unit_pool, count)
-    after = after + grouped_sum(haircut, scene.pools.bucket_pool[scene.units.bucket], count)
-    return UnitRisk(mine, risk, combined, factor, after, factor * combined + after)
-
-
-def _factor(scene: Scene, level: int) -> F64:
-    levels = scene.model.levels
-    shape = (scene.priced.mark.shape[0], len(scene.pools.account))
+def _factor(p: Portfolio, level: int) -> F64:
+    levels = p.model.levels
+    shape = (p.priced.mark.shape[0], len(p.pools.account))
     if level == MAINTENANCE:
         return np.full(shape, levels.maintenance)
     factor = np.full(shape, levels.initial)
     if levels.depeg is None:
         return factor
-    price = scene.priced.asset_price[:, scene.pools.currency]
+    price = p.priced.asset_price[:, p.pools.currency]
     return factor + np.maximum(levels.depeg.below - price, 0.0) * levels.depeg.factor
 
 
-def combine(
-    scene: Scene, rule: CorrelationOffset | None, risk: F64, side: F64, breakdown: float = 1.0
-) -> F64:
+def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
     """Risk of a pool's units together, (S, K).
 
     Parameters
     ----------
-    scene : Scene
-        Units and pools.
-    rule : CorrelationOffset, optional
-        Without it risks add up.
+    p : Portfolio
+        Units, pools and the rule of offsets; without one risks add up.
     risk : (S, U) ndarray
         Of each unit, >= 0.
     side : (S, U) ndarray
@@ -190,11 +166,12 @@ def combine(
     (S, K) ndarray
         Never below ``1 - benefit_most`` of the sum, nor above the sum.
     """
-    pool, count = scene.units.unit_pool, len(scene.pools.account)
+    rule = p.model.correlation
+    pool, count = p.units.unit_pool, len(p.pools.account)
     total = grouped_sum(risk, pool, count)
     if rule is None:
         return total
-    names = [scene.table.assets[b] for b in scene.units.unit_base.tolist()]
+    names = [p.table.assets[b] for b in p.units.unit_base.tolist()]
     known = {frozenset((p.first, p.second)): p.correlation for p in rule.pairs}
     rho = np.array(
         [

@@ -9,7 +9,7 @@ from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import quote_greeks
 from margrave.margin.pools import Pools
 from margrave.margin.units import Units
-from margrave.rulebook.portfolio import ScenarioModel, VolSource
+from margrave.rulebook.portfolio import ScenarioModel, UnitTerms, VolSource
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
 
@@ -20,6 +20,7 @@ class Scene:
     """What charges and scenarios are made of."""
 
     model: ScenarioModel
+    terms: UnitTerms  # of these units
     table: Table
     priced: Priced
     pools: Pools
@@ -84,13 +85,17 @@ def coin_deltas(scene: Scene) -> F64:
 
 
 def collateral_value(scene: Scene) -> F64:
-    """Worth of each collateral bucket in its pool's currency, (S, V), before any haircut."""
-    pools, units = scene.pools, scene.units
+    """Worth of each collateral bucket of the scene in its pool's currency, (S, V), before any haircut."""
+    return collateral_worth(scene.priced, scene.pools, scene.units, scene.collateral)
+
+
+def collateral_worth(priced: Priced, pools: Pools, units: Units, amount: F64) -> F64:
+    """Worth of amounts of collateral buckets in their pools' currencies, (S, V)."""
     asset = pools.bucket_asset[units.bucket]
     currency = pools.currency[pools.bucket_pool[units.bucket]]
     with np.errstate(invalid="ignore"):
-        rate = scene.priced.asset_price[:, asset] / scene.priced.asset_price[:, currency]
-    return scene.collateral * np.where(asset == currency, 1.0, rate)
+        rate = priced.asset_price[:, asset] / priced.asset_price[:, currency]
+    return amount * np.where(asset == currency, 1.0, rate)
 
 
 def base_vols(model: ScenarioModel, table: Table, rows: I64) -> F64:

@@ -43,30 +43,37 @@ class Units:
         return self.expiry_unit[self.expiry]
 
 
-def is_member(plan: Plan, table: Table) -> Bools:
-    """Whether the rulebook's portfolio model margins each instrument, (I,)."""
+@final
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Positions and open orders that the rulebook's portfolio model margins together, (M,)."""
+
+    position: I64  # rows of the book's positions; -1 for an open order
+    order: I64  # rows of the book's orders; -1 for a position
+    pool: I64
+    instrument: I64  # rows of the table
+
+
+def members_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Members:
+    """Positions, then orders that could open something, with their pools and instruments."""
     products = plan.rulebook.products
     rows = [-1 if i is None else product_row(plan, i) for i in table.instruments]
-    return np.array([r >= 0 and isinstance(products[r].model, PortfolioMember) for r in rows], dtype=np.bool_)
-
-
-def _members(plan: Plan, table: Table, book: Book, pools: Pools) -> tuple[I64, I64, I64, I64]:
-    # Positions, then orders that could open something, with their pools and instruments.
-    member = is_member(plan, table)
+    member = np.array(
+        [r >= 0 and isinstance(products[r].model, PortfolioMember) for r in rows], dtype=np.bool_
+    )
     position = np.flatnonzero(member[book.instrument])
     order = np.flatnonzero(member[book.order_instrument] & ~book.order_reduces)
     settled = table.settlement[book.order_instrument[order]]
+    shared = ~pools.is_isolated[pools.bucket_pool]
     into = [
         pools.bucket_pool[
             np.flatnonzero(
-                ~pools.is_isolated[pools.bucket_pool]
-                & (pools.account[pools.bucket_pool] == account)
-                & (pools.bucket_asset == asset)
+                shared & (pools.account[pools.bucket_pool] == account) & (pools.bucket_asset == asset)
             )[0]
         ]
         for account, asset in zip(book.order_account[order].tolist(), settled.tolist(), strict=True)
     ]
-    return (
+    return Members(
         np.concatenate((position, np.full(len(order), -1, dtype=np.int64))),
         np.concatenate((np.full(len(position), -1, dtype=np.int64), order)),
         np.concatenate((pools.position_pool[position], np.array(into, dtype=np.int64))),
@@ -74,22 +81,22 @@ def _members(plan: Plan, table: Table, book: Book, pools: Pools) -> tuple[I64, I
     )
 
 
-def units_of(model: ScenarioModel, plan: Plan, table: Table, book: Book, pools: Pools) -> Units:
+def units_of(model: ScenarioModel, members: Members, table: Table, pools: Pools) -> Units:
     """Group the members of a book.
 
     Parameters
     ----------
     model : ScenarioModel
         Says what a unit is and which collateral moves.
-    plan, table, book, pools : Plan, Table, Book, Pools
-        Where everything stands.
+    members, table, pools : Members, Table, Pools
+        Who is margined, and where everything stands.
 
     Returns
     -------
     Units
         Units in the order in which their first member stands.
     """
-    position, order, in_pool, instrument = _members(plan, table, book, pools)
+    in_pool, instrument = members.pool, members.instrument
     by_settlement = model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT
     units: dict[tuple[int, int, int], int] = {}  # (pool, base, settlement)
     expiries: dict[tuple[int, float], int] = {}  # (unit, years)
@@ -105,8 +112,8 @@ def units_of(model: ScenarioModel, plan: Plan, table: Table, book: Book, pools: 
         at_strike.append(_row(strikes, (expiry, float(table.strike[i]))) if table.is_option[i] else -1)
     buckets, moved = _collateral(model, table, pools, units)
     return Units(
-        position,
-        order,
+        members.position,
+        members.order,
         in_pool,
         instrument,
         table.is_option[instrument],
@@ -152,3 +159,59 @@ def _collateral(
         settled = asset if model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT else -1
         moved.append(_row(units, (pool, places.get(follows, asset), settled)))
     return buckets, moved
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some units, counted anew, and the rows of the whole that are theirs."""
+
+    units: Units
+    member: I64
+    bucket: I64
+
+
+def part_of(units: Units, chosen: I64) -> Part:
+    """Some units with everything that is theirs; buckets that follow no unit stay out.
+
+    Parameters
+    ----------
+    units : Units
+        The whole.
+    chosen : (U',) ndarray of int
+        Rows of units, ascending.
+    """
+    unit_at = _places(chosen, len(units.unit_pool))
+    expiry = np.flatnonzero(unit_at[units.expiry_unit] >= 0)
+    expiry_at = _places(expiry, len(units.expiry_unit))
+    member = np.flatnonzero(expiry_at[units.expiry] >= 0)
+    strike = np.flatnonzero(expiry_at[units.strike_expiry] >= 0)
+    strike_at = _places(strike, len(units.strike_expiry))
+    bucket = np.flatnonzero(units.bucket_unit >= 0)
+    bucket = bucket[unit_at[units.bucket_unit[bucket]] >= 0]
+    own_strike = units.strike[member]
+    own_strike[own_strike >= 0] = strike_at[own_strike[own_strike >= 0]]
+    part = Units(
+        units.position[member],
+        units.order[member],
+        units.pool[member],
+        units.instrument[member],
+        units.is_option[member],
+        expiry_at[units.expiry[member]],
+        own_strike,
+        unit_at[units.expiry_unit[expiry]],
+        units.expiry_years[expiry],
+        expiry_at[units.strike_expiry[strike]],
+        units.unit_pool[chosen],
+        units.unit_base[chosen],
+        units.unit_instrument[chosen],
+        units.bucket[bucket],
+        unit_at[units.bucket_unit[bucket]],
+    )
+    return Part(part, member, bucket)
+
+
+def _places(chosen: I64, count: int) -> I64:
+    places = np.full(count, -1, dtype=np.int64)
+    places[chosen] = np.arange(len(chosen))
+    return places

@@ -51,7 +51,7 @@ class Leg:
 class PerpTerms:
     """What a perpetual is liquidated at."""
 
-    ratio: int  # margin ratio of the position [1e-4]
+    ratio: int  # margin ratio of the position, with the liquidation buffer on top [1e-4]
     fee: int  # to the liquidator [1e-6]
     price: int  # oracle [1e-6]
     quote_price: int = PRICE  # oracle of the quote token [1e-6]
@@ -155,9 +155,9 @@ def asset_for_liability(balance: int, asset: Leg, amount: int, liability: Leg) -
     up, down = _scales(asset.decimals, liability.decimals)
     price = _above_zero(asset.price * liability.multiplier, "asset price and liability multiplier")
     transfer = max(1, amount * up * liability.price * asset.multiplier // price // down)
+    # Beyond six decimals the chain multiplies where a value would divide: there it sweeps less than a dollar.
     up, down = _scales(asset.decimals, 6)
-    # The chain scales this difference the other way round: beyond six decimals it sweeps less than a dollar.
-    left = abs(transfer - balance) * asset.price // PRICE * up // down
+    left = abs(transfer - balance) * down * asset.price // PRICE * up
     return balance if left < DUST else transfer
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from margrave.core.errors import Reason, invalid, refused
+from margrave.protocols.binary_fixed import Number, total
 from margrave.protocols.mango import (
+    LARGEST,
+    SMALLEST,
     Health,
     Perp,
     Snapshot,
@@ -20,6 +23,7 @@ from margrave.protocols.mango import (
     unweighted_profit,
     weighted_prices,
     with_change,
+    within,
 )
 
 END = Health.LIQUIDATION_END
@@ -36,13 +40,13 @@ def is_liquidatable(snapshot: Snapshot, *, being_liquidated: bool = False) -> bo
 class TokenLiquidation:
     """What a token-for-token step moved."""
 
-    asset: float  # tokens taken, > 0
-    liability: float  # tokens of debt paid, > 0
+    asset: Number  # tokens taken, > 0
+    liability: Number  # tokens of debt paid, > 0
     snapshot: Snapshot  # after
 
 
 def liquidate_token(
-    snapshot: Snapshot, asset: str, liability: str, most: float, fee: float = 0.0
+    snapshot: Snapshot, asset: str, liability: str, most: Number, fee: Number = 0.0
 ) -> TokenLiquidation:
     """Pay a token debt with a token deposit until liquidation-end health is zero (spec defi 4.3).
 
@@ -65,13 +69,13 @@ def liquidate_token(
     Raises
     ------
     RefusedError
-        Health is not below zero, or there is no deposit to take or no debt to pay.
+        Health is not below zero, there is no deposit to take or no debt to pay, or a swap would not help.
     """
     _without_orders(snapshot)
-    _limit("most", most)
-    _limit("fee", fee)
-    deficit = -health(snapshot, END)
-    if deficit <= 0.0:
+    within("most", most, 0.0)
+    within("fee", fee, 0.0)
+    deficit = _deficit(snapshot)
+    if deficit == 0.0:
         raise refused("health", Reason.NOT_ALLOWED, "it is not below zero; there is nothing to liquidate")
     owned, owed = snapshot.token(asset), snapshot.token(liability)
     takeable = min(owned.balance, effective_balance(snapshot, asset, END))
@@ -86,8 +90,9 @@ def liquidate_token(
         token_weights(owed, END).liability * owed.oracle
         - token_weights(owned, END).asset * owned.oracle * rate
     )
-    wanted = deficit / gain if gain > 0.0 else math.inf
-    paid = min(wanted, payable, most, takeable / rate)
+    if gain <= 0.0:
+        raise refused(f"token {asset}", Reason.NOT_ALLOWED, "weights and fee leave nothing to gain by a swap")
+    paid = min(deficit / gain, payable, most, takeable / rate)
     taken = min(paid * rate, takeable)
     after = with_change(with_change(snapshot, asset, -taken), liability, paid)
     return TokenLiquidation(taken, paid, after)
@@ -99,14 +104,14 @@ class PerpTerms:
     """What a liquidator takes and earns in a perpetual step."""
 
     most_base: int  # lots, in the direction of the position; of the other sign: none
-    most_profit: float  # settle tokens of gains that the liquidator settles, >= 0
-    base_fee: float = 0.0  # share of price
-    profit_fee: float = 0.0  # share of settled gains
+    most_profit: Number  # settle tokens of gains that the liquidator settles, >= 0
+    base_fee: Number = 0.0  # share of price
+    profit_fee: Number = 0.0  # share of settled gains
 
     def __post_init__(self) -> None:
-        _limit("most profit", self.most_profit)
-        _limit("base fee", self.base_fee)
-        _limit("profit fee", self.profit_fee)
+        within("most profit", self.most_profit, 0.0)
+        within("base fee", self.base_fee, 0.0)
+        within("profit fee", self.profit_fee, 0.0)
 
 
 @final
@@ -116,7 +121,7 @@ class PerpStep:
 
     part: int  # 1, 3, 5 move base; 2, 4 settle gains
     lots: int  # that left the position, in its direction
-    settled: float  # gains taken over, settle tokens before the fee
+    settled: Number  # gains taken over, settle tokens before the fee
 
 
 @final
@@ -150,7 +155,7 @@ def liquidate_perp(snapshot: Snapshot, name: str, terms: PerpTerms) -> PerpLiqui
     _without_orders(snapshot)
     steps: list[PerpStep] = []
     for part in range(1, 6):
-        used = sum(s.lots for s in steps), math.fsum(s.settled for s in steps)
+        used = sum(s.lots for s in steps), total(s.settled for s in steps)
         left = replace(
             terms, most_base=terms.most_base - used[0], most_profit=max(0.0, terms.most_profit - used[1])
         )
@@ -176,25 +181,32 @@ def _step(part: int, snapshot: Snapshot, name: str, terms: PerpTerms) -> PerpSte
     elif part == 3:
         kept = 1.0 - terms.profit_fee - perp.init_overall
         # A unit that is freed and then settled arrives less the fee; where settling helps not at all, none is.
-        freed = min(terms.most_profit, wanted / (1.0 - terms.profit_fee)) - profit if kept > 0.0 else 0.0
+        usable = min(terms.most_profit, wanted / (1.0 - terms.profit_fee)) if kept > 0.0 else 0.0
+        freed = usable - max(0.0, profit)
     else:
         freed = wanted / perp.init_overall if perp.init_overall > 0.0 else 0.0
     return PerpStep(part, _lots(perp, freed, terms), 0.0)
 
 
-def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> float:
-    """Tokens that must come in for liquidation-end health to reach zero; infinite where none suffice."""
-    deficit = -health(snapshot, END)
-    if deficit <= 0.0:
+def _deficit(snapshot: Snapshot) -> Number:
+    """Health that is missing at the end of a liquidation; below the resolution of the chain it is none."""
+    missing = -health(snapshot, END)
+    return missing if missing > SMALLEST else 0.0
+
+
+def _tokens_to_zero_health(snapshot: Snapshot, name: str) -> Number:
+    """Tokens that must come in for liquidation-end health to reach zero; `LARGEST` where none suffice."""
+    deficit = _deficit(snapshot)
+    if deficit == 0.0:
         return 0.0
     asset, liability = weighted_prices(snapshot.token(name), END)
     owed = max(0.0, -effective_balance(snapshot, name, END))
     if deficit <= owed * liability:
         return deficit / liability
-    return owed + (deficit - owed * liability) / asset if asset > 0.0 else math.inf
+    return owed + (deficit - owed * liability) / asset if asset > 0.0 else LARGEST
 
 
-def _lots(perp: Perp, freed: float, terms: PerpTerms) -> int:
+def _lots(perp: Perp, freed: Number, terms: PerpTerms) -> int:
     """Lots whose transfer raises the weighted profit by ``freed``, rounded up, within position and limit."""
     side = 1 if perp.lots > 0 else -1
     most = min(abs(perp.lots), max(0, terms.most_base * side))
@@ -206,7 +218,7 @@ def _lots(perp: Perp, freed: float, terms: PerpTerms) -> int:
     return side * (most if needed > most else min(most, math.ceil(needed)))
 
 
-def _price_share(side: int, terms: PerpTerms) -> float:
+def _price_share(side: int, terms: PerpTerms) -> Number:
     return 1.0 - side * terms.base_fee
 
 
@@ -232,8 +244,3 @@ def _without_orders(snapshot: Snapshot) -> None:
     )
     for name in (*names, *(p.name for p in snapshot.perps if p.bids or p.asks)):
         raise refused(f"orders {name}", Reason.NOT_ALLOWED, "open orders are cancelled before a liquidation")
-
-
-def _limit(what: str, number: float) -> None:
-    if not (math.isfinite(number) and number >= 0.0):
-        raise invalid(what, Reason.INVALID_VALUE, f"is {number!r}; give a finite number of at least 0")

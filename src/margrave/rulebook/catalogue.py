@@ -19,6 +19,12 @@ def shipped() -> tuple[Rulebook, ...]:
     return tuple(sorted(books, key=lambda b: (b.id, b.valid_from)))
 
 
+def text_of(rulebook: Rulebook) -> str:
+    """TOML of a shipped rulebook, with its comments."""
+    name = f"{rulebook.id}@{rulebook.valid_from:%Y-%m-%d}.toml"
+    return (resources.files("margrave.rulebook") / "venues" / name).read_text(encoding="utf-8")
+
+
 @cache
 def _read(name: str) -> Rulebook:
     file = resources.files("margrave.rulebook") / "venues" / name

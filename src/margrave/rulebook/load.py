@@ -7,6 +7,8 @@ from itertools import pairwise
 import msgspec
 
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
+from margrave.rulebook.bands import band_faults
+from margrave.rulebook.clearing import RangesModel, ScanModel, contradictions
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
 from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, RateRule, Rulebook
@@ -258,6 +260,17 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
             )
 
 
+def _bands(rulebook: Rulebook, where: str) -> Iterator[Issue]:
+    for row, fault in band_faults(rulebook.account.bands):
+        yield Issue(f"{where}: account.bands[{row}]", Reason.CONTRADICTION, fault)
+
+
+def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
+    model = rulebook.portfolio
+    if isinstance(model, ScanModel | RangesModel):
+        yield from contradictions(model, f"{where}: portfolio")
+
+
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _version,
     _codes,
@@ -265,4 +278,5 @@ _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _schedules,
     _products,
     _collateral,
+    _bands,
 )

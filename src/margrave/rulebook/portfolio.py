@@ -193,7 +193,7 @@ class ConfidenceCharge(_Charge, frozen=True, kw_only=True, tag="confidence"):
 
 @final
 class RollCharge(_Charge, frozen=True, kw_only=True, tag="roll"):
-    """Net delta of every expiry times ``max(least, e^(rate years) - 1)``; expiries do not net."""
+    """Net delta of every expiry and settlement asset times ``max(least, e^(rate years) - 1)``; they do not net."""
 
     least: NonNegative
     rate: NonNegative = 0.0
@@ -223,8 +223,16 @@ class OffsetCharge(_Charge, frozen=True, kw_only=True, tag="offset-futures"):
     rate: NonNegative
 
 
+@final
+class AmountCharge(_Charge, frozen=True, kw_only=True, tag="amount"):
+    """A fixed amount of every unit that has a position."""
+
+    amount: NonNegative  # [pool currency]
+
+
 Charge: TypeAlias = (
     ForwardCharge
+    | AmountCharge
     | NotionalCharge
     | ConfidenceCharge
     | RollCharge
@@ -283,22 +291,45 @@ class CorrelationOffset(Form, frozen=True):
 
 
 @final
+class UnitTerms(Form, frozen=True):
+    """What holds for a unit of some underlyings."""
+
+    code: str
+    cells: Cells
+    vol: VolShock | None = None  # None: not published, so that options are unknown
+    bases: tuple[str, ...] = ()  # underlyings that these terms are for; empty: all that no other terms name
+    skew: SkewShock | None = None
+    static_discount: StaticDiscount | None = None
+    gains: Gains | None = None
+    charges: tuple[Charge, ...] = ()
+
+
+@final
 class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     """Portfolio margin from scenarios."""
 
     code: str
-    cells: Cells
-    vol: VolShock
+    terms: Annotated[tuple[UnitTerms, ...], Meta(min_length=1)]
     levels: LevelFactors
-    skew: SkewShock | None = None
     unit: UnitOf = UnitOf.UNDERLYING
     vol_source: VolSource = VolSource.MARK
-    settlement_window_seconds: Positive | None = None  # in which the forward becomes an average
     discounting: bool = False  # options are worth their forward value at the expiry's rate
-    static_discount: StaticDiscount | None = None
-    gains: Gains | None = None
-    charges: tuple[Charge, ...] = ()
+    settlement_window_seconds: Positive | None = None  # in which the forward becomes an average
     collateral: tuple[CollateralMember, ...] = ()
     collateral_moves: bool = False  # balances in an underlying are revalued in its scenarios
     correlation: CorrelationOffset | None = None
     worst_digits: Annotated[int, Meta(ge=0, le=15)] | None = None  # decimals of the worst case
+
+
+def terms_of(model: ScenarioModel, base: str) -> UnitTerms | None:
+    """Terms of an underlying: those that name it, else those that name none; None where there are neither."""
+    named = (t for t in model.terms if base in t.bases)
+    return next(named, next((t for t in model.terms if not t.bases), None))
+
+
+def moves_vol(cells: Cells) -> bool:
+    """Whether any cell moves vol up or down."""
+    moved = {c.vol for c in cells.listed}
+    moved |= set(cells.even.vols) if cells.even is not None else set()
+    moved |= {cells.tail.vol} if cells.tail is not None else set()
+    return bool(moved & {VolMove.UP, VolMove.DOWN})

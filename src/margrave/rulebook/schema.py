@@ -12,11 +12,13 @@ from msgspec import Meta, field
 
 from margrave.core.rounding import Direction
 from margrave.core.words import MarginMode
-from margrave.rulebook.form import Form as _Form
-from margrave.rulebook.form import Fraction
+from margrave.rulebook.bands import Band
+from margrave.rulebook.clearing import RangesModel, ScanModel
+from margrave.rulebook.form import Form, Fraction
 from margrave.rulebook.ladders import Ladder
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
+from margrave.rulebook.standard_manager import StandardManager
 
 SCHEMA_VERSION = 1
 
@@ -100,7 +102,7 @@ class Strategy(StrEnum):
 
 
 @final
-class Source(_Form, frozen=True):
+class Source(Form, frozen=True):
     """Where a rule was read."""
 
     id: str
@@ -110,7 +112,7 @@ class Source(_Form, frozen=True):
 
 
 @final
-class Gap(_Form, frozen=True):
+class Gap(Form, frozen=True):
     """Something that the venue does not publish and that this rulebook therefore does not answer."""
 
     code: str
@@ -118,7 +120,7 @@ class Gap(_Form, frozen=True):
 
 
 @final
-class ClosingFee(_Form, frozen=True):
+class ClosingFee(Form, frozen=True):
     """A fee for closing that the venue counts inside its margin."""
 
     code: str
@@ -129,7 +131,7 @@ class ClosingFee(_Form, frozen=True):
 
 
 @final
-class LevelRule(_Form, frozen=True):
+class LevelRule(Form, frozen=True):
     """How one level of a ladder is charged."""
 
     code: str
@@ -138,7 +140,7 @@ class LevelRule(_Form, frozen=True):
 
 
 @final
-class RoundingRule(_Form, frozen=True):
+class RoundingRule(Form, frozen=True):
     """A grid and a direction."""
 
     step: Annotated[float, Meta(gt=0)]
@@ -146,7 +148,7 @@ class RoundingRule(_Form, frozen=True):
 
 
 @final
-class OpenInterestRule(_Form, frozen=True):
+class OpenInterestRule(Form, frozen=True):
     """The initial rate grows with what is open in the whole market; maintenance never does.
 
     Up to ``lower`` the rate is the ladder's, from ``upper`` it is one, in a straight line between: a crowded market
@@ -160,7 +162,7 @@ class OpenInterestRule(_Form, frozen=True):
 
 
 @final
-class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
+class LadderModel(Form, frozen=True, tag_field="model", tag="ladder"):
     """Margin by size from a ladder."""
 
     ladder: str
@@ -172,7 +174,7 @@ class LadderModel(_Form, frozen=True, tag_field="model", tag="ladder"):
 
 
 @final
-class ShortTerms(_Form, frozen=True):
+class ShortTerms(Form, frozen=True):
     """Constants of one level of the standard short option formula; `kernels.option_margin` has the formula."""
 
     code: str
@@ -186,7 +188,7 @@ class ShortTerms(_Form, frozen=True):
 
 
 @final
-class OptionModel(_Form, frozen=True, tag_field="model", tag="standard-option"):
+class OptionModel(Form, frozen=True, tag_field="model", tag="standard-option"):
     """The standard option formula: shorts by formula, longs by premium only."""
 
     initial_call: ShortTerms
@@ -205,19 +207,19 @@ class OptionModel(_Form, frozen=True, tag_field="model", tag="standard-option"):
 
 
 @final
-class PortfolioMember(_Form, frozen=True, tag_field="model", tag="portfolio"):
+class PortfolioMember(Form, frozen=True, tag_field="model", tag="portfolio"):
     """Margined together with the rest of the pool by the rulebook's portfolio model."""
 
     schedule: None = None  # directional schedules act on rates, and a portfolio model has none
 
 
 Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
-Portfolio: TypeAlias = ScenarioModel
+Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel
 """Models that margin the members of a pool together."""
 
 
 @final
-class Match(_Form, frozen=True):
+class Match(Form, frozen=True):
     """Instruments that a product means. An empty list matches all."""
 
     kinds: tuple[str, ...] = ()  # perpetual, future, option
@@ -229,7 +231,7 @@ class Match(_Form, frozen=True):
 
 
 @final
-class Product(_Form, frozen=True):
+class Product(Form, frozen=True):
     """Instruments and the model that margins them. The first product that matches an instrument is its product."""
 
     name: str
@@ -238,7 +240,7 @@ class Product(_Form, frozen=True):
 
 
 @final
-class Discount(_Form, frozen=True):
+class Discount(Form, frozen=True):
     """Share of an amount that counts as collateral, by slices of the amount."""
 
     floor: Annotated[float, Meta(ge=0)]  # [asset, or numeraire where `in_numeraire`]
@@ -246,7 +248,7 @@ class Discount(_Form, frozen=True):
 
 
 @final
-class CollateralRule(_Form, frozen=True):
+class CollateralRule(Form, frozen=True):
     """How one asset counts in a pool of several."""
 
     asset: str
@@ -256,7 +258,7 @@ class CollateralRule(_Form, frozen=True):
 
 
 @final
-class AccountRules(_Form, frozen=True):
+class AccountRules(Form, frozen=True):
     """What the venue does with an account as a whole."""
 
     cross_pool: CrossPool
@@ -278,10 +280,11 @@ class AccountRules(_Form, frozen=True):
     collateral: tuple[CollateralRule, ...] = ()
     ratio_name: str = "margin ratio"  # the venue's word
     ratio_is_equity_over_margin: bool = False  # the venue divides the other way round
+    bands: tuple[Band, ...] = ()  # what the venue does by margin balance over maintenance, from the best
 
 
 @final
-class Roundings(_Form, frozen=True):
+class Roundings(Form, frozen=True):
     """Where the venue rounds. Absent: nowhere."""
 
     margin: RoundingRule | None = None  # every position's requirement
@@ -293,7 +296,7 @@ class Roundings(_Form, frozen=True):
 
 
 @final
-class Rulebook(_Form, frozen=True):
+class Rulebook(Form, frozen=True):
     """A venue's rules from one instant on."""
 
     schema: int

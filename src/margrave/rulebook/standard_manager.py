@@ -5,14 +5,16 @@
 
 from typing import Annotated, TypeAlias, final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from margrave.rulebook.form import Form
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Factor: TypeAlias = Annotated[float, Meta(ge=0)]
 
 
 @final
-class PerpetualRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PerpetualRule(Form, frozen=True, kw_only=True):
     """Requirement of a perpetual, of its notional at the perpetual's own price."""
 
     code: str
@@ -21,7 +23,7 @@ class PerpetualRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 @final
-class ExpiryRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ExpiryRule(Form, frozen=True, kw_only=True):
     """Requirement of the options of one expiry: the better of the positions alone and their largest loss together."""
 
     code: str
@@ -38,7 +40,7 @@ class ExpiryRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @final
-class BaseRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BaseRule(Form, frozen=True, kw_only=True):
     """How a base asset counts as collateral."""
 
     code: str
@@ -47,7 +49,7 @@ class BaseRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @final
-class OracleRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OracleRule(Form, frozen=True, kw_only=True):
     """What initial asks when a feed is not sure of its price: (1 - confidence) x factor x notional below a threshold."""
 
     code: str
@@ -58,7 +60,7 @@ class OracleRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @final
-class DepegRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DepegRule(Form, frozen=True, kw_only=True):
     """What initial asks of perpetuals and short options when the settlement asset loses its peg."""
 
     code: str
@@ -67,7 +69,7 @@ class DepegRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 @final
-class StandardMarket(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StandardMarket(Form, frozen=True, kw_only=True):
     """Rules of one underlying."""
 
     base: str
@@ -78,9 +80,7 @@ class StandardMarket(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 @final
-class StandardManager(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="model", tag="standard-manager"
-):
+class StandardManager(Form, frozen=True, kw_only=True, tag_field="model", tag="standard-manager"):
     """Formula margin of a whole account in one settlement asset, underlying by underlying."""
 
     code: str

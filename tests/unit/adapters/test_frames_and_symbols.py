@@ -98,7 +98,9 @@ def test_recorded_deribit_summary(shared: Path) -> None:
     assert gathered.issues == []
     assert gathered.rules == "deribit.sm"
     assert gathered.balances["BTC"].amount == pytest.approx(302.60065765 - 0.03258105, abs=1e-9)
-    assert gathered.expected["BTC.equity"] == 302.61869214
+    claimed = {(c.where, c.what): (c.amount, c.digits) for c in gathered.claims}
+    assert claimed["recorded: BTC", "equity"] == (302.61869214, 8)
+    assert gathered.unread == {}
 
 
 def test_recorded_hyperliquid_position(shared: Path) -> None:

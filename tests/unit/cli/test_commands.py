@@ -65,6 +65,8 @@ TABLES = [
         "--schedule",
         "none,T1",
     ),
+    ("liquidate", "example:inverse", "--price", "BTC=-30%", "--slippage", "0.001"),
+    ("liquidate", "example:inverse", "--price", "BTC=-30%", "--fund", "BTC=0.05"),
     ("price", "--forward", "60000", "--strike", "65000", "--vol", "0.6", "--days", "30", "--put"),
     ("price", "--forward", "60000", "--strike", "65000", "--vol", "0.6", "--days", "30", "--quote-settled"),
     ("rules", "list"),
@@ -355,3 +357,35 @@ def test_a_module_is_a_command():
     assert told.returncode == 1
     assert told.stdout == ""
     assert told.stderr.startswith("error: nothing.toml")
+
+
+def test_fm_5_liquidate_shows_orders_first_and_what_is_missing(run):
+    code, out, err = run("liquidate", "example:inverse", "--price", "BTC=-30%", "--format", "json")
+    steps = json.loads(out)
+    assert code == 0
+    assert [s["action"] for s in steps[:2]] == ["cancel", "close"]
+    assert steps[-1]["maintenance"] == 0.0
+    assert "cross BTC: closed" in err
+    assert "are missing" in err
+
+
+def test_cms_5_liquidate_with_a_fund_names_who_pays(run):
+    argv = ("liquidate", "example:inverse", "--price", "BTC=-30%", "--fund", "BTC=0.05", "--format", "json")
+    _, out, err = run(*argv)
+    fund = [t["units"] for t in json.loads(out) if t["from"] == "insurance fund"]
+    assert fund == [5_000_000]
+    assert "nobody pays" in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("--slice", "0"), "slice_share is 0.0"),
+        (("--fund", "BTC"), "write ASSET=AMOUNT"),
+        (("--fund", "BTC=-1"), "fund.BTC"),
+    ],
+)
+def test_liquidate_refuses_what_cannot_be(run, wrong, told):
+    code, _, err = run("liquidate", "example:inverse", *wrong)
+    assert code == 2
+    assert told in err

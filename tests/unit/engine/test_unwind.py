@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from margrave.adapters.files import load_example
 from margrave.core.errors import RefusedError
 from margrave.core.words import MarginMode
-from margrave.domain.account import Account, Balance, Order, Position
+from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.instruments import Instrument, Linear, Perpetual
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
+from margrave.engine.changes import close_part
 from margrave.engine.closing import LiquidationRule, conversion, slice_of
 from margrave.engine.unwind import Outcome, unwind
+from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import Tier, TierUnit, WholePosition
 from margrave.rulebook.schema import AccountRules, CrossPool, Netting
 from tests.unit.made import (
@@ -254,3 +257,29 @@ def test_conversion_needs_both_prices():
     assert conversion(linear_market(50_000.0), "BTC", "USDT") == 50_000.0
     with pytest.raises(RefusedError, match="no index price"):
         conversion(linear_market(50_000.0), "BTC", "DOGE")
+
+
+@pytest.mark.parametrize("quantity", [2.0, -2.0])
+def test_closing_an_option_at_its_mark_moves_its_premium_and_no_equity(quantity):
+    case = load_example("inverse")
+    account, at = case.accounts[0], case.market
+    option = next(p for p in account.positions if p.symbol.endswith("-C"))
+    held = replace(account, positions=(replace(option, quantity=quantity),), orders=())
+    mark = at.quotes[option.symbol].mark
+    book = in_force(case.rules, at.at)
+    after = close_part(held, at, option.symbol, -quantity / 2, mark)
+    equities = [assess(a, at, book).pools[0].equity for a in (held, after)]
+    assert equities[1] == pytest.approx(equities[0], abs=1e-12)
+    assert after.balances[0].amount - held.balances[0].amount == pytest.approx(quantity / 2 * mark)
+
+
+def test_fm_5_hedge_mode_unwinds_the_leg_that_is_short_of_margin():
+    legs = tuple(
+        Position(symbol="BTCUSDT", quantity=q, entry=50_000.0, mode=MarginMode.ISOLATED, leg=leg)
+        for q, leg in ((1.0, Leg.LONG), (-1.0, Leg.SHORT))
+    )
+    done = unwind(Account(positions=legs), linear_market(46_000.0), rules(), RULE)
+    assert [p.outcome for p in done.pools] == [Outcome.RESTORED, Outcome.SAFE]
+    long, short = done.account.positions
+    assert 0 < long.quantity < 1
+    assert short == legs[1]

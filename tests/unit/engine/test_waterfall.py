@@ -7,7 +7,7 @@ import pytest
 from margrave.core.errors import InvalidInputError, RefusedError
 from margrave.core.rounding import in_units
 from margrave.core.words import MarginMode
-from margrave.domain.account import Account, Balance, Position
+from margrave.domain.account import Account, Balance, Leg, Position
 from margrave.engine.assess import assess
 from margrave.engine.closing import LiquidationRule
 from margrave.engine.deleveraging import takeover_price
@@ -118,7 +118,8 @@ def test_cms_5_an_isolated_default_leaves_the_wallet_and_frees_an_isolated_winne
     after = result.accounts[1]
     assert after.positions[0].isolated_margin == pytest.approx(5_000.0)
     assert after.balances[0].amount == pytest.approx(100.0 + 2_500.0 + 5_000.0)
-    assert ledger.balance("winner: isolated BTCUSDT", "USDT") == in_units(7_500.0, 1e-8)
+    assert ledger.balance("winner: isolated BTCUSDT", "USDT") == in_units(5_000.0, 1e-8)
+    assert ledger.balance("winner: cross USDT", "USDT") == in_units(7_600.0, 1e-8)
 
 
 def test_cms_5_a_debt_without_positions_goes_to_the_fund_and_then_to_nobody():
@@ -173,6 +174,25 @@ def test_no_price_wins_back_more_coins_than_there_are():
     balanced(result)
     # 2 coins became 4: 1.9 are missing, and the price that wins them back is 47,619.
     assert result.deleveraged[0].price == pytest.approx(1.0 / (1 / 25_000.0 - 1.9 / 100_000.0))
+
+
+def test_cms_5_where_no_price_leaves_nothing_nobody_is_deleveraged():
+    # A debt of 60,000 under a short worth 52,000: buying it back for nothing would still leave a debt.
+    deep = holder("deep", -1.0, 50_000.0, -60_000.0)
+    long = holder("long", 1.0, 40_000.0, 60_000.0)
+    result = waterfall((deep, long), linear_market(52_000.0), rules(), Terms(FREE))
+    balanced(result)
+    assert result.deleveraged == ()
+    assert result.uncovered[0].amount == pytest.approx(62_000.0)
+
+
+def test_cms_5_both_legs_isolated_are_refused_and_not_mixed():
+    legs = tuple(
+        Position(symbol="BTCUSDT", quantity=q, entry=50_000.0, mode=MarginMode.ISOLATED, leg=leg)
+        for q, leg in ((1.0, Leg.LONG), (-1.0, Leg.SHORT))
+    )
+    with pytest.raises(RefusedError, match="is there twice"):
+        waterfall((Account(name="both", positions=legs),), AT, rules(), Terms(FREE))
 
 
 def test_two_accounts_of_one_name_are_refused():

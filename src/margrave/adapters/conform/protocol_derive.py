@@ -60,12 +60,12 @@ def svi(vector: Vector) -> dict[str, Any]:
 
 def margin(vector: Vector) -> dict[str, Any]:
     """Net margins and market value in float64."""
-    return _margin(vector, floats)
+    return {name: float(number) for name, number in _margin(vector, floats).items()}
 
 
 def exact_margin(vector: Vector) -> dict[str, Any]:
-    """Net margins in the protocol's fixed-point arithmetic."""
-    return _margin(vector, fixed_array)
+    """Net margins in the protocol's fixed-point arithmetic, every decimal shown."""
+    return {name: str(number) for name, number in _margin(vector, fixed_array).items()}
 
 
 def _margin(vector: Vector, column: Column) -> dict[str, Any]:
@@ -73,8 +73,7 @@ def _margin(vector: Vector, column: Column) -> dict[str, Any]:
     rule = _rule(vector.inputs["params"], holding.underlyings.name)
     found = net_margin(terms_of(rule, holding.underlyings.name, column), holding)
     initial, maintenance = found.level
-    numbers = {"IM": initial.net, "MM": maintenance.net, "MtM": found.mark_to_market}
-    return {name: float(number) for name, number in numbers.items()}
+    return {"IM": initial.net, "MM": maintenance.net, "MtM": found.mark_to_market}
 
 
 def _rule(params: dict[str, Any], names: tuple[str, ...]) -> StandardManager:

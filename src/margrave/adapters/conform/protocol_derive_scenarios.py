@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from margrave.adapters.conform.objects import AT, CODE, book
+from margrave.adapters.conform.protocol_derive import auction_of
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
 from margrave.domain.account import Account, Balance, Position
@@ -14,12 +15,15 @@ from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, Q
 from margrave.domain.market import Market, Quote
 from margrave.kernels.discounted_option import discounted_price
 from margrave.kernels.svi import svi_vol
+from margrave.liquidation import dutch_auction
+from margrave.liquidation.dutch_auction import Auctioned
 from margrave.margin.pooled import Pooled, evaluate, prepare
 from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.scene import collateral_value
+from margrave.margin.scene import collateral_worth
 from margrave.rulebook.portfolio import (
     Cell,
     Cells,
+    Charge,
     CollateralMember,
     ConfidenceCharge,
     Depeg,
@@ -31,6 +35,7 @@ from margrave.rulebook.portfolio import (
     ScenarioModel,
     SkewShock,
     StaticDiscount,
+    UnitTerms,
     VolMove,
     VolShock,
     VolSource,
@@ -44,8 +49,30 @@ _VOL = {"None": VolMove.SAME, "LINEAR": VolMove.LINEAR, "ABS": VolMove.ABSOLUTE}
 
 def first(vector: Vector) -> dict[str, Any]:
     """The first version of the portfolio manager."""
-    inputs, p = vector.inputs, {k: float(v) for k, v in vector.inputs["params"].items()}
-    model = ScenarioModel(
+    inputs = vector.inputs
+    base = float(inputs.get("base", 0.0))
+    held = [Balance(asset=_BASE, amount=base)] if base else []
+    pooled = _evaluated(inputs, _first_model(inputs), held, {})
+    return {**_levels(pooled), **_worths(pooled, float(inputs["cash"]))}
+
+
+def second(vector: Vector) -> dict[str, Any]:
+    """The second version: skew moves, weighted tails, several kinds of collateral."""
+    inputs = vector.inputs
+    known = {f"{row} {c['name']}": c for row, c in enumerate(inputs["collateral"])}
+    held = [Balance(asset=asset, amount=float(c["amount"])) for asset, c in known.items()]
+    pooled = _evaluated(inputs, _second_model(inputs, known), held, known)
+    block = _workings(pooled).blocks
+    return {
+        **_levels(pooled),
+        **_worths(pooled, float(inputs["cash"])),
+        "scenario_pnl": block[0].gross[0].sum(axis=1).tolist() if block else [0.0] * len(inputs["scenarios"]),
+    }
+
+
+def _first_model(inputs: dict[str, Any]) -> ScenarioModel:
+    p = {k: float(v) for k, v in inputs["params"].items()}
+    terms = UnitTerms(
         code=CODE,
         cells=_cells(inputs["scenarios"]),
         vol=VolShock(
@@ -55,10 +82,6 @@ def first(vector: Vector) -> dict[str, Any]:
             power_short=p["stp"],
             power_long=p["ltp"],
             days_least=p["dteFloor"] / _DAY,
-        ),
-        vol_source=VolSource.QUOTE,
-        levels=LevelFactors(
-            code=CODE, initial=p["imFactor"], depeg=Depeg(code=CODE, below=p["pegT"], factor=p["pegF"])
         ),
         static_discount=StaticDiscount(
             code=CODE, long_base=p["baseDisc"], long_multiple=p["rateMult"], long_add=p["rateAdd"]
@@ -70,51 +93,25 @@ def first(vector: Vector) -> dict[str, Any]:
             NotionalCharge(code=CODE, of=Held.NAKED_OPTIONS, rate=p["optionPercent"]),
             *_unsure((Held.DELTA_ONE, Held.OPTIONS), p["confThreshold"], p["confMargin"]),
         ),
+    )
+    depeg = Depeg(code=CODE, below=p["pegT"], factor=p["pegF"])
+    return ScenarioModel(
+        code=CODE,
+        terms=(terms,),
+        vol_source=VolSource.QUOTE,
+        levels=LevelFactors(code=CODE, initial=p["imFactor"], depeg=depeg),
         collateral=(CollateralMember(asset=_BASE, code=CODE, moves_with=_BASE),),
     )
-    base = float(inputs.get("base", 0.0))
-    held = [Balance(asset=_BASE, amount=base)] if base else []
-    pooled = _evaluated(inputs, model, held, {})
-    return {**_levels(pooled), **_worths(pooled, float(inputs["cash"]))}
 
 
-def second(vector: Vector) -> dict[str, Any]:
-    """The second version: skew moves, weighted tails, several kinds of collateral."""
-    inputs, p = vector.inputs, vector.inputs["params"]
-    margin, other, vol, skew = p["Margin"], p["OtherContingency"], p["VolShock"], p["SkewShock"]
-    basis = p["BasisContingency"]
-    model = ScenarioModel(
+def _second_model(inputs: dict[str, Any], known: dict[str, dict[str, Any]]) -> ScenarioModel:
+    p = inputs["params"]
+    margin, other = p["Margin"], p["OtherContingency"]
+    terms = UnitTerms(
         code=CODE,
         cells=_cells(inputs["scenarios"]),
-        vol=VolShock(
-            code=CODE,
-            up=vol["VOLRANGEUP"],
-            down=vol["VOLRANGEDOWN"],
-            power_short=vol["SHORTTERMPOWER"],
-            power_long=vol["LONGTERMPOWER"],
-            days_least=vol["DTE_FLOOR"],
-            vol_least_up=vol["MIN_VOL_EVAL_SHOCKED"],
-        ),
-        skew=SkewShock(
-            code=CODE,
-            linear_cap=skew["LINEAR_SCALE_CAP"],
-            linear_base=skew["LINEAR_CBASE"],
-            absolute_cap=skew["ABS_SCALE_CAP"],
-            absolute_base=skew["ABS_CBASE"],
-            width_least=skew["MIN_K_STAR"],
-            width_scale=skew["MIN_WIDTH_SCALE"],
-            vol_static=skew["VOL_PARAM_STATIC"],
-            vol_slope=skew["VOL_PARAM_SCALE"],
-        ),
-        vol_source=VolSource.QUOTE,
-        settlement_window_seconds=1800.0,
-        discounting=True,
-        levels=LevelFactors(
-            code=CODE,
-            initial=margin["IM_LOSS_FACTOR"],
-            maintenance=margin["MM_LOSS_FACTOR"],
-            depeg=Depeg(code=CODE, below=other["PEG_LOSS_THRESHOLD"], factor=other["PEG_LOSS_FACTOR"]),
-        ),
+        vol=_second_vol(p["VolShock"]),
+        skew=_skew(p["SkewShock"]),
         static_discount=StaticDiscount(
             code=CODE,
             long_base=margin["BASE_STATIC_DISCOUNT"],
@@ -124,44 +121,72 @@ def second(vector: Vector) -> dict[str, Any]:
             short_multiple=margin["SHORT_RATE_MULTSCALE"],
             short_add=margin["SHORT_RATE_ADDSCALE"],
         ),
-        charges=(
-            _forward(
-                basis["SCENARIO_SPOT_UP"],
-                basis["SCENARIO_SPOT_DOWN"],
-                basis["BASIS_CONT_ADD_FACTOR"],
-                basis["BASIS_CONT_MULT_FACTOR"],
-            ),
-            *_after(Held.PERPETUALS, other["MM_PERP_PERCENT"], other["IM_PERP_PERCENT"]),
-            *_after(Held.NAKED_OPTIONS, other["MM_OPTION_PERCENT"], other["IM_OPTION_PERCENT"]),
-            *_unsure(
-                (Held.PERPETUALS, Held.OPTIONS, Held.COLLATERAL),
-                other["CONF_THRESHOLD"],
-                other["CONF_MARGIN"],
-            ),
+        charges=_second_charges(p["BasisContingency"], other),
+    )
+    return ScenarioModel(
+        code=CODE,
+        terms=(terms,),
+        vol_source=VolSource.QUOTE,
+        settlement_window_seconds=1800.0,
+        discounting=True,
+        levels=LevelFactors(
+            code=CODE,
+            initial=margin["IM_LOSS_FACTOR"],
+            maintenance=margin["MM_LOSS_FACTOR"],
+            depeg=Depeg(code=CODE, below=other["PEG_LOSS_THRESHOLD"], factor=other["PEG_LOSS_FACTOR"]),
         ),
         collateral=tuple(
             CollateralMember(
-                asset=f"{row} {c['name']}",
+                asset=asset,
                 code=CODE,
                 moves_with=_BASE if c["risk_cancelling"] else None,
                 initial_haircut=c["im_haircut"],
                 maintenance_haircut=c["mm_haircut"],
             )
-            for row, c in enumerate(inputs["collateral"])
+            for asset, c in known.items()
         ),
     )
-    held = [
-        Balance(asset=f"{row} {c['name']}", amount=float(c["amount"]))
-        for row, c in enumerate(inputs["collateral"])
-    ]
-    known = {f"{row} {c['name']}": c for row, c in enumerate(inputs["collateral"])}
-    pooled = _evaluated(inputs, model, held, known)
-    scenarios = _workings(pooled)
-    return {
-        **_levels(pooled),
-        **_worths(pooled, float(inputs["cash"])),
-        "scenario_pnl": scenarios.gross[0].sum(axis=1).tolist(),
-    }
+
+
+def _second_charges(basis: dict[str, float], other: dict[str, float]) -> tuple[Charge, ...]:
+    unsure = (Held.PERPETUALS, Held.OPTIONS, Held.COLLATERAL)
+    return (
+        _forward(
+            basis["SCENARIO_SPOT_UP"],
+            basis["SCENARIO_SPOT_DOWN"],
+            basis["BASIS_CONT_ADD_FACTOR"],
+            basis["BASIS_CONT_MULT_FACTOR"],
+        ),
+        *_after(Held.PERPETUALS, other["MM_PERP_PERCENT"], other["IM_PERP_PERCENT"]),
+        *_after(Held.NAKED_OPTIONS, other["MM_OPTION_PERCENT"], other["IM_OPTION_PERCENT"]),
+        *_unsure(unsure, other["CONF_THRESHOLD"], other["CONF_MARGIN"]),
+    )
+
+
+def _second_vol(vol: dict[str, float]) -> VolShock:
+    return VolShock(
+        code=CODE,
+        up=vol["VOLRANGEUP"],
+        down=vol["VOLRANGEDOWN"],
+        power_short=vol["SHORTTERMPOWER"],
+        power_long=vol["LONGTERMPOWER"],
+        days_least=vol["DTE_FLOOR"],
+        vol_least_up=vol["MIN_VOL_EVAL_SHOCKED"],
+    )
+
+
+def _skew(skew: dict[str, float]) -> SkewShock:
+    return SkewShock(
+        code=CODE,
+        linear_cap=skew["LINEAR_SCALE_CAP"],
+        linear_base=skew["LINEAR_CBASE"],
+        absolute_cap=skew["ABS_SCALE_CAP"],
+        absolute_base=skew["ABS_CBASE"],
+        width_least=skew["MIN_K_STAR"],
+        width_scale=skew["MIN_WIDTH_SCALE"],
+        vol_static=skew["VOL_PARAM_STATIC"],
+        vol_slope=skew["VOL_PARAM_SCALE"],
+    )
 
 
 def _forward(up: float, down: float, add: float, multiple: float) -> ForwardCharge:
@@ -269,6 +294,7 @@ def _instrument(symbol: str, kind: Any, payoff: Any) -> Instrument:
 def _workings(pooled: Pooled) -> ScenarioMargin:
     joint = pooled.workings.joint
     assert joint is not None
+    assert isinstance(joint.workings, ScenarioMargin)
     return joint.workings
 
 
@@ -282,14 +308,86 @@ def _levels(pooled: Pooled) -> dict[str, Any]:
 
 def _worths(pooled: Pooled, cash: float) -> dict[str, Any]:
     scenarios = _workings(pooled)
-    held = collateral_value(scenarios.scene)
-    forward = [c for c in scenarios.level[INITIAL].charges if isinstance(c.rule, ForwardCharge)]
+    portfolio = scenarios.portfolio
+    held = collateral_worth(portfolio.priced, portfolio.pools, portfolio.units, portfolio.collateral)
+    charges = [c for block in scenarios.blocks for c in block.level[INITIAL].charges]
+    forward = sum(float(c.amount.sum()) for c in charges if isinstance(c.rule, ForwardCharge))
     return {
         "MtM": float(pooled.equity.sum()) - cash,
         "collateral_MtM": float(held.sum()),
-        "option_MtM": float(scenarios.worth.option_now.sum()),
-        "basis_contingency": -float(forward[0].amount.sum()),
+        "option_MtM": sum(float(block.worth.option_now.sum()) for block in scenarios.blocks),
+        "basis_contingency": -forward,
     }
 
 
-TRANSLATORS = {"derive.pmrm": first, "derive.pmrm_integer": first, "derive.pmrm2": second}
+def auction_sim(vector: Vector) -> dict[str, Any]:
+    """Bids on an account in auction, each at its own time and in its own market, margined anew before and after."""
+    inputs, rules = vector.inputs, auction_of(vector.inputs)
+    start = float(inputs.get("start_time", 0.0))
+    kept, cash, reserved, steps = 1.0, float(inputs["portfolio"]["cash"]), 0.0, []
+
+    def account(market: dict[str, Any], elapsed: float) -> Auctioned:
+        pooled = _evaluated(*_remaining(inputs, market, elapsed, kept, cash + reserved))
+        return Auctioned(float(pooled.equity.sum()), _levels(pooled)["MM"], reserved)
+
+    fee = dutch_auction.start_fee(rules, account(inputs["start_market"], 0.0))
+    cash -= fee
+    for action in inputs["actions"]:
+        market, elapsed = action["market"], float(action["time"]) - start
+        before = account(market, elapsed)
+        taken = dutch_auction.bid(rules, before, elapsed, float(action["want"]))
+        kept, cash = kept * (1.0 - taken.fraction), cash * (1.0 - taken.fraction)
+        reserved += taken.cash
+        after = account(market, elapsed)
+        steps.append(
+            {
+                "pre_MtM": before.mark_to_market,
+                "pre_MM": before.maintenance,
+                "pre_BM": dutch_auction.buffer_margin(rules, before),
+                "max_fraction": dutch_auction.max_fraction(rules, before, elapsed),
+                "bid_cash": taken.cash,
+                "fraction_of_original": taken.fraction,
+                "post_MtM": after.mark_to_market,
+                "post_MM": after.maintenance,
+            }
+        )
+    return {"steps": steps, "fee": fee}
+
+
+def _remaining(
+    inputs: dict[str, Any], market: dict[str, Any], elapsed: float, kept: float, cash: float
+) -> tuple[dict[str, Any], ScenarioModel, list[Balance], dict[str, dict[str, Any]]]:
+    held = inputs["portfolio"]
+    base = float(held.get("base", 0.0)) * kept
+    expiries: dict[str, dict[str, Any]] = {}
+    for option, vol in zip(held["options"], market["vols"], strict=True):
+        left, strike, is_call, amount = option
+        forward, rate, *sure = market["fwd"][str(left)]
+        expiry = expiries.setdefault(
+            str(left),
+            {
+                "T": float(left) - elapsed,
+                "fix": 0.0,
+                "var": forward,
+                "rate": rate,
+                "conf": sure[0] if sure else 1.0,
+                "opts": [],
+            },
+        )
+        expiry["opts"].append([strike, is_call, float(amount) * kept, vol])
+    stated = {
+        **market,
+        "cash": cash,
+        "perp": float(held.get("perp", 0.0)) * kept,
+        "perp_price": market.get("perp_price", market["spot"]),
+        "expiries": list(expiries.values()),
+    }
+    return stated, _first_model(inputs), [Balance(asset=_BASE, amount=base)] if base else [], {}
+
+
+TRANSLATORS = {
+    "derive.auction_sim": auction_sim,
+    "derive.pmrm": first,
+    "derive.pmrm_integer": first,
+    "derive.pmrm2": second,
+}

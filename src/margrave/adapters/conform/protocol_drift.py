@@ -168,7 +168,7 @@ def fee_of_slots(v: Vector) -> Table:
 def share(v: Vector) -> Table:
     """Share that may be liquidated."""
     i = v.inputs
-    freed = int(i.get("margin_freed", i.get("liquidation_margin_freed", 0)))
+    freed = int(i.get("margin_freed", i.get("liquidation_margin_freed", i.get("freed", 0))))
     shortage, slots, initial = int(i["shortage"]), int(i["slots_elapsed"]), int(i["initial_pct"])
     return {"pct": liquidation.share_to_liquidate(shortage, slots, initial, int(i["duration"]), freed)}
 

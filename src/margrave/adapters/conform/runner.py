@@ -9,6 +9,7 @@ from typing import Any, final
 
 from margrave.adapters.conform import (
     deribit,
+    deribit_portfolio,
     futures,
     ladders,
     options,
@@ -20,6 +21,7 @@ from margrave.adapters.conform import (
     protocol_dydx,
     protocol_mango,
     protocol_others,
+    venues,
 )
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
 from margrave.adapters.conform.vector import UnsupportedError, Vector, vector_of
@@ -47,24 +49,23 @@ FAMILIES: tuple[tuple[str, Translator], ...] = (
     (r"^short put IM/MM \(", options.quote_option),
     (r"^tiered discount rate", ladders.discount),
     (r"^risk limits table", ladders.risk_table),
+    (r"uniMMR", venues.unified),
+    (r"^ADL leveraged PnL", venues.leveraged),
+    (r"^ADL queue", venues.quintiles),
+    (r"^partial liquidation size", venues.partial),
+    (r"^spot hedge amount", venues.spot_hedge),
+    (r"^MR7 ", venues.okx_scaled),
+    (r"^MR9 ", venues.okx_depeg),
+    (r"^portfolio margin risk unit", venues.okx_unit),
+    (r"^(linear|inverse) isolated position, full field set", venues.bitmex_isolated),
 )
 """Models whose name tells the family; the rest of the name is about the example."""
 
 WHY_NOT = {
-    "PM Pro uniMMR = accountEquity / accountMaintMargin": "portfolio margin is not part of this release",
-    "ADL leveraged PnL score": "deleveraging is not part of this release",
-    "ADL queue percentile and assignment": "deleveraging is not part of this release",
-    "partial liquidation size, tier 3 to tier 1": "partial liquidation is not part of this release",
-    "linear isolated position, full field set (1 contract = 1e-5 ETH, USDt scale 1e6)": "integer fields with two taker fees at a rounded bankruptcy price and funding inside maintenance; the venue is closed",
     "inverse maintenance margin with leverage divisor (NautilusTrader model)": "no venue divides maintenance by leverage",
-    "fully-paid option (UP) margin": "a product that its venue delisted before the rulebook begins",
-    "linear cross hedge mode, legacy netting of uPnL": "a rule that the venue replaced in 2021",
-    "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "order margins of a retired contract whose rule is not published",
-    "portfolio margin account margin ratio": "portfolio margin; published figures contradict themselves",
-    "spot hedge amount used by a risk unit": "portfolio margin is not part of this release",
+    "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "what a buy order of the retired contract asks (0.477) follows from no published rule; its position margin agrees",
+    "portfolio margin account margin ratio": "the liquidation fees in the denominator (80.12 USD) are not published",
     "none": "inputs are not published",
-    "ratio": "two published numbers divided by each other: no calculation of ours",
-    "product": "two published numbers multiplied: no calculation of ours",
 }
 TRANSLATORS: dict[str, Translator] = {
     **futures.TRANSLATORS,
@@ -72,6 +73,7 @@ TRANSLATORS: dict[str, Translator] = {
     **ladders.TRANSLATORS,
     **options.TRANSLATORS,
     **deribit.TRANSLATORS,
+    **deribit_portfolio.TRANSLATORS,
     **prices.TRANSLATORS,
     **protocol_dydx.TRANSLATORS,
     **protocol_others.TRANSLATORS,
@@ -79,6 +81,7 @@ TRANSLATORS: dict[str, Translator] = {
     **protocol_derive_scenarios.TRANSLATORS,
     **protocol_drift.TRANSLATORS,
     **protocol_mango.TRANSLATORS,
+    **venues.TRANSLATORS,
 }
 
 
@@ -102,6 +105,7 @@ class Result:
             "model": v.model,
             "outcome": self.outcome,
             "detail": self.detail,
+            "source": v.source,
             "expected": v.expected,
             "got": {name: self.got[name] for name in v.expected if name in self.got},
             "difference": {name: number for name, number in apart.items() if number is not None},

@@ -36,6 +36,7 @@ class Vector:
     tolerance: Any
     kind: str  # worked example, recorded exchange data, test-suite vector
     folder: Path  # where its file lies
+    source: str = ""  # address, or words
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -102,4 +103,11 @@ def vector_of(tree: dict[str, Any], folder: Path) -> Vector:
         tree.get("tolerance"),
         str(tree.get("kind", "")),
         folder,
+        _source(tree.get("source", "")),
     )
+
+
+def _source(told: Any) -> str:
+    if isinstance(told, dict):
+        return " ".join(str(v) for v in told.values())
+    return str(told)

@@ -1,0 +1,123 @@
+"""The command that compares a venue's own answer with ours."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from margrave.adapters.claims import Claim
+from margrave.adapters.payloads import import_payloads
+from margrave.adapters.rows import parse_payload
+from margrave.adapters.verify import Comparison, Verdict, first_difference
+from margrave.adapters.verify import verify as compare_case
+from margrave.cli.data import instant_option
+from margrave.cli.inputs import format_option, read_rules, read_text, show
+from margrave.core.errors import Reason, invalid
+from margrave.report.tables import Column
+
+_COLUMNS = tuple(
+    Column(head, key, left=left)
+    for head, key, left in (
+        ("of", "where", True),
+        ("figure", "what", True),
+        ("venue", "venue_shown", False),
+        ("ours", "ours_shown", False),
+        ("unit", "unit", True),
+        ("verdict", "verdict", True),
+    )
+)
+_RAW = tuple(
+    Column(k, k)
+    for k in ("where", "what", "venue", "ours", "difference", "unit", "digits", "verdict", "reason")
+)
+
+
+@click.command()
+@click.argument("payloads", nargs=-1, required=True, metavar="PAYLOAD…")
+@click.option(
+    "--rulebook", "--rules", "rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the venue's."
+)
+@click.option("--venue", help="Whose payloads they are; by default they are recognised.")
+@instant_option
+@click.option("--strict", is_flag=True, help="A field that is not known is an error.")
+@format_option
+def verify(
+    payloads: Sequence[str],
+    rules: str | None,
+    venue: str | None,
+    at: datetime | None,
+    strict: bool,
+    kind: str,
+) -> int:
+    """Compare a venue's own numbers in PAYLOADs (positions, account, ...) with ours, figure by figure.
+
+    Exit code 0 if all that is computed agrees to the digits that the venue shows, 5 if one differs.
+    """
+    short = {name: Path(name).name for name in payloads}
+    unique = len(set(short.values())) == len(short)
+    trees = [(parse_payload(read_text(name), name), short[name] if unique else name) for name in payloads]
+    found = import_payloads(venue, trees, rules, at, strict)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    if not found.claims:
+        raise invalid(
+            "payloads", Reason.NOT_FOUND, "claim no number of the venue's; add its positions or account"
+        )
+    if not found.case.accounts[0].positions:
+        click.echo(
+            "note: no position is in the payloads; figures of an account that has some will differ", err=True
+        )
+    rulebook = read_rules(rules, found.case)
+    comparisons = compare_case(found.case, found.claims, rulebook)
+    show([_row(c) for c in comparisons], _RAW if kind in ("json", "csv") else _COLUMNS, kind)
+    return _close(comparisons, f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d}", kind in ("json", "csv"))
+
+
+def _row(comparison: Comparison) -> dict[str, Any]:
+    claim = comparison.claim
+    computed = comparison.verdict is not Verdict.NOT_COMPUTED
+    return {
+        **comparison.to_dict(),
+        "venue_shown": _shown(claim, claim.amount),
+        "ours_shown": _shown(claim, comparison.ours) if computed else "",
+    }
+
+
+def _shown(claim: Claim, amount: float | None) -> str:
+    return "none" if amount is None else f"{amount:,.{min(claim.digits, 12)}f}"
+
+
+def _close(comparisons: Sequence[Comparison], rules: str, as_message: bool) -> int:
+    counts = {verdict: sum(c.verdict is verdict for c in comparisons) for verdict in Verdict}
+    for reason, names in _not_computed(comparisons).items():
+        click.echo(f"not computed: {', '.join(names)}: {reason}", err=True)
+    told = f"{counts[Verdict.AGREES]} agree, {counts[Verdict.DIFFERS]} differ, {counts[Verdict.NOT_COMPUTED]} not computed"
+    click.echo(f"{told}; under {rules}", err=as_message)
+    first = first_difference(comparisons)
+    if first is not None:
+        ours, theirs = _shown(first.claim, first.ours), _shown(first.claim, first.claim.amount)
+        click.echo(
+            f"first that differs: {first.claim.where} {first.claim.what}: the venue says {theirs}, we say {ours} {first.claim.unit}",
+            err=as_message,
+        )
+        return 5
+    if not counts[Verdict.AGREES]:
+        raise invalid(
+            "payloads", Reason.UNSUPPORTED, "hold no number that could be compared; nothing is verified"
+        )
+    return 0
+
+
+def _not_computed(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for c in comparisons:
+        if c.verdict is Verdict.NOT_COMPUTED:
+            names = reasons.setdefault(c.reason, [])
+            if c.claim.what not in names:
+                names.append(c.claim.what)
+    return reasons
+
+
+COMMANDS = {"verify": verify}

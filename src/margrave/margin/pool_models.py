@@ -1,0 +1,103 @@
+"""Portfolio models that see one pool in one row of the market at a time: the standard manager, scan, ranges."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias, assert_never, final
+
+from margrave.core.errors import Issue
+from margrave.kernels.arrays import F64, I64
+from margrave.margin import standard_pool
+from margrave.margin.held import Rows, held_of
+from margrave.margin.ranges import ranges_issues, ranges_margin, ranges_requirement
+from margrave.margin.requirement import Requirement
+from margrave.margin.scan import scan_issues, scan_margin, scan_requirement
+from margrave.margin.standard_manager import net_margin, terms_of
+from margrave.margin.standard_tree import requirement_tree
+from margrave.rulebook.clearing import RangesModel, ScanModel
+from margrave.rulebook.standard_manager import StandardManager
+from margrave.valuation.scenarios import Priced
+from margrave.valuation.table import Table
+
+PoolModel: TypeAlias = StandardManager | ScanModel | RangesModel
+"""Models that are functions of one pool."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One pool's members and balances."""
+
+    table: Table
+    priced: Priced
+    at: datetime
+    instrument: I64  # (n,) rows of the table
+    quantity: F64  # (n,) signed contracts
+    balance: F64  # (A,) [asset]
+    currency: int  # row of the table's assets in which the pool counts
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PoolMargin:
+    """What one pool is asked, in its currency, and why on demand."""
+
+    initial: float
+    maintenance: float
+    tree: Callable[[int], Requirement]
+
+
+def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
+    """Why a pool's requirement is unknown; empty where it is known."""
+    match model:
+        case StandardManager():
+            return standard_pool.issues_of(model, view.table, _standard(view))
+        case ScanModel():
+            return scan_issues(model, held_of(view.table, view.priced, _rows(view), view.at))
+        case RangesModel():
+            return ranges_issues(model, held_of(view.table, view.priced, _rows(view), view.at))
+        case unknown:
+            assert_never(unknown)
+
+
+def pool_margin(model: PoolModel, view: PoolView, row: int) -> PoolMargin:
+    """Margin of one pool in one row of prices; NaN where `pool_issues` says why."""
+    match model:
+        case StandardManager():
+            return _standard_margin(model, view, row)
+        case ScanModel():
+            scan = scan_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row))
+            return PoolMargin(
+                scan.initial, scan.maintenance, lambda level: scan_requirement(model, scan, level)
+            )
+        case RangesModel():
+            ranges = ranges_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row))
+            return PoolMargin(
+                ranges.initial, ranges.maintenance, lambda level: ranges_requirement(model, ranges, level)
+            )
+        case unknown:
+            assert_never(unknown)
+
+
+def _standard_margin(model: StandardManager, view: PoolView, row: int) -> PoolMargin:
+    table, held = view.table, _standard(view)
+    stable = 1.0
+    if model.settlement in table.assets:
+        stable = float(view.priced.asset_price[row, table.assets.index(model.settlement)])
+    sure = standard_pool.Confidence(table.asset_confidence, table.confidence, stable)
+    initial, maintenance = standard_pool.requirement_of(model, table, view.priced, row, held, sure)
+
+    def tree(level: int) -> Requirement:
+        holding = standard_pool.holding_of(model, table, view.priced, row, held, sure)
+        margin = net_margin(terms_of(model, holding.underlyings.name), holding)
+        return requirement_tree(margin, level, model.settlement, model.code)
+
+    return PoolMargin(initial, maintenance, tree)
+
+
+def _standard(view: PoolView) -> standard_pool.Held:
+    return standard_pool.Held(view.instrument, view.quantity, view.balance)
+
+
+def _rows(view: PoolView) -> Rows:
+    return Rows(view.instrument, view.quantity, view.currency)

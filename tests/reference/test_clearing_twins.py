@@ -1,0 +1,113 @@
+"""Slow twins of the scan and the ranges in plain Python loops, without NumPy, written from the definitions."""
+
+import math
+
+import numpy as np
+import pytest
+
+from margrave.margin.ranges import ranges_margin
+from margrave.margin.risk_arrays import risk_arrays
+from margrave.margin.scan import scan_margin
+from margrave.rulebook.clearing import Amount, RangesModel, Share, UnderlyingClass
+from tests.unit.margin.clearing import DAY, commodity, held, inverse, option, position, scan
+
+SEEDS = [1, 2, 3, 4, 5]
+MOVES = [0, 1 / 3, -1 / 3, 2 / 3, -2 / 3, 1, -1]
+WEIGHTS = [0.27, 0.217, 0.217, 0.111, 0.111, 0.037, 0.037]
+
+
+def normal(x):
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+def twin_option(row, price, vol, years):
+    """Value and delta of one option in its own asset, with its delta in base."""
+    call = 1 if row["is_call"] else -1
+    deviation = vol * math.sqrt(years)
+    d1 = math.log(price / row["strike"]) / deviation + deviation / 2
+    value = call * (price * normal(call * d1) - row["strike"] * normal(call * (d1 - deviation)))
+    delta = call * normal(call * d1)
+    return (value / price, delta - value / price) if row["in_coin"] else (value, delta)
+
+
+def twin_worth(row, price, vol, years):
+    if row["is_option"]:
+        return row["rate"] * row["a"] * twin_option(row, price, vol, years)[0]
+    return row["rate"] * (row["a"] * price - row["c"] / price)
+
+
+def twin_array(row, price_range, vol_share, drift, ahead):
+    now = twin_worth(row, row["price"], row["vol"], row["years"])
+    drifted, later = row["price"] + drift, max(row["years"] - ahead, 0.0)
+    losses = []
+    for move in MOVES:
+        for sign in (1, -1):
+            vol = row["vol"] * (1 + sign * vol_share)
+            losses.append(now - twin_worth(row, drifted + move * price_range, vol, later))
+    for move in (2, -2):
+        losses.append(0.35 * (now - twin_worth(row, drifted + move * price_range, row["vol"], later)))
+    if not row["is_option"]:
+        return losses, row["a"] + row["c"] / row["price"]
+    deltas = [twin_option(row, drifted + m * price_range, row["vol"], later)[1] for m in MOVES]
+    return losses, row["a"] * sum(w * d for w, d in zip(WEIGHTS, deltas, strict=True))
+
+
+def some_positions(dice):
+    rows = []
+    for k in range(8):
+        price, quantity = float(dice.uniform(40_000, 80_000)), float(dice.normal(0, 5))
+        terms = {
+            "strike": price * float(dice.uniform(0.7, 1.4)),
+            "vol": float(dice.uniform(0.2, 1.5)),
+            "years": float(dice.uniform(5, 300)) * DAY,
+            "is_call": bool(dice.integers(2)),
+            "a": float(dice.uniform(0.1, 2)),
+        }
+        coin = {"in_coin": True, "rate": 60_000.0}
+        made = (
+            position(f"L{k}", quantity, price, a=terms["a"]),
+            inverse(f"I{k}", quantity * 50_000, price, rate=60_000.0),
+            option(f"Q{k}", quantity, price, **terms),
+            option(f"C{k}", quantity, price, **terms, **coin),
+        )
+        rows.append(made[k % 4])
+    return rows
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_scan(seed):
+    dice = np.random.default_rng(seed)
+    rows = some_positions(dice)
+    rule = commodity(price_range=Amount(value=7_000.0), vol_range=Share(value=0.3), drift=Amount(value=-25.0))
+    model = scan(rule, look_ahead_years=DAY)
+    arrays = risk_arrays(model, rule, held(*rows))
+    of_all = [0.0] * 16
+    for k, row in enumerate(rows):
+        losses, delta = twin_array(row, 7_000.0, 0.3, -25.0, DAY)
+        assert arrays.losses[:, k] == pytest.approx(losses, rel=1e-9, abs=1e-8 * row["price"])
+        assert arrays.delta[k] == pytest.approx(delta, rel=1e-9, abs=1e-12)
+        of_all = [total + row["quantity"] * loss for total, loss in zip(of_all, losses, strict=True)]
+    (part,) = scan_margin(model, held(*rows)).commodities
+    worst = max(of_all)
+    assert part.active == of_all.index(worst) + 1
+    assert part.scan == pytest.approx(max(worst, 0.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_ranges(seed):
+    rows = some_positions(np.random.default_rng(seed))
+    rule = UnderlyingClass(name="BTC", code="TEST-C", down=0.2, up=0.1)
+    margin = ranges_margin(RangesModel(code="TEST-PM", classes=(rule,)), held(*rows))
+    worst = 0.0
+    for step in range(1, 6):
+        for end in (-0.2, 0.1):
+            profit = sum(
+                row["quantity"]
+                * (
+                    twin_worth(row, row["price"] * (1 + end * step / 5), row["vol"], row["years"])
+                    - twin_worth(row, row["price"], row["vol"], row["years"])
+                )
+                for row in rows
+            )
+            worst = max(worst, -profit)
+    assert margin.maintenance == pytest.approx(worst, rel=1e-9)
