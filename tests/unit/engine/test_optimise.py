@@ -9,12 +9,13 @@ from margrave.adapters.files import load_example
 from margrave.core.errors import InvalidInputError, RefusedError
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Option
+from margrave.domain.market import Quote
 from margrave.engine.assess import assess
 from margrave.engine.candidates import Costs, lot_of
 from margrave.engine.optimise import Distance, Free, optimise
 from margrave.liquidation import liquidations
 from margrave.rulebook.catalogue import in_force
-from tests.unit.made import inverse_account, inverse_market, linear_account, linear_market, rules
+from tests.unit.made import INVERSE, inverse_account, inverse_market, linear_account, linear_market, rules
 
 
 def example(name):
@@ -164,3 +165,23 @@ def test_the_lot_of_what_is_held_is_its_decimal_place():
     assert lot_of(market, account, "BTC-26MAR27") == 1.0
     option = next(s for s, i in market.instruments.items() if isinstance(i.kind, Option))
     assert lot_of(market, account, option) == 0.001
+
+
+def test_a_shortfall_of_less_than_a_lot_is_mended_by_a_lot():
+    # One lot of a dollar is 2e-6 of this pool's margin: less than the tolerance that a solver takes for nothing.
+    dated = replace(INVERSE, symbol="BTC-DATED")
+    market = replace(
+        inverse_market(50_000.0),
+        instruments={"BTCUSD": INVERSE, "BTC-DATED": dated},
+        quotes={"BTCUSD": Quote(mark=50_000.0), "BTC-DATED": Quote(mark=51_000.0)},
+    )
+    held = (("BTCUSD", 60_000.0), ("BTC-DATED", -469_000.0))
+    account = Account(
+        balances=(Balance(asset="BTC", amount=1.0),),
+        positions=tuple(Position(symbol=s, quantity=q, entry=40_000.0) for s, q in held),
+    )
+    asked = 0.44140625 * assess(account, market, rules()).pools[0].initial
+    found = optimise(account, market, rules(), Free(asked))
+    assert found.reached
+    # 235,210 contracts of the dated future alone reach it; what is found costs no more.
+    assert found.cost <= 235_210 * 0.0005 * 50 / 51
