@@ -17,7 +17,6 @@ COMMANDS = {
     "liquidation": ("account", "The set of prices at which each pool is liquidated."),
     "whatif": ("alternatives", "Before and after trades or price moves."),
     "compare": ("alternatives", "The same account under several rulebooks, modes or schedules."),
-    "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),
     "offset": ("analysis", "What a pool saves by holding its positions together."),
     "contributions": ("analysis", "What each position does to its pool's requirement."),
     "optimise": ("analysis", "The cheapest trades that free margin or move liquidation away."),
