@@ -285,4 +285,5 @@ _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _products,
     _collateral,
     _bands,
+    _portfolio,
 )
