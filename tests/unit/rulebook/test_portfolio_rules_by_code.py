@@ -80,20 +80,22 @@ def asked(name, *held, vol=0.8, sure=1.0, stable=1.0, balances=()):
     return pool, {node.code: node.amount for tree in trees for _, node in tree.walk()}
 
 
-P, PERP = "PARADEX-PM-", Perpetual()
+PERP = Perpetual()
 # What is held of one size, requirement per size at both levels, and the codes of the tree.
 LINEAR = [
     # Paradex: 16 % either way; far moves weigh less (66 % x 24 % is 15.84 %). Maintenance is half.
-    (PARADEX, (("BTC", PERP, 1.0),), 8_000.0, 4_000.0, (P + "ACCOUNT-001", P + "001", P + "002", P + "010", P + "011", P + "013")),
-    (PARADEX, (("BTC", PERP, -1.0),), 8_000.0, 4_000.0, (P + "011",)),
+    (PARADEX, (("BTC", PERP, 1.0),), 8_000.0, 4_000.0, ("PARADEX-PM-ACCOUNT-001", "PARADEX-PM-001", "PARADEX-PM-002", "PARADEX-PM-010", "PARADEX-PM-011", "PARADEX-PM-013")),
+    (PARADEX, (("BTC", PERP, -1.0),), 8_000.0, 4_000.0, ("PARADEX-PM-011",)),
     # Nothing to lose, but 1 % of what is hedged.
-    (PARADEX, (("BTC", PERP, 1.0), ("BTC", dated(), -1.0)), 500.0, 250.0, (P + "013",)),
+    (PARADEX, (("BTC", PERP, 1.0), ("BTC", dated(), -1.0)), 500.0, 250.0, ("PARADEX-PM-013",)),
     (AEVO, (("BTC", PERP, 1.0),), 10_000.0, 10_000.0, ("AEVO-PM-ACCOUNT-001", "AEVO-PM-001", "AEVO-PM-002", "AEVO-PM-010", "AEVO-PM-011")),
     (AEVO, (("ETH", PERP, -10.0), ("BTC", PERP, 1.0)), 16_000.0, 16_000.0, ("AEVO-PM-001",)),
     # Derive, first manager: 20 % and 3 % of the perpetual, initial 1.25 of all.
-    (PMRM, (("BTC", PERP, 1.0),), 1.25 * 11_500, 11_500.0, tuple(f"DERIVE-PMRM-{c}" for c in ("ACCOUNT-001", "001", "002", "010", "011", "015"))),
+    (PMRM, (("BTC", PERP, 1.0),), 1.25 * 11_500, 11_500.0, 
+     ("DERIVE-PMRM-ACCOUNT-001", "DERIVE-PMRM-001", "DERIVE-PMRM-002", "DERIVE-PMRM-010", "DERIVE-PMRM-011", "DERIVE-PMRM-015")),
     # Second: 0.8 of 18 %, and 3 % beside; initial all of it and 4 %.
-    (PMRM2, (("ETH", PERP, -1.0),), 540.0 + 120, 0.8 * 540 + 90, tuple(f"DERIVE-PMRM2-{c}" for c in ("ACCOUNT-001", "001", "002", "010", "011", "016", "017"))),
+    (PMRM2, (("ETH", PERP, -1.0),), 540.0 + 120, 0.8 * 540 + 90, 
+     ("DERIVE-PMRM2-ACCOUNT-001", "DERIVE-PMRM2-001", "DERIVE-PMRM2-002", "DERIVE-PMRM2-010", "DERIVE-PMRM2-011", "DERIVE-PMRM2-016", "DERIVE-PMRM2-017")),
     # OKX: the larger of MR1 and half the loss of the extreme move (MR6); initial 1.3 of it.
     (OKX, (("BTC", PERP, 1.0),), 1.3 * 6_000, 6_000.0, ("OKX-PM-ACCOUNT-001", "OKX-PM-001", "OKX-PM-002", "OKX-PM-010", "OKX-PM-011")),
     (OKX, (("LTC", PERP, -1.0),), 1.3 * 9_000, 9_000.0, ("OKX-PM-020", "OKX-PM-021")),
