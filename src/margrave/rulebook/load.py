@@ -10,8 +10,9 @@ from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.rulebook.bands import band_faults
 from margrave.rulebook.clearing import RangesModel, ScanModel, contradictions
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
+from margrave.rulebook.portfolio import ScenarioModel, scenario_faults
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
-from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, RateRule, Rulebook
+from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, PortfolioMember, RateRule, Rulebook
 
 
 def parse(text: str, where: str) -> Rulebook:
@@ -275,6 +276,12 @@ def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     model = rulebook.portfolio
     if isinstance(model, ScanModel | RangesModel):
         yield from contradictions(model, f"{where}: portfolio")
+    elif isinstance(model, ScenarioModel):
+        yield from scenario_faults(model, f"{where}: portfolio")
+    members = [p.name for p in rulebook.products if isinstance(p.model, PortfolioMember)]
+    if members and model is None:
+        message = f"is needed by {', '.join(members)}; state [portfolio], or give them another model"
+        yield Issue(f"{where}: portfolio", Reason.NOT_FOUND, message)
 
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (

@@ -4,11 +4,13 @@ One model serves every venue that revalues a portfolio on a grid; what differs b
 rulebook states. `margin.scenarios` has the formula.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, TypeAlias, final
 
 from msgspec import Meta
 
+from margrave.core.errors import Issue, Reason
 from margrave.rulebook.form import Form, Fraction
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -333,3 +335,21 @@ def moves_vol(cells: Cells) -> bool:
     moved |= set(cells.even.vols) if cells.even is not None else set()
     moved |= {cells.tail.vol} if cells.tail is not None else set()
     return bool(moved & {VolMove.UP, VolMove.DOWN})
+
+
+def scenario_faults(model: ScenarioModel, where: str) -> Iterator[Issue]:
+    """What a scenario model says against itself, each fault with its place."""
+    bases = [base for terms in model.terms for base in terms.bases or ("",)]
+    for base in dict.fromkeys(b for b in bases if bases.count(b) > 1):
+        told = f"{base!r} stands in" if base else "every other underlying is meant by"
+        yield Issue(f"{where}.terms", Reason.DUPLICATE, f"{told} {bases.count(base)} tables; keep one")
+    for k, terms in enumerate(model.terms):
+        place, cells = f"{where}.terms[{k}].cells", terms.cells
+        if cells.even is None and not cells.listed:
+            yield Issue(place, Reason.CONTRADICTION, "has no scenario; state `even` or `listed`")
+        if cells.tail is not None and (cells.even is None or 0.0 in cells.tail.moves):
+            message = "is scaled by range over move: it needs `even`, and moves that are not zero"
+            yield Issue(f"{place}.tail", Reason.CONTRADICTION, message)
+    assets = [member.asset for member in model.collateral]
+    for asset in dict.fromkeys(a for a in assets if assets.count(a) > 1):
+        yield Issue(f"{where}.collateral", Reason.DUPLICATE, f"{asset!r} stands twice; drop one")

@@ -91,10 +91,10 @@ LINEAR = [
     (AEVO, (("BTC", PERP, 1.0),), 10_000.0, 10_000.0, ("AEVO-PM-ACCOUNT-001", "AEVO-PM-001", "AEVO-PM-002", "AEVO-PM-010", "AEVO-PM-011")),
     (AEVO, (("ETH", PERP, -10.0), ("BTC", PERP, 1.0)), 16_000.0, 16_000.0, ("AEVO-PM-001",)),
     # Derive, first manager: 20 % and 3 % of the perpetual, initial 1.25 of all.
-    (PMRM, (("BTC", PERP, 1.0),), 1.25 * 11_500, 11_500.0, 
+    (PMRM, (("BTC", PERP, 1.0),), 1.25 * 11_500, 11_500.0,
      ("DERIVE-PMRM-ACCOUNT-001", "DERIVE-PMRM-001", "DERIVE-PMRM-002", "DERIVE-PMRM-010", "DERIVE-PMRM-011", "DERIVE-PMRM-015")),
     # Second: 0.8 of 18 %, and 3 % beside; initial all of it and 4 %.
-    (PMRM2, (("ETH", PERP, -1.0),), 540.0 + 120, 0.8 * 540 + 90, 
+    (PMRM2, (("ETH", PERP, -1.0),), 540.0 + 120, 0.8 * 540 + 90,
      ("DERIVE-PMRM2-ACCOUNT-001", "DERIVE-PMRM2-001", "DERIVE-PMRM2-002", "DERIVE-PMRM2-010", "DERIVE-PMRM2-011", "DERIVE-PMRM2-016", "DERIVE-PMRM2-017")),
     # OKX: the larger of MR1 and half the loss of the extreme move (MR6); initial 1.3 of it.
     (OKX, (("BTC", PERP, 1.0),), 1.3 * 6_000, 6_000.0, ("OKX-PM-ACCOUNT-001", "OKX-PM-001", "OKX-PM-002", "OKX-PM-010", "OKX-PM-011")),
