@@ -137,6 +137,41 @@ def fields() -> int:
     return 0
 
 
+@rules.command(name="import-tiers")
+@click.argument("file", metavar="FILE")
+@click.option("--venue", required=True, help="Venue of the table; the base must be one of its rulebooks.")
+@click.option(
+    "--base", required=True, metavar="ID[@DATE]", help="Rulebook whose rules hold around the tiers."
+)
+@click.option("--at", "day", type=click.DateTime(["%Y-%m-%d"]), help="Day, of a table with several dates.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Rulebook to write; standard output by default.",
+)
+def import_table(file: str, venue: str, base: str, day: datetime | None, output: Path | None) -> int:
+    """Turn a table of tiers (CSV) into a rulebook: every symbol a ladder, every contradiction named with its row."""
+    from margrave.adapters.rulebook_files import dump_rulebook
+    from margrave.adapters.tiers import import_tiers
+
+    book = _find(base)
+    if book.venue != venue:
+        raise invalid(
+            base, Reason.CONTRADICTION, f"is of {book.venue}, not of {venue}; name one of its rulebooks"
+        )
+    found = import_tiers(read_text(file), file, book, day.date() if day else None)
+    for issue in found.findings:
+        click.echo(f"finding: {issue}", err=True)
+    text = dump_rulebook(found.rulebook, f"Tiers of {Path(file).name}, rules around them of {book.id}.")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {len(found.rulebook.ladders)} ladders, {len(found.findings)} findings")
+    return 0
+
+
 @rules.command(name="test")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
@@ -198,41 +233,6 @@ _TRIED_WORDS = ("account", "was", "would be")
 
 def _dollars(amount: float) -> str:
     return money(amount, "USD")
-
-
-@rules.command(name="import-tiers")
-@click.argument("file", metavar="FILE")
-@click.option("--venue", required=True, help="Venue of the table; the base must be one of its rulebooks.")
-@click.option(
-    "--base", required=True, metavar="ID[@DATE]", help="Rulebook whose rules hold around the tiers."
-)
-@click.option("--at", "day", type=click.DateTime(["%Y-%m-%d"]), help="Day, of a table with several dates.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Rulebook to write; standard output by default.",
-)
-def import_table(file: str, venue: str, base: str, day: datetime | None, output: Path | None) -> int:
-    """Turn a table of tiers (CSV) into a rulebook: every symbol a ladder, every contradiction named with its row."""
-    from margrave.adapters.rulebook_files import dump_rulebook
-    from margrave.adapters.tiers import import_tiers
-
-    book = _find(base)
-    if book.venue != venue:
-        raise invalid(
-            base, Reason.CONTRADICTION, f"is of {book.venue}, not of {venue}; name one of its rulebooks"
-        )
-    found = import_tiers(read_text(file), file, book, day.date() if day else None)
-    for issue in found.findings:
-        click.echo(f"finding: {issue}", err=True)
-    text = dump_rulebook(found.rulebook, f"Tiers of {Path(file).name}, rules around them of {book.id}.")
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-        click.echo(f"{output}: {len(found.rulebook.ladders)} ladders, {len(found.findings)} findings")
-    return 0
 
 
 COMMANDS = {"rules": rules}

@@ -185,8 +185,8 @@ def test_so_does_what_has_no_price():
     assert np.isnan(asked(blind, held(blind, ETH=1.0))).all()
 
 
-def test_the_draft_rulebook_has_the_values_of_the_specification():
-    folder = resources.files("margrave.rulebook") / "drafts"
+def test_the_rulebook_has_the_values_of_the_specification():
+    folder = resources.files("margrave.rulebook") / "venues"
     tree = tomllib.loads((folder / "derive.srm@2025-02-17.toml").read_text(encoding="utf-8"))
     rules = msgspec.convert(tree["portfolio"], StandardManager)
     market = {m.base: m for m in rules.markets}
