@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from margrave.domain.account import Account, Balance, Position
+from margrave.domain.book import book_of
 from margrave.domain.instruments import (
     CoinPremium,
     Future,
@@ -16,7 +17,6 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price, quote_price
-from margrave.domain.book import book_of
 from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.portfolio import (
     Cells,
