@@ -25,8 +25,11 @@ def binding(prepared: Prepared, direction: Direction, pooled: Pooled, row: int, 
     """
     alone, symbol = _largest_position(prepared, direction.pool, pooled, row)
     joint = pooled.workings.joint
-    if joint is None or not joint.maintenance[row, direction.pool] > alone:
+    asked = 0.0 if joint is None else float(joint.maintenance[row, direction.pool])
+    if joint is None or asked < alone:
         return f"maintenance of {symbol}"
+    if asked == 0.0:  # nothing is asked, so that all of the balance is gone
+        return "equity"
     if isinstance(joint.workings, ScenarioMargin):
         return _unit(prepared, joint.workings, direction.pool, row)
     # These models keep their workings for one row of prices.
