@@ -58,7 +58,9 @@ def test_hyperliquids_documented_state_is_reproduced(shared):
     tree = payload(shared, "hyperliquid__clearinghouseState_docs_sample")
     found = import_payloads(None, [(tree, "state")], strict=True)
     # Leverage for the initial margin; half of it at the highest leverage, 1 / (2 x 50), for maintenance.
-    rules = parse(RULES.format(name="hl", rate="leverage-only", initial=0.02, maintenance=0.01), "made")
+    rules = parse(
+        RULES.format(name="hl", rate="leverage-only", initial=0.02, maintenance=0.01, fee=""), "made"
+    )
     told = {(c.claim.where, c.claim.what): c for c in verify(found.case, found.claims, rules)}
     assert [key for key, c in told.items() if c.verdict is Verdict.DIFFERS] == []
     assert sum(c.verdict is Verdict.AGREES for c in told.values()) == 10

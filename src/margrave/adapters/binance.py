@@ -48,7 +48,7 @@ def _rows(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _refusal(tree: Any) -> str | None:
-    if isinstance(tree, dict) and isinstance(tree.get("code"), int) and "msg" in tree:
+    if isinstance(tree, dict) and isinstance(tree.get("code"), int | str) and "msg" in tree:
         return f"{tree['code']}: {tree['msg']}"
     return None
 

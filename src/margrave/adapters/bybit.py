@@ -54,7 +54,7 @@ def _rows(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _refusal(tree: Any) -> str | None:
-    if isinstance(tree, dict) and tree.get("retCode") not in (None, 0):
+    if isinstance(tree, dict) and str(tree.get("retCode") or "0") != "0":
         return f"{tree['retCode']}: {tree.get('retMsg')}"
     return None
 
@@ -133,9 +133,14 @@ def _prices(row: Row, gathered: Gathered) -> None:
 
 
 def _wallet(row: Row, gathered: Gathered) -> None:
-    # Totals are in dollars over all coins: no pool of ours counts in them unless the rulebook is multi-currency.
-    for name in ("totalEquity", "totalMarginBalance", "totalInitialMargin", "totalMaintenanceMargin"):
-        gathered.claim(row, name, None, "USD", _DIGITS)
+    # Totals are in dollars over all coins, as a rulebook of several currencies counts.
+    outputs: dict[str, Output | None] = {
+        "totalEquity": CurrencyOutput(Figure.EQUITY, "USD"),
+        "totalMarginBalance": CurrencyOutput(Figure.BALANCE, "USD"),
+        "totalInitialMargin": CurrencyOutput(Figure.INITIAL, "USD"),
+        "totalMaintenanceMargin": CurrencyOutput(Figure.MAINTENANCE, "USD"),
+    }
+    gathered.claim_each(row, outputs, "USD", _DIGITS)
 
 
 def _coin(row: Row, gathered: Gathered) -> None:
@@ -143,7 +148,11 @@ def _coin(row: Row, gathered: Gathered) -> None:
     borrowed = row.optional("spotBorrow") or 0.0
     gathered.balance(row, coin, row.number("walletBalance") - borrowed)
     if not row.optional("walletBalance"):
+        row.skip()
         return
+    dollars, equity = row.optional("usdValue"), row.optional("equity")
+    if dollars and equity:
+        gathered.index.setdefault(coin, dollars / equity)
     orders = row.optional("totalOrderIM") or 0.0
     outputs: dict[str, Output | None] = {
         "equity": CurrencyOutput(Figure.EQUITY, coin, "all"),

@@ -89,18 +89,22 @@ def _prices(row: Row, gathered: Gathered) -> None:
 
 
 def _subaccount(row: Row, gathered: Gathered) -> None:
-    gathered.notes.append(f"{row.where}: margin type {row.raw('margin_type')}")
+    model = row.raw("margin_type")
+    if model == "SM":
+        gathered.rules = "derive.srm"
+    else:
+        gathered.notes.append(f"{row.where}: margin type {model} has no rulebook here; name one with --rules")
     outputs: dict[str, Output | None] = {
-        "subaccount_value": CurrencyOutput(Figure.EQUITY, _CASH),
-        "initial_margin": CurrencyOutput(Figure.AVAILABLE, _CASH),
-        "maintenance_margin": CurrencyOutput(Figure.EXCESS, _CASH),
+        "subaccount_value": CurrencyOutput(Figure.EQUITY, "USD"),
+        "initial_margin": CurrencyOutput(Figure.AVAILABLE, "USD"),
+        "maintenance_margin": CurrencyOutput(Figure.EXCESS, "USD"),
         "open_orders_margin": None,
         "positions_initial_margin": None,
         "positions_maintenance_margin": None,
         "collaterals_initial_margin": None,
         "collaterals_maintenance_margin": None,
     }
-    gathered.claim_each(row, outputs, _CASH, _DIGITS)
+    gathered.claim_each(row, outputs, "USD", _DIGITS)
 
 
 def _collateral(row: Row, gathered: Gathered) -> None:

@@ -80,6 +80,7 @@ def _market(row: Row, gathered: Gathered) -> None:
 
 
 def _subaccount(row: Row, gathered: Gathered) -> None:
+    gathered.rules = "dydx.v4"
     outputs: dict[str, Output | None] = {
         "equity": CurrencyOutput(Figure.EQUITY, _CASH),
         "freeCollateral": CurrencyOutput(Figure.AVAILABLE, _CASH),

@@ -38,6 +38,8 @@ from margrave.domain.market import Market, Quote
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")
+_QUOTED = ("index", "forward", "vol", "settlement", "at", "rate", "averaged", "confidence")
+_MARKET_TABLES = ("index", "vols", "correlations", "open_interest", "confidence")
 
 
 @final
@@ -157,6 +159,7 @@ class _Reader:
                 vols=form.vols,
                 correlations={(k[0], k[-1]): v for k, v in pairs.items()},
                 open_interest=form.open_interest,
+                confidence=form.confidence,
                 numeraire=form.numeraire,
             )
 
@@ -217,14 +220,7 @@ class _Reader:
             return None
         return self.built(
             path,
-            lambda: Quote(
-                mark=mark,
-                index=form.index,
-                forward=form.forward,
-                vol=form.vol,
-                settlement=form.settlement,
-                at=form.at,
-            ),
+            lambda: Quote(mark=mark, **{name: getattr(form, name) for name in _QUOTED}),
         )
 
     def instrument(self, form: InstrumentForm, path: str) -> Instrument | None:
@@ -385,21 +381,14 @@ def case_form(case: Case) -> CaseForm:
         at=case.market.at,
         instruments=[_instrument_form(i) for i in case.market.instruments.values()],
         quotes=[
-            QuoteForm(
-                symbol=s,
-                mark=q.mark,
-                index=q.index,
-                forward=q.forward,
-                vol=q.vol,
-                settlement=q.settlement,
-                at=q.at,
-            )
+            QuoteForm(symbol=s, mark=q.mark, **{name: getattr(q, name) for name in _QUOTED})
             for s, q in case.market.quotes.items()
         ],
         index=dict(case.market.index),
         vols=dict(case.market.vols),
         correlations={"/".join(k): v for k, v in case.market.correlations.items()},
         open_interest=dict(case.market.open_interest),
+        confidence=dict(case.market.confidence),
         numeraire=case.market.numeraire,
     )
     accounts = [msgspec.convert(_fields(a), type=AccountForm) for a in case.accounts]
@@ -447,7 +436,7 @@ def dump_case(case: Case) -> str:
     tree = msgspec.to_builtins(case_form(case), builtin_types=(datetime,))
     market, accounts = tree.pop("market"), tree.pop("accounts", [])
     lines = [f"{key} = {_scalar(value)}" for key, value in tree.items()]
-    tables = {k: market.pop(k) for k in ("index", "vols", "correlations", "open_interest") if k in market}
+    tables = {k: market.pop(k) for k in _MARKET_TABLES if k in market}
     rows = {k: market.pop(k) for k in ("instruments", "quotes") if k in market}
     lines += ["", "[market]", *(f"{k} = {_scalar(v)}" for k, v in market.items())]
     for name, table in tables.items():

@@ -42,6 +42,9 @@ class QuoteForm(_Form):
     vol: float | None = None
     settlement: float | None = None
     at: datetime | None = None
+    rate: float = 0.0
+    averaged: float = 0.0
+    confidence: float = 1.0
 
 
 class MarketForm(_Form):
@@ -54,6 +57,7 @@ class MarketForm(_Form):
     vols: dict[str, float] = {}
     correlations: dict[str, float] = {}  # "BTC/ETH" -> correlation
     open_interest: dict[str, float] = {}  # symbol -> contracts outstanding, one side
+    confidence: dict[str, float] = {}  # asset -> confidence of its index, 0..1
     numeraire: str = "USD"
 
 

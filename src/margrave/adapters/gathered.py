@@ -17,6 +17,7 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Balance, Leg, Order, Position
 from margrave.domain.instruments import Instrument
 
+_MARKS_APART = 1e-3  # relative: two payloads whose marks differ by more are not of one instant
 _YEARS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
@@ -53,7 +54,13 @@ class Gathered:
     def quote(self, symbol: str, **prices: Any) -> None:
         """Add prices of an instrument; later ones win."""
         held = self.quotes.setdefault(symbol, {})
-        held |= {k: float(v) for k, v in prices.items() if v not in EMPTY}
+        told = {k: float(v) for k, v in prices.items() if v not in EMPTY}
+        here, there = told.get("mark"), held.get("mark")
+        if here and there and abs(here - there) > _MARKS_APART * there:
+            self.notes.append(
+                f"{symbol}: marks {there:.12g} and {here:.12g}, the latter is used; give answers of one instant"
+            )
+        held |= told
 
     def seen(self, milliseconds: Any) -> None:
         """Move the market's instant to the latest that a payload names."""

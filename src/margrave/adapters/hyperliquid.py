@@ -59,6 +59,7 @@ def _context(row: Row, gathered: Gathered) -> None:
 
 def _state(row: Row, gathered: Gathered) -> None:
     gathered.seen(row.raw("time"))
+    gathered.rules = "hyperliquid.perps"
     cross, whole = row.part("crossMarginSummary"), row.part("marginSummary")
     told = Row(row.fields, row.where, row.read)
     gathered.balance(row, _CASH, cross.number("totalRawUsd"))

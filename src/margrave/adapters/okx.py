@@ -89,8 +89,13 @@ def _summary(row: Row, gathered: Gathered) -> None:
 
 
 def _account(row: Row, gathered: Gathered) -> None:
-    for name in ("adjEq", "imr", "mmr", "totalEq"):
-        gathered.claim(row, name, None, "USD", _DIGITS)
+    outputs: dict[str, Output | None] = {
+        "adjEq": CurrencyOutput(Figure.BALANCE, "USD"),
+        "totalEq": CurrencyOutput(Figure.EQUITY, "USD"),
+        "imr": CurrencyOutput(Figure.INITIAL, "USD"),
+        "mmr": None,
+    }
+    gathered.claim_each(row, outputs, "USD", _DIGITS)
 
 
 def _detail(row: Row, gathered: Gathered) -> None:

@@ -102,7 +102,8 @@ def number(tree: Mapping[str, Any], name: str, where: str) -> float:
             "is missing; the payload is not of the form that was expected",
         )
     try:
-        found = float("nan") if isinstance(value, bool) else float(value)
+        # Python reads 1_000 and True as numbers; no venue writes them.
+        found = float("nan") if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         found = float("nan")
     if not isfinite(found):

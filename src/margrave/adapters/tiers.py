@@ -7,6 +7,7 @@ margin jump are left out and computed; a symbol whose tiers are no ladder is lef
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ COLUMNS = {
 
 _SLACK = 1e-6  # deductions are printed to a few digits
 _STEPS_MAX = 400
-_DATED = re.compile(r"_\d{6}$")
+_DATED = re.compile(r"[_-]\d{6}$")
 
 
 @final
@@ -67,12 +68,13 @@ class Imported:
 
 
 def rows_of(text: str, where: str) -> list[Row]:
-    """Rows of a CSV table.
+    """Rows of a table.
 
     Parameters
     ----------
     text : str
-        Content of the file; the first line has the headings (see ``COLUMNS``).
+        Content of the file: CSV whose first line has the headings (see ``COLUMNS``), or the JSON that ccxt's
+        ``fetch_leverage_tiers`` gives; its rows are counted from 1.
     where : str
         Name of the file, for messages.
 
@@ -81,6 +83,8 @@ def rows_of(text: str, where: str) -> list[Row]:
     InvalidInputError
         A heading that is needed is missing, or a cell is no number.
     """
+    if text.lstrip().startswith("{"):
+        return [_row(k, cells, where) for k, cells in enumerate(_leverage_tiers(text, where), 1)]
     reader = csv.DictReader(io.StringIO(text))
     found = {
         word: next((h for h in headings if h in (reader.fieldnames or ())), None)
@@ -100,6 +104,28 @@ def rows_of(text: str, where: str) -> list[Row]:
     if not rows:
         raise invalid(where, Reason.MALFORMED, "has headings and no rows; give the whole table")
     return rows
+
+
+def _leverage_tiers(text: str, where: str) -> Iterator[dict[str, str]]:
+    try:
+        listed = json.loads(text)
+        tiers = [(symbol, tier, tier.get("info") or {}) for symbol, held in listed.items() for tier in held]
+    except (ValueError, AttributeError, TypeError) as fault:
+        told = f"is not ccxt's leverage tiers ({fault}); give symbols, each with a list of tiers"
+        raise invalid(where, Reason.MALFORMED, told) from fault
+    if not tiers:
+        raise invalid(where, Reason.MALFORMED, "holds no tiers; give the whole answer")
+    for symbol, tier, info in tiers:
+        cells = {
+            "symbol": symbol,
+            "settle": symbol.partition(":")[2].partition("-")[0],
+            "floor": tier.get("minNotional"),
+            "cap": tier.get("maxNotional"),
+            "maintenance": tier.get("maintenanceMarginRate"),
+            "leverage": tier.get("maxLeverage"),
+            "deduction": info.get("cum") if isinstance(info, dict) else None,
+        }
+        yield {word: "" if cells.get(word) is None else str(cells[word]) for word in COLUMNS}
 
 
 def _row(line: int, cell: dict[str, str], where: str) -> Row:
@@ -146,7 +172,7 @@ def import_tiers(text: str, where: str, base: Rulebook, day: date | None = None)
     Parameters
     ----------
     text : str
-        The table, CSV.
+        The table, as `rows_of` reads it.
     where : str
         Name of the file, for messages and sources.
     base : Rulebook
@@ -228,7 +254,7 @@ def _match(symbol: str, settle: str, template: Product) -> Match:
     end = next((e for e in ends if e and symbol.endswith(e) and symbol != e), None)
     if pattern.symbols or end is None:
         return Match(symbols=(symbol,))
-    asset = symbol.removesuffix(end).rstrip("-_/")
+    asset = symbol.partition("/")[0] if "/" in symbol else symbol.removesuffix(end).rstrip("-_")
     settled = (end,) if pattern.settlements else ()
     return msgspec.structs.replace(pattern, bases=(asset,), settlements=settled)
 

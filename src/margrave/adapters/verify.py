@@ -145,10 +145,11 @@ def _of_currency(answers: _Answers, output: CurrencyOutput) -> float | Missing:
     ]
     if unknown := next((pool for pool in pools if pool.status is Status.UNKNOWN), None):
         return _unknown(unknown)
-    if not pools and answers.assessment.pools and answers.account.balances:
-        counted = ", ".join(sorted({pool.currency for pool in answers.assessment.pools}))
+    if not pools and answers.assessment.pools:
+        # A figure of an asset that is not held is zero; one of what is held, or of all in dollars, is elsewhere.
         held = any(b.asset == output.currency for b in answers.account.balances)
-        if held:
+        if held or output.currency == answers.case.market.numeraire:
+            counted = ", ".join(sorted({pool.currency for pool in answers.assessment.pools}))
             return Missing(f"the rulebook counts this account in {counted}")
     return sum(_pool_figure(pool, output.figure) for pool in pools)
 

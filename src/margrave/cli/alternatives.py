@@ -17,7 +17,7 @@ from margrave.cli.inputs import (
     warn,
 )
 from margrave.core.words import MarginMode
-from margrave.engine.assessment import Assessment, PoolAssessment
+from margrave.engine.assessment import Assessment, PoolAssessment, Status
 from margrave.engine.compare import Compared, Plan, compare, variants
 from margrave.engine.whatif import Leg, WhatIf, what_if
 from margrave.liquidation import PoolLiquidation, liquidations
@@ -148,7 +148,8 @@ def compare_command(
     except ValueError as fault:
         raise click.UsageError(f"--mode {mode!r}: write cross, isolated, or both with a comma") from fault
     chosen = variants(books, tuple(_plan(s, books[0]) for s in _listed(schedule)), modes)
-    rows = [_compared(row, kind in ("table", "md")) for row in compare(account, case.market, chosen)]
+    found = compare(account, case.market, chosen)
+    rows = [_compared(row, kind in ("table", "md")) for row in found]
     columns = [
         Column(k, k, f, k in ("variant", "pool", "status", "currency", "why")) for k, f in _COMPARED.items()
     ]
@@ -157,9 +158,12 @@ def compare_command(
     show(rows, columns[:-1] if is_table else columns, kind)
     for row in rows if is_table else ():
         if row["why"]:
-            click.echo(f"\n{row['variant']}, {row['pool']}, in maintenance margin:")
+            part = "is unknown" if row["status"] == Status.UNKNOWN else "in maintenance margin"
+            click.echo(f"\n{row['variant']}, {row['pool']}, {part}:")
             click.echo("\n".join(f"  {part}" for part in row["why"].split("; ")))
-    return 0
+    for note in dict.fromkeys(note for row in found for note in row.notes):
+        click.echo(f"note: {note}", err=True)
+    return 1 if found and all(row.pool.issues for row in found) else 0
 
 
 def _listed(text: str | None) -> tuple[str | None, ...]:

@@ -101,6 +101,7 @@ def import_command(
     VENUE is binance, bybit, okx, gate, hyperliquid, derive, dydx, deribit, coinbase, ccxt:EXCHANGE, or auto to have
     it recognised. With --live, payloads are fetched: binance.usdm, binance.coinm, bybit.linear, ...
     """
+    from margrave.adapters.live import source_of
     from margrave.adapters.payloads import import_payloads
     from margrave.adapters.rows import read_json
 
@@ -108,12 +109,10 @@ def import_command(
         raise click.UsageError("give payload files, or --live to fetch them")
     if live:
         payloads, now = _fetched(venue, vouched, save)
-        name: str | None = payloads_venue(venue)
-        at = at or now
+        found = import_payloads(source_of(venue).venue, payloads, rules, at or now, strict)
     else:
         payloads = [(read_json(Path(f)), f) for f in files]
-        name = None if venue == "auto" else venue
-    found = import_payloads(name, payloads, rules, at, strict)
+        found = import_payloads(None if venue == "auto" else venue, payloads, rules, at, strict)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     text = dump_case(found.case)
@@ -123,13 +122,6 @@ def import_command(
         output.write_text(text, encoding="utf-8")
         click.echo(str(output))
     return 0
-
-
-def payloads_venue(source: str) -> str:
-    """Venue whose payloads a live source gives."""
-    from margrave.adapters.live import source_of
-
-    return source_of(source).venue
 
 
 def _fetched(name: str, vouched: bool, save: Path | None) -> tuple[list[tuple[Any, str]], datetime]:
@@ -180,12 +172,14 @@ def conform(paths: Sequence[str], every: bool, kind: str, folder: Path | None) -
 
 
 def _write_pages(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    from margrave.report.conformance import html, markdown
+    from margrave.report.conformance import Book, html, markdown
     from margrave.rulebook.catalogue import shipped
+    from margrave.rulebook.codes import codes_of
 
-    books: dict[str, list[str]] = {}
+    books: dict[str, list[Book]] = {}
     for book in shipped():
-        books.setdefault(book.venue, []).append(f"{book.id}@{book.valid_from:%Y-%m-%d}")
+        name, sources = f"{book.id}@{book.valid_from:%Y-%m-%d}", tuple(s.url for s in book.sources)
+        books.setdefault(book.venue, []).append(Book(name, tuple(codes_of(book)), sources))
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in (("conformance.md", markdown), ("conformance.html", html)):
         (folder / name).write_text(page(rows, books), encoding="utf-8")

@@ -1,5 +1,6 @@
-"""Commands on rulebooks: list, show, diff, fields, import-tiers."""
+"""Commands on rulebooks: list, show, diff, test, fields, import-tiers."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import click
 import msgspec
 
-from margrave.cli.inputs import echo_json, format_option, read_text, show
+from margrave.cli.inputs import echo_json, format_option, read_case, read_text, show
 from margrave.core.errors import Reason, invalid
-from margrave.report.tables import Column
+from margrave.engine.assess import notes_of
+from margrave.engine.trial import Trial, trial
+from margrave.report.number import money, percent
+from margrave.report.tables import Column, plain
 from margrave.rulebook.catalogue import in_force, shipped
 from margrave.rulebook.difference import differences
+from margrave.rulebook.load import parse
 from margrave.rulebook.schema import Rulebook
 
 
@@ -165,6 +170,69 @@ def import_table(file: str, venue: str, base: str, day: datetime | None, output:
         output.write_text(text, encoding="utf-8")
         click.echo(f"{output}: {len(found.rulebook.ladders)} ladders, {len(found.findings)} findings")
     return 0
+
+
+@rules.command(name="test")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.argument("cases", metavar="CASES...", nargs=-1, required=True)
+@click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def test_rules(old: str, new: str, cases: tuple[str, ...], kind: str) -> int:
+    """Rulebook NEW against OLD (ID[@DATE] or FILE.toml) on case files, folders of them, or example:NAME."""
+    books = [parse(read_text(n), n) if n.endswith(".toml") else _find(n) for n in (old, new)]
+    files = [file for case in cases for file in _files(case)]
+    read = [read_case(file) for file in files]
+    found = trial(books[0], books[1], [(case.accounts, case.market) for case in read])
+    if kind == "json":
+        told = msgspec.to_builtins(found)
+        lists = ("newly_called", "newly_liquidatable", "not_compared")
+        echo_json(plain({**told, **{key: [a.account for a in getattr(found, key)] for key in lists}}))
+    else:
+        _show_trial(found)
+    last = max(case.market.at for case in read)
+    for note in dict.fromkeys(n for book in books for n in notes_of(book, last)):
+        click.echo(f"note: {note}", err=True)
+    for account in found.not_compared:
+        click.echo(f"error: {account.account}: not compared: {account.why}", err=True)
+    return 1 if found.not_compared else 0
+
+
+def _files(name: str) -> list[str]:
+    folder = Path(name)
+    if not folder.is_dir():
+        return [name]
+    found = sorted(str(f) for f in folder.iterdir() if f.suffix in (".toml", ".json"))
+    if not found:
+        raise invalid(name, Reason.NOT_FOUND, "has no case file (.toml or .json); name another folder")
+    return found
+
+
+def _show_trial(found: Trial) -> None:
+    for level in ("initial", "maintenance"):
+        before, after = getattr(found, level)
+        change = percent(after / before - 1.0) if before else "none"
+        click.echo(f"{level} margin of all: {money(before, 'USD')} to {money(after, 'USD')}, {change}")
+    if found.deciles:
+        steps = ", ".join(percent(d) for d in found.deciles)
+        click.echo(f"change of initial margin from the least to the most, in deciles: {steps}")
+    lists = (("newly in call", found.newly_called), ("newly liquidatable", found.newly_liquidatable))
+    for words, accounts in lists:
+        click.echo(f"{words}: {', '.join(a.account for a in accounts) or 'none'}")
+    rows = [
+        {"account": a.account, "was": str(a.was), "would be": str(a.would_be)}
+        | {"initial": a.initial[0], "would ask": a.initial[1], "change": a.change}
+        for a in found.accounts
+    ]
+    shown: dict[str, Callable[[Any], str]] = {"initial": _dollars, "would ask": _dollars, "change": percent}
+    click.echo()
+    show(rows, [Column(k, k, shown.get(k, str), k in _TRIED_WORDS) for k in rows[0]] if rows else [], "table")
+
+
+_TRIED_WORDS = ("account", "was", "would be")
+
+
+def _dollars(amount: float) -> str:
+    return money(amount, "USD")
 
 
 COMMANDS = {"rules": rules}

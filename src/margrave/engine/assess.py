@@ -1,6 +1,7 @@
 """The one calculation: account, market and rulebook in, assessment out."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.account import Account
@@ -39,7 +40,7 @@ def assess_all(accounts: Sequence[Account], market: Market, rulebook: Rulebook) 
     for pool, account in enumerate(prepared.pools.account.tolist()):
         rows[account].append(pool)
     pools = _pools(prepared, pooled)
-    notes = _notes(prepared)
+    notes = notes_of(rulebook, market.at)
     return tuple(
         Assessment(
             account.name,
@@ -63,8 +64,8 @@ def _explainer(
     return tree
 
 
-def _notes(prepared: Prepared) -> tuple[str, ...]:
-    rulebook, at = prepared.rulebook, prepared.market.at
+def notes_of(rulebook: Rulebook, at: datetime) -> tuple[str, ...]:
+    """What is to be said of a rulebook's age at an instant: not in force, or not checked for so long."""
     notes = []
     if at < rulebook.valid_from or (rulebook.valid_until is not None and at >= rulebook.valid_until):
         notes.append(f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d} was not in force at {at:%Y-%m-%d}")

@@ -13,7 +13,9 @@ from margrave.engine.assessment import PoolAssessment
 from margrave.engine.isolated import isolated_margins
 from margrave.liquidation import liquidations
 from margrave.liquidation.bounds import Bound
+from margrave.margin.plan import plan_of, product_of
 from margrave.margin.requirement import Requirement
+from margrave.rulebook.ladders import TierUnit
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schedules import Schedule
 from margrave.rulebook.schema import Rulebook
@@ -51,7 +53,8 @@ class Compared:
     below: Bound | None  # nearest liquidation below
     above: Bound | None
     saving: float | None  # 1 - initial / initial of the first variant, all pools of the currency together
-    why: str  # first nodes of the maintenance tree that differ from the first variant; empty in it
+    why: str  # first nodes of the maintenance tree that differ from the first variant, or why it is unknown
+    notes: tuple[str, ...] = ()  # age of the rules, and tiers that count the venue's own contracts
 
 
 def in_mode(account: Account, market: Market, rulebook: Rulebook, mode: MarginMode | None) -> Account:
@@ -81,10 +84,14 @@ def variants(
     schedules: tuple[Plan | None, ...] = (None,),
     modes: tuple[MarginMode | None, ...] = (None,),
 ) -> tuple[Variant, ...]:
-    """Every combination, named by what it sets; None leaves a thing as the rules or the account have it."""
+    """Every combination, named by what it sets; None leaves a thing as the rules or the account have it.
+
+    Versions of one rulebook are told apart by their day.
+    """
+    ids = [book.id for book in books]
     return tuple(
         Variant(
-            " ".join(filter(None, [book.id, "" if plan is None else plan.name, mode or ""])),
+            " ".join(filter(None, [_called(book, ids), "" if plan is None else plan.name, mode or ""])),
             book if plan is None else with_schedule(book, plan.schedule),
             mode,
         )
@@ -92,6 +99,10 @@ def variants(
         for plan in schedules
         for mode in modes
     )
+
+
+def _called(book: Rulebook, ids: list[str]) -> str:
+    return book.id if ids.count(book.id) == 1 else f"{book.id}@{book.valid_from:%Y-%m-%d}"
 
 
 def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tuple[Compared, ...]:
@@ -102,7 +113,7 @@ def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tu
     account, market : Account, Market
         As they are; the market's price of today serves all.
     chosen : tuple of Variant
-        The first is the reference of savings and differences.
+        The first that can value a currency is the reference of its savings, and of the differences.
 
     Returns
     -------
@@ -110,27 +121,48 @@ def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tu
         A row a variant and pool that holds something.
     """
     rows: list[Compared] = []
-    asked: dict[str, float] = {}  # currency -> initial margin of all pools under the first variant
-    first: dict[str, Requirement] = {}  # part of the tree under the first variant, by label
-    for number, variant in enumerate(chosen):
+    asked: dict[
+        str, float
+    ] = {}  # currency -> initial margin of all pools under the first variant that knows it
+    first: dict[str, Requirement] = {}  # part of the tree under the first variant that knows it, by label
+    for variant in chosen:
         mine = in_mode(account, market, variant.rulebook, variant.mode)
         assessment = assess(mine, market, variant.rulebook)
         found = liquidations(mine, market, variant.rulebook)
+        notes = (*assessment.notes, *_counted(mine, market, variant.rulebook))
         asks: dict[str, float] = {}
         for pool in assessment.pools:
             asks[pool.currency] = asks.get(pool.currency, 0.0) + pool.initial
+        asked.update({c: amount for c, amount in asks.items() if c not in asked and amount == amount})
         trees = [assessment.explain("maintenance", k) for k in range(len(assessment.pools))]
-        if number == 0:
-            asked, first = asks, {part.label: part for tree in trees for part in tree.parts}
+        known = dict(first)
+        for pool, tree in zip(assessment.pools, trees, strict=True):
+            parts = {} if pool.issues else {part.label: part for part in tree.parts}
+            first.update({label: part for label, part in parts.items() if label not in first})
         for k, pool in enumerate(assessment.pools):
             if not pool.positions and not pool.order_margin:
                 continue
             before = asked.get(pool.currency, 0.0)
             saving = 1.0 - asks[pool.currency] / before if before else None
             below, above = (_nearest(found[k].bounds, side) for side in ("down", "up"))
-            why = "; ".join(differences(first, trees[k])) if number else ""
-            rows.append(Compared(variant.name, pool, below, above, saving, why))
+            why = (
+                "; ".join(map(str, pool.issues) if pool.issues else differences(known, trees[k]))
+                if known or pool.issues
+                else ""
+            )
+            rows.append(Compared(variant.name, pool, below, above, saving, why, notes))
     return tuple(rows)
+
+
+def _counted(account: Account, market: Market, rulebook: Rulebook) -> Iterator[str]:
+    # A tier in contracts is one of the venue's own: a book in contracts of another size reads another row.
+    plan = plan_of(rulebook)
+    for symbol in dict.fromkeys(p.symbol for p in account.positions):
+        instrument = market.instruments.get(symbol)
+        product = None if instrument is None else product_of(plan, instrument)
+        ladder = None if product is None else rulebook.ladders.get(getattr(product.model, "ladder", ""))
+        if ladder is not None and getattr(ladder, "unit", None) is TierUnit.CONTRACTS:
+            yield f"{rulebook.id} counts tiers in its own contracts; {symbol} is read as one of them, so state it in their size"
 
 
 def _nearest(bounds: tuple[Bound, ...], side: str) -> Bound | None:

@@ -7,6 +7,8 @@ import numpy as np
 
 from margrave.core.words import INITIAL, LEVELS
 from margrave.engine.explain_scenarios import scenario_tree
+from margrave.margin.debts import debt_rates
+from margrave.margin.equity import collateral_rule
 from margrave.margin.joint import Joint
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
@@ -44,7 +46,7 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
     if prepared.joined is not None:
         rows = np.setdiff1d(rows, prepared.joined.members.position)
     parts = [_position(prepared, pooled, int(p), level, currency) for p in rows]
-    parts = _netted(prepared, rows, parts, currency)
+    parts = _netted(prepared, rows, parts, currency) + _debts(prepared, pooled, pool, level)
     if (joint := pooled.workings.joint) is not None:
         tree = _joint(prepared, joint, pool, level)
         parts += [] if tree is None else [tree]
@@ -68,6 +70,25 @@ def _joint(prepared: Prepared, joint: Joint, pool: int, level: int) -> Requireme
     if isinstance(joint.workings, ScenarioMargin):
         return scenario_tree(prepared, joint.workings, pool, level)
     return joint.workings[pool].tree(level) if pool in joint.workings else None
+
+
+def _debts(prepared: Prepared, pooled: Pooled, pool: int, level: int) -> list[Requirement]:
+    if pooled.workings.debt is None:
+        return []
+    pools, table = prepared.pools, prepared.table
+    currency = table.assets[pools.currency[pool]]
+    rates = debt_rates(prepared.rulebook, table, pools, level)
+    asked = pooled.workings.debt[level][0]
+    parts = []
+    for bucket in np.flatnonzero((pools.bucket_pool == pool) & (asked > 0.0)).tolist():
+        asset = table.assets[int(pools.bucket_asset[bucket])]
+        rule = collateral_rule(prepared.rulebook, asset)
+        assert rule is not None, "only an asset with a debt rule asks margin"
+        assert rule.debt is not None, "only an asset with a debt rule asks margin"
+        worth = Requirement(f"{asset} owed", float(asked[bucket] / rates[bucket]), unit=currency)
+        rate = Requirement("rate of the debt", float(rates[bucket]), unit="rate", code=rule.debt.code)
+        parts.append(multiplied(f"debt in {asset}", worth, rate, unit=currency, code=rule.debt.code))
+    return parts
 
 
 def _netted(

@@ -3,7 +3,7 @@
 SciPy's HiGHS solves it; the package is asked for when it is needed, so that nothing else depends on it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -51,7 +51,7 @@ def solved(line: Linear, is_whole: bool) -> F64 | None:
         SciPy is not installed.
     """
     optimize = _scipy()
-    n = line.at.size
+    line, n = _in_lots(line), line.at.size
     # Columns: step bought, step sold, trade bought, trade sold, shortfall. Trade = at + step.
     shortfall = np.ones((line.excess.size, 1))
     lifts = np.hstack([line.buying, line.selling, np.zeros((line.excess.size, 2 * n)), shortfall])
@@ -74,6 +74,18 @@ def solved(line: Linear, is_whole: bool) -> F64 | None:
         return None
     trade = np.asarray(found.x[2 * n : 3 * n] - found.x[3 * n : 4 * n], dtype=np.float64)
     return np.round(trade) if is_whole else trade
+
+
+def _in_lots(line: Linear) -> Linear:
+    # Excess told in lots of the trade that lifts it most: the solver's tolerance is then a part of a lot.
+    steepest = np.maximum(np.abs(line.buying), np.abs(line.selling)).max(axis=1, initial=0.0)
+    unit = np.where(steepest > 0.0, steepest, 1.0)
+    return replace(
+        line,
+        excess=line.excess / unit,
+        buying=line.buying / unit[:, None],
+        selling=line.selling / unit[:, None],
+    )
 
 
 def _dear(line: Linear) -> float:

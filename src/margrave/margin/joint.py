@@ -20,6 +20,7 @@ from margrave.margin.scene import base_vols
 from margrave.margin.units import Members, Units, members_of, units_of
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
+from margrave.rulebook.standard_manager import StandardManager
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -128,7 +129,9 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F
 
 def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
     members, pools = scene.joined.members, scene.pools
-    for pool in np.unique(members.pool).tolist():
+    # The standard manager asks of collateral too: a pool without a position has its second factor to bear.
+    everyone = isinstance(scene.plan.rulebook.portfolio, StandardManager)
+    for pool in range(len(pools.account)) if everyone else np.unique(members.pool).tolist():
         mine = np.flatnonzero((members.pool == pool) & ((quantity != 0.0) | (members.position >= 0)))
         buckets = np.flatnonzero(pools.bucket_pool == pool)
         balance = np.zeros(len(scene.table.assets))

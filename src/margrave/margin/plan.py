@@ -139,11 +139,20 @@ def product_of(plan: Plan, instrument: Instrument) -> Product | None:
     return None if row < 0 else plan.rulebook.products[row]
 
 
+_TOLD_MAX = 12
+
+
 def no_rule(plan: Plan, instrument: Instrument) -> Issue:
     """Why a rulebook cannot margin an instrument, naming a published gap where there is one."""
     kind, payoff = _KIND[type(instrument.kind)], _PAYOFF[type(instrument.payoff)]
-    told = ", ".join(product.name for product in plan.rulebook.products)
-    gaps = "; ".join(f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps)
+    told = _few([product.name for product in plan.rulebook.products], ", ")
+    gaps = _few([f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps], "; ")
     more = f" Not published by the venue: {gaps}." if gaps else ""
     message = f"{plan.rulebook.id} has no rule for a {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
     return Issue(instrument.symbol, Reason.NO_RULE, message)
+
+
+def _few(names: list[str], between: str) -> str:
+    # A rulebook of a venue's whole table has hundreds of products.
+    more = [f"and {len(names) - _TOLD_MAX} more"] if len(names) > _TOLD_MAX else []
+    return between.join(names[:_TOLD_MAX] + more)

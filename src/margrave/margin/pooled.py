@@ -15,6 +15,7 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book, book_of
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
+from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
 from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
@@ -77,6 +78,7 @@ class Workings:
     joint: Joint | None
     order_margin: F64  # (S, K) what open orders add to the initial level [pool currency]
     to_pool: F64  # (S, P) pool currency per settlement asset
+    debt: tuple[F64, F64] | None  # (S, B) margin of debts of each level [pool currency]; None without a rule
 
 
 @final
@@ -251,6 +253,11 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     balances = balances_of(prepared.rulebook, table, priced, pools, valued)
     to_pool = _to_pool(table, priced, pools)
     held = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
+    debt = debt_margin_of(prepared.rulebook, table, priced, pools, balances)
+    if debt is not None:
+        held = [
+            h + grouped_sum(d, pools.bucket_pool, len(pools.account)) for h, d in zip(held, debt, strict=True)
+        ]
     order_margin = _orders_in_pools(table, priced, pools, orders)
     joint = None
     if prepared.joined is not None:
@@ -265,7 +272,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
         balances.margin_balance + unknown,
         held[INITIAL] + order_margin + unknown,
         held[MAINTENANCE] + unknown,
-        Workings(valued, *parts, orders, balances, joint, order_margin, to_pool),
+        Workings(valued, *parts, orders, balances, joint, order_margin, to_pool, debt),
     )
 
 

@@ -165,7 +165,8 @@ def liability_weight(market: SpotMarket, size: int, margin_type: MarginType) -> 
 
 
 def in_base_precision(size: int, decimals: int) -> int:
-    """A token amount in 1e-9, cut."""
+    """A token amount in 1e-9, cut; not negative."""
+    within("size", size, 0, MAX_U128)
     return size * BASE // unit(decimals)
 
 
@@ -215,6 +216,7 @@ def perp_margin_ratio(
         ``max(ratio, .8 ratio + imf sqrt(size))``. In high-leverage mode, except for maintenance, the premium is
         that of the normal ratio, and as much of the way back to it as the premium has used of its fifth.
     """
+    within("size", size, 0, MAX_U128)
     allowed = market.high_leverage
     if not (high_leverage and allowed is not None and allowed.initial > 0 and allowed.maintenance > 0):
         base = market.ratio.at(margin_type)

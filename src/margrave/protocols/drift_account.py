@@ -67,6 +67,16 @@ class Margin:
         return max(0, self.collateral - self.requirement)
 
     @property
+    def is_met(self) -> bool:
+        """Whether collateral covers the requirement; at maintenance level, whether no liquidation may begin."""
+        return self.collateral >= self.requirement
+
+    @property
+    def ends_liquidation(self) -> bool:
+        """Whether a liquidation that has begun is over: both sides with the buffer."""
+        return self.collateral_with_buffer >= self.requirement_with_buffer
+
+    @property
     def shortage(self) -> int:
         """What a liquidation has to free: requirement less collateral, both with the buffer, not below zero."""
         return max(0, self.requirement_with_buffer - self.collateral_with_buffer)

@@ -51,7 +51,7 @@ class Leg:
 class PerpTerms:
     """What a perpetual is liquidated at."""
 
-    ratio: int  # margin ratio of the position [1e-4]
+    ratio: int  # margin ratio of the position, with the liquidation buffer on top [1e-4]
     fee: int  # to the liquidator [1e-6]
     price: int  # oracle [1e-6]
     quote_price: int = PRICE  # oracle of the quote token [1e-6]

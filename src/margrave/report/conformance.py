@@ -8,13 +8,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 OUTCOMES = ("passed", "failed", "unsupported")
 RULES_PAGE = "rule-codes.md"
 _ADDRESS = re.compile(r"https?://[^\s()<>;,]+")
 
 Row = Mapping[str, Any]
+
+
+class Book(NamedTuple):
+    """A rulebook as the pages name it."""
+
+    name: str  # id@first day
+    codes: tuple[str, ...]
+    sources: tuple[str, ...]  # addresses
+
+
+Books = Mapping[str, Sequence[Book]]
+"""Rulebooks of each venue, by the first word of the venue's name in small letters."""
 
 
 def by_venue(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -31,15 +43,15 @@ def counts(rows: Sequence[Row]) -> tuple[int, int, int]:
     return seen["passed"], seen["failed"], seen["unsupported"]
 
 
-def markdown(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str:
+def markdown(rows: Sequence[Row], rulebooks: Books) -> str:
     """The page of the manual: a table of venues, then each venue's vectors by outcome.
 
     Parameters
     ----------
     rows : sequence of mapping
         Results.
-    rulebooks : mapping of str to sequence of str
-        Names of the rulebooks of each venue, by the first word of the venue's name in small letters.
+    rulebooks : mapping of str to sequence of Book
+        Rulebooks of each venue, by the first word of the venue's name in small letters.
     """
     venues = by_venue(rows)
     lines = [
@@ -60,9 +72,13 @@ def markdown(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _books(venue: str, rulebooks: Mapping[str, Sequence[str]]) -> str:
+def _books(venue: str, rulebooks: Books) -> str:
+    return ", ".join(book.name for book in _of(venue, rulebooks)) or "none ships"
+
+
+def _of(venue: str, rulebooks: Books) -> Sequence[Book]:
     # "Kraken Futures" has the rulebooks of kraken.
-    return ", ".join(rulebooks.get(venue.lower().split()[0], ())) or "none ships"
+    return rulebooks.get(venue.lower().split()[0], ())
 
 
 def _sections(held: Sequence[Row]) -> list[str]:
@@ -96,11 +112,13 @@ td.why { max-width: 34rem; overflow-wrap: anywhere; }
 @media (prefers-color-scheme: dark) {
   .passed { color: #56d364; } .failed { color: #ff7b72; } .unsupported { color: #d4a72c; }
 }
+details details summary { font-weight: 400; }
+.codes { font: 12px/1.5 ui-monospace, monospace; }
 summary { cursor: pointer; font-weight: 600; padding: .4rem 0; }
 """.strip()
 
 
-def html(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str:
+def html(rows: Sequence[Row], rulebooks: Books) -> str:
     """One page that needs nothing else: venue by venue, every vector with its outcome, reason and source.
 
     Parameters
@@ -124,13 +142,13 @@ def html(rows: Sequence[Row], rulebooks: Mapping[str, Sequence[str]]) -> str:
         f'<span class="failed">{failed} failed</span>, <span class="unsupported">{unsupported} unsupported</span>.</p>',
         '<table><thead><tr><th>venue</th><th class="n">passed</th><th class="n">failed</th>'
         f'<th class="n">unsupported</th><th>rulebooks</th></tr></thead><tbody>{top}</tbody></table>',
-        *(_venue(v, held) for v, held in venues.items()),
+        *(_venue(v, held, _of(v, rulebooks)) for v, held in venues.items()),
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _venue(venue: str, held: Sequence[Row]) -> str:
+def _venue(venue: str, held: Sequence[Row], books: Sequence[Book]) -> str:
     order = {"failed": 0, "unsupported": 1, "passed": 2}
     body = "".join(
         f"<tr><td>{escape(str(row['id']))}</td><td>{escape(str(row['model']))}</td>"
@@ -142,7 +160,16 @@ def _venue(venue: str, held: Sequence[Row]) -> str:
     return (
         f'<details open id="{_anchor(venue)}"><summary>{escape(venue)}: {told}</summary>'
         "<table><thead><tr><th>vector</th><th>system</th><th>outcome</th><th>why</th><th>source</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></details>"
+        f"<tbody>{body}</tbody></table>{''.join(map(_book, books))}</details>"
+    )
+
+
+def _book(book: Book) -> str:
+    sources = ", ".join(_source(address) for address in book.sources)
+    codes = ", ".join(escape(code) for code in book.codes)
+    return (
+        f"<details><summary>{escape(book.name)}: {len(book.codes)} rule codes</summary>"
+        f'<p class="codes">{codes}</p><p>read in {sources}</p></details>'
     )
 
 

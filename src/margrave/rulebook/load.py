@@ -260,6 +260,12 @@ def _collateral(rulebook: Rulebook, where: str) -> Iterator[Issue]:
             yield Issue(
                 place, Reason.NOT_MONOTONE, f"slices start at {floors}; they must start at 0 and rise"
             )
+        if rule.debt is not None and rule.debt.maintenance > rule.debt.initial:
+            yield Issue(
+                f"{place}.debt",
+                Reason.CONTRADICTION,
+                "maintenance is above initial; a call must come before liquidation",
+            )
 
 
 def _bands(rulebook: Rulebook, where: str) -> Iterator[Issue]:

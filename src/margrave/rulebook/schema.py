@@ -248,6 +248,15 @@ class Discount(Form, frozen=True):
 
 
 @final
+class DebtRule(Form, frozen=True):
+    """Margin of what is owed in an asset, on its value."""
+
+    code: str
+    initial: Fraction
+    maintenance: Fraction
+
+
+@final
 class CollateralRule(Form, frozen=True):
     """How one asset counts in a pool of several."""
 
@@ -255,6 +264,7 @@ class CollateralRule(Form, frozen=True):
     discounts: Annotated[tuple[Discount, ...], Meta(min_length=1)]
     code: str = ""
     in_numeraire: bool = False  # slices are counted in the numeraire instead of the asset
+    debt: DebtRule | None = None  # margin of a balance below zero, beside its counting in full
 
 
 @final

@@ -38,6 +38,7 @@ model = "ladder"
 ladder = "flat"
 initial = {{ code = "MADE-MARGIN-001", rate = "{rate}" }}
 maintenance = {{ code = "MADE-MARGIN-002" }}
+{fee}
 """
 
 
@@ -341,8 +342,8 @@ def gate():
         "entry_price": "45000",
         "liq_price": "0",
         "mark_price": "46000",
-        "initial_margin": "460",
-        "maintenance_margin": "23",
+        "initial_margin": "462.3",  # 4600 x (0.1 + 0.0005)
+        "maintenance_margin": "25.3",  # 4600 x (0.005 + 0.0005)
         "unrealised_pnl": "100",
         "realised_pnl": "-2.25",
         "mode": "single",
@@ -355,7 +356,7 @@ def gate():
         "currency": "USDT",
         "margin_mode": 0,
         "cross_margin_balance": "5100",
-        "cross_maintenance_margin": "23",
+        "cross_maintenance_margin": "25.3",
         "cross_unrealised_pnl": "100",
         "in_dual_mode": False,
     }

@@ -101,12 +101,38 @@ def test_a_key_that_can_trade_is_refused_before_anything_is_fetched(name):
         ("deribit", {"result": {"scope": ""}}),
         ("deribit", {}),
         ("gate", [{"key": "the-key", "perms": []}]),
+        ("gate", {"key": {"mode": 1}, "perms": []}),
         ("gate", [5]),
     ],
 )
 def test_an_answer_on_permissions_of_another_form_is_a_refusal(name, answer):
     with pytest.raises(RefusedError, match=r"not of the form"):
         fetch(name, Transport({**endpoints(name), ASKED[name]: answer}), KEYS, vouched=True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "refused"),
+    [
+        ([{"key": "the-*****", "perms": [{"name": "futures", "read_only": True}]}], None),
+        ({"key": {"mode": 1}, "perms": [{"name": "futures", "read_only": True}]}, None),
+        ([{"key": "the-*****", "perms": [{"name": "wallet", "read_only": False}]}], "wallet"),
+        (
+            [
+                {"key": "the-*", "perms": [{"name": n, "read_only": n == "futures"}]}
+                for n in ("futures", "spot")
+            ],
+            "spot",
+        ),
+        ([{"key": "not-*****", "perms": [{"name": "futures", "read_only": True}]}], "does not say"),
+    ],
+)
+def test_gate_hides_the_end_of_a_key(listed, refused):
+    transport = Transport({**endpoints("gate"), "privateAccountGetMainKeys": listed})
+    if refused is None:
+        assert len(fetch("gate", transport, KEYS)) == len(SOURCES["gate"].calls)
+        return
+    with pytest.raises(RefusedError, match=refused):
+        fetch("gate", transport, KEYS)
 
 
 def test_a_permission_that_is_new_is_taken_as_one_to_act():

@@ -1,5 +1,6 @@
 """Tables of tiers into rulebooks: made tables with every fault, and the recorded ones where they are at hand."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -93,9 +94,24 @@ def test_a_dated_contract_is_matched_by_its_symbol():
     assert (match.kinds, match.symbols) == (("future",), ("BTCUSDT_270326",))
 
 
+def test_ccxts_leverage_tiers_are_a_table_too():
+    tiers = [
+        {"tier": 1, "minNotional": 0, "maxNotional": 1000, "maintenanceMarginRate": 0.01, "maxLeverage": 50, "info": {"cum": "0"}},
+        {"tier": 2, "minNotional": 1000, "maxNotional": 5000, "maintenanceMarginRate": 0.02, "maxLeverage": 25, "info": {"cum": "7"}},
+    ]  # fmt: skip
+    found = from_binance(json.dumps({"AAA/USDT:USDT": tiers}))
+    match = found.rulebook.products[0].match
+    assert (match.bases, match.settlements) == (("AAA",), ("USDT",))
+    assert found.findings[0].where == "made.csv:2 AAA/USDT:USDT"
+    np.testing.assert_allclose(resolve(found.rulebook.ladders["AAA/USDT:USDT"], 1).deduction, [0, 10])
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "told"),
     [
+        ("{", Reason.MALFORMED, "leverage tiers"),
+        ('{"a": [3]}', Reason.MALFORMED, "leverage tiers"),
+        ("{}", Reason.MALFORMED, "no tiers"),
         ("a,b\n1,2\n", Reason.MALFORMED, "no columns of tiers"),
         (HEAD, Reason.MALFORMED, "no rows"),
         (HEAD + "B,USDT,1,0,9,x,50,0\n", Reason.INVALID_VALUE, "maintenance is 'x'"),
@@ -184,6 +200,30 @@ def test_recorded_tables_give_the_ladders_that_ship(shared: Path, name: str, bas
         np.testing.assert_allclose(theirs.floor, ours.floor)
         np.testing.assert_allclose(theirs.rate, ours.rate, rtol=1e-9)
         np.testing.assert_allclose(theirs.deduction, ours.deduction, rtol=1e-9)
+
+
+def test_an_account_is_margined_under_the_table_and_what_it_lacks_is_told_briefly(tmp_path: Path):
+    names = [f"C{k}" for k in range(40)] + ["ETH"]
+    rows = "".join(f"{n}USDT,USDT,1,0,1000000,0.01,50,0\n" for n in names)
+    table, out = tmp_path / "tiers.csv", tmp_path / "mine.toml"
+    table.write_text(HEAD + rows, encoding="utf-8")
+    made = [
+        "rules",
+        "import-tiers",
+        str(table),
+        "--venue",
+        "binance",
+        "--base",
+        "binance.usdm",
+        "-o",
+        str(out),
+    ]
+    assert CliRunner().invoke(cli, made).exit_code == 0
+    shown = CliRunner().invoke(cli, ["margin", "example:collateral", "--rules", str(out), "--format", "csv"])
+    # Short 90 ETH at 3,002: 1 % of 270,180; the inverse perpetual has no rule there.
+    assert "2701.8" in shown.output
+    assert "and 29 more" in shown.output
+    assert "C39USDT" not in shown.output
 
 
 @pytest.mark.parametrize("kind", ["table", "json", "csv", "md"])

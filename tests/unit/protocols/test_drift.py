@@ -190,3 +190,12 @@ def test_sizes_beyond_floating_point_keep_every_digit():
 def test_what_the_chain_cannot_store_is_refused(make, where):
     with pytest.raises(InvalidInputError, match=where):
         make()
+
+
+@pytest.mark.parametrize("size", [-1, 2**128])
+def test_a_size_is_absolute(size):
+    for weigh in (asset_weight, liability_weight):
+        with pytest.raises(InvalidInputError, match="size"):
+            weigh(spot(), size, INITIAL)
+    with pytest.raises(InvalidInputError, match="size"):
+        perp_margin_ratio(perp(), size, INITIAL)

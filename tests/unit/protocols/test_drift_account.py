@@ -323,3 +323,15 @@ def test_nothing_can_be_said_of_a_token_without_price():
 def test_what_the_chain_cannot_hold_is_refused(make, where):
     with pytest.raises(InvalidInputError, match=where):
         make()
+
+
+@pytest.mark.parametrize(
+    ("usdc", "begins", "ends"),  # 100 SOL long at 100: 500 for maintenance, 700 with a buffer of 2 %
+    [(499, True, False), (500, False, False), (699, False, False), (700, False, True)],
+)
+def test_a_liquidation_begins_below_maintenance_and_ends_with_the_buffer(usdc, begins, ends):
+    held = account(usdc=usdc * USD, perp=PerpPosition(SOL_PERP, 100 * BASE, -10_000 * USD))
+    margin = cross(held, MAINTENANCE, buffer=200)
+    assert margin.is_met is not begins
+    assert margin.ends_liquidation is ends
+    assert (margin.shortage == 0) is ends

@@ -11,7 +11,7 @@ ROWS = [
     {"id": "a-3", "venue": "alpha", "model": "m", "outcome": "failed", "detail": "x: published 1, calculated 2", "source": ""},
     {"id": "a-4", "venue": "Beta", "model": "m", "outcome": "unsupported", "detail": "not | published"},
 ]  # fmt: skip
-BOOKS = {"beta": ["beta.x@2026-01-01"]}
+BOOKS = {"beta": [conformance.Book("beta.x@2026-01-01", ("BETA-X-001",), ("https://beta.example/rules",))]}
 
 
 def test_venues_stand_in_order_with_their_counts():
@@ -34,6 +34,9 @@ def test_the_html_page_stands_alone_and_escapes():
     assert "m&lt;n&gt;" in page
     assert '<a href="https://b.example/x?y=1" rel="noreferrer">b.example</a>' in page
     assert "a book" in page
+    assert "beta.x@2026-01-01: 1 rule codes" in page
+    assert "BETA-X-001" in page
+    assert 'href="https://beta.example/rules"' in page
     assert "<script" not in page
     assert "<link" not in page
     assert page.index('id="alpha"') < page.index('id="beta"')

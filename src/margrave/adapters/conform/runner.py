@@ -63,7 +63,7 @@ FAMILIES: tuple[tuple[str, Translator], ...] = (
 
 WHY_NOT = {
     "inverse maintenance margin with leverage divisor (NautilusTrader model)": "no venue divides maintenance by leverage",
-    "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "what a buy order of the retired contract asks (0.477) follows from no published rule; its position margin agrees",
+    "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "its buy order is priced otherwise: 0.477 is a premium at 0.0475 with the fee, and the price among the inputs is 0.06; position margin and sell order agree",
     "portfolio margin account margin ratio": "the liquidation fees in the denominator (80.12 USD) are not published",
     "none": "inputs are not published",
 }
