@@ -305,6 +305,14 @@ class UnitTerms(Form, frozen=True):
 
 
 @final
+class Eligibility(Form, frozen=True):
+    """Who may choose the model; everybody else has the venue's standard margin."""
+
+    code: str
+    least_equity: NonNegative  # [numeraire] of the whole account
+
+
+@final
 class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     """Portfolio margin from scenarios."""
 
@@ -318,6 +326,7 @@ class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     collateral: tuple[CollateralMember, ...] = ()
     collateral_moves: bool = False  # balances in an underlying are revalued in its scenarios
     correlation: CorrelationOffset | None = None
+    eligibility: Eligibility | None = None
     worst_digits: Annotated[int, Meta(ge=0, le=15)] | None = None  # decimals of the worst case
 
 
