@@ -39,7 +39,7 @@ from margrave.domain.market import Market, Quote
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 _QUOTED = ("index", "forward", "vol", "settlement", "at", "rate", "averaged", "confidence")
-_MARKET_TABLES = ("index", "vols", "correlations", "open_interest", "confidence")
+_MARKET_TABLES = ("index", "vols", "correlations", "returns", "open_interest", "confidence")
 
 
 @final
@@ -158,6 +158,7 @@ class _Reader:
                 index=form.index,
                 vols=form.vols,
                 correlations={(k[0], k[-1]): v for k, v in pairs.items()},
+                returns=form.returns,
                 open_interest=form.open_interest,
                 confidence=form.confidence,
                 numeraire=form.numeraire,
@@ -387,6 +388,7 @@ def case_form(case: Case) -> CaseForm:
         index=dict(case.market.index),
         vols=dict(case.market.vols),
         correlations={"/".join(k): v for k, v in case.market.correlations.items()},
+        returns=dict(case.market.returns),
         open_interest=dict(case.market.open_interest),
         confidence=dict(case.market.confidence),
         numeraire=case.market.numeraire,

@@ -56,6 +56,7 @@ class MarketForm(_Form):
     index: dict[str, float] = {}
     vols: dict[str, float] = {}
     correlations: dict[str, float] = {}  # "BTC/ETH" -> correlation
+    returns: dict[str, tuple[float, ...]] = {}  # asset -> simple returns on common dates, oldest first
     open_interest: dict[str, float] = {}  # symbol -> contracts outstanding, one side
     confidence: dict[str, float] = {}  # asset -> confidence of its index, 0..1
     numeraire: str = "USD"
