@@ -177,7 +177,8 @@ def quantile_precision(losses: F64, confidence: float, sureness: float) -> Preci
     -------
     Precision
         ``upper`` is the r-th largest loss with r the largest for which ``P(Binomial(n, 1 - a) < r) <= 1 - s``;
-        the standard error is half the distance between the losses one deviation of that count to either side.
+        the standard error is half the distance between the losses one deviation of that count to either side of
+        the lower quantile, ranks rounded outwards.
     """
     k, n = tail_count(len(losses), confidence), len(losses)
     rank = _rank_below(n, 1.0 - confidence, 1.0 - sureness)
