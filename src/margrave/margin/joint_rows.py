@@ -26,11 +26,12 @@ _KEPT: Final = 8  # sets of rows that stay in memory
 @final
 @dataclass(frozen=True, slots=True)
 class JointRows:
-    """N scenarios of F assets."""
+    """N scenarios of F assets; none where an issue says why."""
 
     assets: tuple[str, ...]  # (F,)
     price: F64  # (N, F) what each price is multiplied by, > 0
     vol: F64  # (N, F) what the vols of each asset's options are multiplied by, >= 0
+    issues: tuple[Issue, ...] = ()
 
 
 _ROWS: OrderedDict[tuple[int, int, tuple[str, ...]], tuple[TailModel, Market, JointRows]] = OrderedDict()
@@ -44,13 +45,14 @@ def joint_rows(model: TailModel, market: Market, assets: tuple[str, ...]) -> Joi
     model, market : TailModel, Market
         Where rows come from.
     assets : (F,) tuple of str
-        Assets for which `row_issues` finds nothing, in alphabetical order.
+        Assets that move, in alphabetical order.
 
     Returns
     -------
     JointRows
         History: one row a date, ``1 + r sqrt(horizon / days)`` with r filtered where the rules say so.
-        Monte Carlo: ``1 + x`` or ``e^x`` with ``x = vol sqrt(horizon / 365) z``.
+        Monte Carlo: ``1 + x`` or ``e^x`` with ``x = vol sqrt(horizon / 365) z``. Without rows where data are missing,
+        correlations cannot hold together, or a price would end at zero.
 
     References
     ----------
@@ -60,11 +62,26 @@ def joint_rows(model: TailModel, market: Market, assets: tuple[str, ...]) -> Joi
     found = _ROWS.get(key)
     # An id is only as good as the object behind it: what is kept keeps both alive.
     if found is None or found[0] is not model or found[1] is not market:
-        found = (model, market, _rows(model, market, assets))
+        found = (model, market, _known(model, market, assets))
         _ROWS[key] = found
         while len(_ROWS) > _KEPT:
             _ROWS.popitem(last=False)
     return found[2]
+
+
+def _known(model: TailModel, market: Market, assets: tuple[str, ...]) -> JointRows:
+    source = model.scenarios
+    if isinstance(source, History):
+        issues = tuple(_without_history(model, source, market, assets))
+    else:
+        issues = tuple(_without_draws(source, market, assets))
+    if not issues:
+        rows = _rows(model, market, assets)
+        issues = tuple(_below_zero(assets, rows.price, model.horizon_days)) if assets else ()
+        if not issues:
+            return rows
+    nothing = np.zeros((0, len(assets)))
+    return JointRows(assets, nothing, nothing, issues)
 
 
 def _rows(model: TailModel, market: Market, assets: tuple[str, ...]) -> JointRows:
@@ -134,22 +151,9 @@ def _correlations(market: Market, assets: tuple[str, ...]) -> F64:
     for i, one in enumerate(assets):
         for j in range(i):
             rho = _pair(market, one, assets[j])
-            assert rho is not None, "row_issues names a pair without a correlation"
+            assert rho is not None, "a pair without a correlation is an issue"
             matrix[i, j] = matrix[j, i] = rho
     return matrix
-
-
-def row_issues(model: TailModel, market: Market, assets: tuple[str, ...]) -> tuple[Issue, ...]:
-    """Why assets have no joint scenarios; empty where they have."""
-    source = model.scenarios
-    if isinstance(source, History):
-        issues = tuple(_without_history(model, source, market, assets))
-    else:
-        issues = tuple(_without_draws(source, market, assets))
-    if issues or not assets:
-        return issues
-    price = joint_rows(model, market, assets).price
-    return tuple(_below_zero(assets, price, model.horizon_days))
 
 
 def _without_history(

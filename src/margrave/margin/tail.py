@@ -20,7 +20,7 @@ from margrave.kernels.tail import (
     shortfall_precision,
     upper_quantile,
 )
-from margrave.margin.joint_rows import JointRows, joint_rows, row_issues
+from margrave.margin.joint_rows import JointRows, joint_rows
 from margrave.margin.pool_view import PoolView
 from margrave.margin.revaluation import Exposure, exposure_of, profits
 from margrave.rulebook.tail import (
@@ -67,7 +67,7 @@ def moving_assets(model: TailModel, view: PoolView) -> tuple[str, ...]:
 
 def tail_issues(model: TailModel, view: PoolView) -> tuple[Issue, ...]:
     """Why a pool has no margin from joint scenarios; empty where it has."""
-    found = list(row_issues(model, view.market, moving_assets(model, view)))
+    found = list(joint_rows(model, view.market, moving_assets(model, view)).issues)
     exposure = exposure_of(view, 0, model.collateral_moves)
     for row in np.flatnonzero(np.isnan(exposure.vol)).tolist():
         text = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
