@@ -171,7 +171,7 @@ def quantile_precision(losses: F64, confidence: float, sureness: float) -> Preci
     confidence : float
         Of the value at risk.
     sureness : float
-        Probability with which the true quantile is at most ``upper``.
+        Probability with which the true quantile is at most ``upper``, above one half.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def quantile_precision(losses: F64, confidence: float, sureness: float) -> Preci
 
 def _rank_below(count: int, probability: float, level: float) -> int:
     """Return the largest r with ``P(Binomial(count, probability) < r) <= level``."""
-    most = int(np.ceil(count * probability)) + 1
+    most = min(int(np.ceil(count * probability)) + 1, count)
     j = np.arange(1, most + 1)
     steps = np.log((count - j + 1) / j) + np.log(probability) - np.log1p(-probability)
     log_mass = count * np.log1p(-probability) + np.concatenate(([0.0], np.cumsum(steps)))
