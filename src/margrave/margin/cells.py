@@ -181,14 +181,32 @@ def _moved_marks(scene: Scene, grid: Grid, listed: I64) -> F64:
     vol, less = base_vols(model, table, options), discounts(model, table, options)
     fixed = fixed_part(model, table, options, forward)[:, None, :]
     cell_forward = moved_forward(forward[:, None, :], fixed, 1.0 + grid.move[None, :, None])
-    cell_vol = _cell_vols(scene.terms, grid, table, options, forward, vol)
+    cell_vol = cell_vols(scene.terms, grid, table, options, forward, vol)
     shift = model_worth(table, options, cell_forward, cell_vol, less)
     shift = shift - model_worth(table, options, forward, vol, less)[:, None, :]
     moved[:, :, is_option] = bounded_marks(table, options, priced.mark[:, None, options], shift)
     return moved
 
 
-def _cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
+def cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
+    """Vols of options in every cell, (S, C, n).
+
+    Parameters
+    ----------
+    terms, grid, table : UnitTerms, Grid, Table
+        The moves, and the options' terms.
+    options : (n,) ndarray of int
+        Rows of the table.
+    forward : (S, n) ndarray
+        Their forwards before the move.
+    vol : (n,) ndarray
+        Their vols before the move.
+
+    Returns
+    -------
+    (S, C, n) ndarray
+        NaN where a vol is not known, or its move is not published.
+    """
     years = table.years[options]
     # Vol moves that are not published leave an option unknown in every cell that needs them.
     unknown = np.full(vol.shape, np.nan)

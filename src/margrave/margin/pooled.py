@@ -33,6 +33,7 @@ from margrave.margin.plan import Plan, no_rule, plan_of, product_row
 from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
+from margrave.margin.units import followed
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
@@ -107,7 +108,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     """
     plan = plan_of(rulebook)
     currency = rulebook.account.currency or market.numeraire
-    more = (*book.assets, currency)
+    more = (*book.assets, currency, *followed(rulebook))
     table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
     ladders, options = ladder_terms(plan, table), option_terms(plan, table)
     isolated = _isolated_margin(plan, ladders, options, table, book)

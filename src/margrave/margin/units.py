@@ -10,7 +10,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools
 from margrave.rulebook.portfolio import ScenarioModel, UnitOf
-from margrave.rulebook.schema import PortfolioMember
+from margrave.rulebook.schema import PortfolioMember, Rulebook
 from margrave.valuation.table import Table
 
 _Key = TypeVar("_Key", bound=tuple[float, ...])
@@ -52,6 +52,14 @@ class Members:
     order: I64  # rows of the book's orders; -1 for a position
     pool: I64
     instrument: I64  # rows of the table
+
+
+def followed(rulebook: Rulebook) -> tuple[str, ...]:
+    """Underlyings whose moves collateral follows: a table needs their rows, whether they are held or not."""
+    model = rulebook.portfolio
+    if not isinstance(model, ScenarioModel):
+        return ()
+    return tuple(member.moves_with for member in model.collateral if member.moves_with is not None)
 
 
 def members_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Members:
@@ -157,7 +165,7 @@ def _collateral(
             moved.append(-1)
             continue
         settled = asset if model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT else -1
-        moved.append(_row(units, (pool, places.get(follows, asset), settled)))
+        moved.append(_row(units, (pool, places[follows], settled)))
     return buckets, moved
 
 

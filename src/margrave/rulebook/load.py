@@ -10,7 +10,8 @@ from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.rulebook.bands import band_faults
 from margrave.rulebook.clearing import RangesModel, ScanModel, contradictions
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
-from margrave.rulebook.portfolio import ScenarioModel, scenario_faults
+from margrave.rulebook.portfolio import ScenarioModel
+from margrave.rulebook.scenario_checks import scenario_contradictions
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
 from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, PortfolioMember, RateRule, Rulebook
 
@@ -274,14 +275,17 @@ def _bands(rulebook: Rulebook, where: str) -> Iterator[Issue]:
 
 def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     model = rulebook.portfolio
+    members = [k for k, p in enumerate(rulebook.products) if isinstance(p.model, PortfolioMember)]
+    if model is None and members:
+        message = "is margined by the portfolio model, and the file has none; state [portfolio]"
+        yield Issue(f"{where}: products[{members[0]}].model", Reason.CONTRADICTION, message)
+    if model is not None and not members:
+        message = "margins no product; give a product the model 'portfolio' or drop it"
+        yield Issue(f"{where}: portfolio", Reason.CONTRADICTION, message)
     if isinstance(model, ScanModel | RangesModel):
         yield from contradictions(model, f"{where}: portfolio")
     elif isinstance(model, ScenarioModel):
-        yield from scenario_faults(model, f"{where}: portfolio")
-    members = [p.name for p in rulebook.products if isinstance(p.model, PortfolioMember)]
-    if members and model is None:
-        message = f"is needed by {', '.join(members)}; state [portfolio], or give them another model"
-        yield Issue(f"{where}: portfolio", Reason.NOT_FOUND, message)
+        yield from scenario_contradictions(model, f"{where}: portfolio")
 
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (

@@ -4,13 +4,11 @@ One model serves every venue that revalues a portfolio on a grid; what differs b
 rulebook states. `margin.scenarios` has the formula.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, TypeAlias, final
 
 from msgspec import Meta
 
-from margrave.core.errors import Issue, Reason
 from margrave.rulebook.form import Form, Fraction
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -307,6 +305,14 @@ class UnitTerms(Form, frozen=True):
 
 
 @final
+class Eligibility(Form, frozen=True):
+    """Who may choose the model; everybody else has the venue's standard margin."""
+
+    code: str
+    least_equity: NonNegative  # [numeraire] of the whole account
+
+
+@final
 class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     """Portfolio margin from scenarios."""
 
@@ -320,6 +326,7 @@ class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     collateral: tuple[CollateralMember, ...] = ()
     collateral_moves: bool = False  # balances in an underlying are revalued in its scenarios
     correlation: CorrelationOffset | None = None
+    eligibility: Eligibility | None = None
     worst_digits: Annotated[int, Meta(ge=0, le=15)] | None = None  # decimals of the worst case
 
 
@@ -335,21 +342,3 @@ def moves_vol(cells: Cells) -> bool:
     moved |= set(cells.even.vols) if cells.even is not None else set()
     moved |= {cells.tail.vol} if cells.tail is not None else set()
     return bool(moved & {VolMove.UP, VolMove.DOWN})
-
-
-def scenario_faults(model: ScenarioModel, where: str) -> Iterator[Issue]:
-    """What a scenario model says against itself, each fault with its place."""
-    bases = [base for terms in model.terms for base in terms.bases or ("",)]
-    for base in dict.fromkeys(b for b in bases if bases.count(b) > 1):
-        told = f"{base!r} stands in" if base else "every other underlying is meant by"
-        yield Issue(f"{where}.terms", Reason.DUPLICATE, f"{told} {bases.count(base)} tables; keep one")
-    for k, terms in enumerate(model.terms):
-        place, cells = f"{where}.terms[{k}].cells", terms.cells
-        if cells.even is None and not cells.listed:
-            yield Issue(place, Reason.CONTRADICTION, "has no scenario; state `even` or `listed`")
-        if cells.tail is not None and (cells.even is None or 0.0 in cells.tail.moves):
-            message = "is scaled by range over move: it needs `even`, and moves that are not zero"
-            yield Issue(f"{place}.tail", Reason.CONTRADICTION, message)
-    assets = [member.asset for member in model.collateral]
-    for asset in dict.fromkeys(a for a in assets if assets.count(a) > 1):
-        yield Issue(f"{where}.collateral", Reason.DUPLICATE, f"{asset!r} stands twice; drop one")
