@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias, final
 
 from margrave.adapters.claims import (
+    AnswerOutput,
     Claim,
     Claims,
     CurrencyOutput,
@@ -133,6 +134,8 @@ def outputs_of(case: Case, rulebook: Rulebook) -> Lookup:
                 return _of_position(answers, output)
             case PoolOutput():
                 return _of_pool(answers, claim, output)
+            case AnswerOutput():
+                return Missing(_UNMAPPED)
 
     return ours
 

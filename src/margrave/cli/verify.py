@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from margrave.adapters import deribit_pme
 from margrave.adapters.claims import Claim
 from margrave.adapters.payloads import import_payloads
 from margrave.adapters.rows import parse_payload
@@ -31,6 +32,12 @@ _COLUMNS = tuple(
 _RAW = tuple(
     Column(k, k)
     for k in ("where", "what", "venue", "ours", "difference", "unit", "digits", "verdict", "reason")
+)
+
+_PLACES = (
+    Column("of", "where", left=True),
+    *(Column(str(verdict), verdict) for verdict in Verdict),
+    Column("greatest difference", "greatest", lambda x: f"{x:.3g}"),
 )
 
 
@@ -58,6 +65,8 @@ def verify(
     short = {name: Path(name).name for name in payloads}
     unique = len(set(short.values())) == len(short)
     trees = [(parse_payload(read_text(name), name), short[name] if unique else name) for name in payloads]
+    if any(deribit_pme.recognises(tree) for tree, _ in trees):
+        return _simulation(trees, rules is not None or at is not None or venue not in (None, "deribit"), kind)
     found = import_payloads(venue, trees, rules, at, strict)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
@@ -73,6 +82,34 @@ def verify(
     comparisons = compare_case(found.case, found.claims, rulebook)
     show([_row(c) for c in comparisons], _RAW if kind in ("json", "csv") else _COLUMNS, kind)
     return _close(comparisons, f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d}", kind in ("json", "csv"))
+
+
+def _simulation(trees: Sequence[tuple[Any, str]], has_options: bool, kind: str) -> int:
+    if len(trees) > 1 or has_options:
+        raise click.UsageError("a simulation brings its own account, instant and rules; give it alone")
+    found = deribit_pme.read(*trees[0])
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    compared = found.compared()
+    if kind in ("json", "csv"):
+        show([_row(c) for c in compared], _RAW, kind)
+    else:
+        # Hundreds of cells: those that agree are counted, vector by vector.
+        show(_by_place(compared), _PLACES, kind)
+    return _close(compared, "the payload's own model_params", kind in ("json", "csv"))
+
+
+def _by_place(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for c in comparisons:
+        cell = c.claim.what.startswith(("standard ", "extended "))
+        source = f" {c.claim.what.split()[0]}" if cell else ""
+        name = f"{c.claim.where}{source}" if cell else f"{c.claim.where} {c.claim.what.split()[-1]}"
+        row = rows.setdefault(name, {"where": name, **dict.fromkeys(Verdict, 0), "greatest": 0.0})
+        row[c.verdict] += 1
+        if c.ours is not None and c.claim.amount is not None:
+            row["greatest"] = max(row["greatest"], abs(c.ours - c.claim.amount))
+    return list(rows.values())
 
 
 def _row(comparison: Comparison) -> dict[str, Any]:
