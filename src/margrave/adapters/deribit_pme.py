@@ -301,7 +301,7 @@ def _margin_claim(told: _Told, currency: str, place: str, shown: Any) -> Claim:
     _checked(shown, f"{told.where}.{place.replace(' ', '.')}")
     what = place.split(" ", 2)[2]
     if isinstance(shown, str) or what.endswith((" index", " bucket")):
-        return Claim(f"margins: {currency}", what, _coded(shown), "", 0)
+        return Claim(f"margins: {currency}", what, _coded(shown), "", _MARGIN_DIGITS)
     digits = digits_of(shown, _MARGIN_DIGITS)
     return Claim(f"margins: {currency}", what, _coded(shown), currency.upper(), digits)
 

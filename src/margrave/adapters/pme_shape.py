@@ -56,12 +56,16 @@ def rendered(matrix: RiskMatrix, account: Account, market: Market, rulebook: Rul
             "currency": {b.asset.lower(): b.amount for b in account.balances},
         },
         "index_price": {f"{asset.lower()}_usd": price for asset, price in market.index.items()},
-        "ticker": {
-            symbol: {"mark_price": quote.mark, "index_price": quote.index}
-            for symbol, quote in market.quotes.items()
-            if symbol in symbols
-        },
+        "ticker": {s: _ticker(market, s) for s in market.quotes if s in symbols},
     }
+
+
+def _ticker(market: Market, symbol: str) -> dict[str, Any]:
+    quote, instrument = market.quotes[symbol], market.instruments[symbol]
+    base, priced_in = market.index_of(instrument.base), market.index_of(instrument.quote)
+    index = quote.index or (None if base is None or priced_in is None else base / priced_in)
+    told = {"mark_price": quote.mark, "index_price": index}
+    return told | ({} if quote.forward is None else {"underlying_price": quote.forward})
 
 
 def _split(gains: Sequence[float], cells: Sequence[MatrixCell]) -> dict[str, list[float]]:

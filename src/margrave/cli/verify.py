@@ -36,8 +36,10 @@ _RAW = tuple(
 
 _PLACES = (
     Column("of", "where", left=True),
-    *(Column(str(verdict), verdict) for verdict in Verdict),
-    Column("greatest difference", "greatest", lambda x: f"{x:.3g}"),
+    Column("agree", Verdict.AGREES),
+    Column("differ", Verdict.DIFFERS),
+    Column("not computed", Verdict.NOT_COMPUTED),
+    Column("apart by", "greatest", lambda x: f"{x:.3g}"),
 )
 
 
@@ -103,8 +105,8 @@ def _by_place(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for c in comparisons:
         cell = c.claim.what.startswith(("standard ", "extended "))
-        source = f" {c.claim.what.split()[0]}" if cell else ""
-        name = f"{c.claim.where}{source}" if cell else f"{c.claim.where} {c.claim.what.split()[-1]}"
+        where = c.claim.where.replace("_risk_vectors:", "")
+        name = f"{where} {c.claim.what.split()[0 if cell else -1]}"
         row = rows.setdefault(name, {"where": name, **dict.fromkeys(Verdict, 0), "greatest": 0.0})
         row[c.verdict] += 1
         if c.ours is not None and c.claim.amount is not None:
