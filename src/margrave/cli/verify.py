@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from margrave.adapters import deribit_pme
+from margrave.adapters import deribit_pme, okx_builder
 from margrave.adapters.claims import Claim
 from margrave.adapters.payloads import import_payloads
 from margrave.adapters.rows import parse_payload
@@ -67,8 +67,8 @@ def verify(
     short = {name: Path(name).name for name in payloads}
     unique = len(set(short.values())) == len(short)
     trees = [(parse_payload(read_text(name), name), short[name] if unique else name) for name in payloads]
-    if any(deribit_pme.recognises(tree) for tree, _ in trees):
-        return _simulation(trees, rules is not None or at is not None or venue not in (None, "deribit"), kind)
+    if any(answer.recognises(tree) for tree, _ in trees for answer in (deribit_pme, okx_builder)):
+        return _simulation(trees, (rules, at, venue), kind)
     found = import_payloads(venue, trees, rules, at, strict)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
@@ -86,19 +86,23 @@ def verify(
     return _close(comparisons, f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d}", kind in ("json", "csv"))
 
 
-def _simulation(trees: Sequence[tuple[Any, str]], has_options: bool, kind: str) -> int:
-    if len(trees) > 1 or has_options:
+def _simulation(trees: Sequence[tuple[Any, str]], asked: Sequence[Any], kind: str) -> int:
+    if len(trees) > 1 or any(asked):
         raise click.UsageError("a simulation brings its own account, instant and rules; give it alone")
-    found = deribit_pme.read(*trees[0])
+    tree, where = trees[0]
+    as_data = kind in ("json", "csv")
+    if okx_builder.recognises(tree):
+        compared = okx_builder.compared(tree, where)
+        show([_row(c) for c in compared], _RAW if as_data else _COLUMNS, kind)
+        return _close(compared, "OKX's published charges", as_data)
+    found = deribit_pme.read(tree, where)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     compared = found.compared()
-    if kind in ("json", "csv"):
-        show([_row(c) for c in compared], _RAW, kind)
-    else:
-        # Hundreds of cells: those that agree are counted, vector by vector.
-        show(_by_place(compared), _PLACES, kind)
-    return _close(compared, "the payload's own model_params", kind in ("json", "csv"))
+    # Hundreds of cells: for people they are counted, vector by vector.
+    rows = [_row(c) for c in compared] if as_data else _by_place(compared)
+    show(rows, _RAW if as_data else _PLACES, kind)
+    return _close(compared, "the payload's own model_params", as_data)
 
 
 def _by_place(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
