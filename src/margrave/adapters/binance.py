@@ -109,6 +109,10 @@ def _portfolio(row: Row, gathered: Gathered) -> None:
     gathered.claim(row, "uniMMR", CurrencyOutput(Figure.RATIO, "USD"), "ratio", _DIGITS)
 
 
+def _portfolio_index(row: Row, gathered: Gathered) -> None:
+    gathered.index[row.text("asset")] = row.price("assetIndexPrice")
+
+
 def _portfolio_asset(row: Row, gathered: Gathered) -> None:
     gathered.balance(row, row.text("asset"), row.number("totalWalletBalance"))
 
@@ -304,6 +308,11 @@ VENUE = Venue(
             _portfolio,
             words("actualEquity accountStatus accountType virtualMaxWithdrawAmount totalMarginOpenLoss")
             | words("totalAvailableBalance"),
+        ),
+        Shape(
+            "asset-index-price",
+            words("asset assetIndexPrice"),
+            _portfolio_index,
         ),
         Shape(
             "portfolio balance",

@@ -93,7 +93,8 @@ def _unit(unit: Row) -> Iterator[_Found]:
         delta = same.number(first) / moves[first]
         profit = linear_profit(delta, np.array(list(moves.values())))
         for name, cell in zip(moves, profit.tolist(), strict=True):
-            yield (name if name.startswith("-") else f"+{name}"), cell
+            if name != first:
+                yield (name if name.startswith("-") else f"+{name}"), cell
     cells = [part.number(n) for p in scenarios.fields for part in (scenarios.part(p),) for n in part.fields]
     if cells:
         yield "mr1", worst_loss(np.array(cells))
