@@ -139,6 +139,8 @@ def _parts(found: RiskMatrix) -> list[dict[str, Any]]:
             for delta in unit.deltas:
                 when = f"{delta.years * 365.0:.4g} days" if delta.years else "perpetual"
                 add(unit.name, f"net delta, {when}, {delta.settlement}", delta.coins, unit.underlying)
+        if pool.orders:
+            add(pool.name, "open orders at their worst fill", pool.orders, pool.currency)
         add(pool.name, "initial margin", pool.initial, pool.currency)
         add(pool.name, "maintenance margin", pool.maintenance, pool.currency)
     return rows
