@@ -31,6 +31,8 @@ from margrave.engine.matrix import risk_matrix
 
 _SECTIONS: Final = ("initial_risk_vectors", "pre_aggregated_risk_vectors", "aggregated_risk_vectors")
 _CELL_DIGITS, _MARGIN_DIGITS = 12, 9  # closing zeros are dropped: what is shown shorter is as exact
+_READ: Final = ("model_params", "margins", "portfolio", "index_price", "ticker")
+_NEEDED: Final = ("model_params", "portfolio", "ticker")
 _SIDES: Final = {"left": -1.0, "centre": 0.0, "right": 1.0}
 _SOURCES: Final = {"standard": 0.0, "extended": 1.0}
 _STATED: Final = ("mmp_margin", "open_orders_margin", "spot_margin", "correlation_contingency")
@@ -98,8 +100,13 @@ def read(tree: Any, where: str) -> Simulation:
     """
     told = _told(tree.get("result", tree), where)
     claims, kinds = _claims(told)
-    middle = _answer(told)
-    open_by = _left_open(told, middle)
+    try:
+        middle = _answer(told)
+        open_by = _left_open(told, middle)
+    except (ValueError, ArithmeticError) as fault:
+        raise invalid(
+            where, Reason.INVALID_VALUE, f"{fault}; the payload holds a number that cannot be used"
+        ) from fault
     claimed = {replace(c, left_open=open_by.get(o.place, 0.0)): o for c, o in claims.items()}
 
     def ours(claim: Claim, output: Output) -> float | Missing | None:
@@ -115,9 +122,12 @@ def read(tree: Any, where: str) -> Simulation:
 def _told(result: Any, where: str) -> _Told:
     if not isinstance(result, dict):
         raise invalid(where, Reason.MALFORMED, "holds no result; save the answer of private/pme/simulate")
-    for name in ("model_params", "portfolio", "ticker"):
-        if not isinstance(result.get(name), dict):
+    for name in (*_SECTIONS, *_READ):
+        if not isinstance(result.get(name, None if name in _NEEDED else {}), dict):
             raise invalid(f"{where}.{name}", Reason.MALFORMED, "is no object; save the whole answer")
+    for name, part in result["portfolio"].items():
+        if not isinstance(part, dict):
+            raise invalid(f"{where}.portfolio.{name}", Reason.MALFORMED, "is no object; save it again")
     general = Row(result, where).part("model_params").part("general")
     stamp = general.number("timestamp")
     if not 9.4e11 < stamp < 4.2e12:
@@ -366,6 +376,3 @@ def _notes(told: _Told) -> tuple[str, ...]:
     if extra := [n for n in told.fields if n not in (*_SECTIONS, *_READ)]:
         notes.append(f"fields that are not known are left aside: {', '.join(extra)}")
     return tuple(notes)
-
-
-_READ: Final = ("model_params", "margins", "portfolio", "index_price", "ticker")

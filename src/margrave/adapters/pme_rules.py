@@ -88,9 +88,10 @@ def _terms(params: Row, base: str, currency: str, amounts: Mapping[str, float]) 
     own = _found(params.part("currency"), (base,), "parameters of this currency")
     pair = _found(params.part("currency_pair"), (f"{base}_{currency}", f"{base}_USD"), "parameters")
     general = params.part("general")
-    width = _bounded(pair, "price_range", 1.0)
-    if not width:
-        raise invalid(f"{pair.where}.price_range", Reason.INVALID_VALUE, "is 0; it must be above zero")
+    width = pair.number("price_range")
+    if not 0.0 < width < 1.0:
+        told = f"is {width:g}; it must be a fraction between 0 and 1"
+        raise invalid(f"{pair.where}.price_range", Reason.INVALID_VALUE, told)
     cells = Cells(
         code=_CODE,
         even=EvenGrid(range=width, each_side=int(general.number("buckets_count"))),
