@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from margrave.adapters.conform.objects import AT, CODE, book
+from margrave.adapters.conform.objects import AT, CODE
 from margrave.adapters.conform.protocol_derive import auction_of
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
@@ -40,6 +40,7 @@ from margrave.rulebook.portfolio import (
     VolShock,
     VolSource,
 )
+from margrave.rulebook.reform import as_stated
 from margrave.rulebook.schema import AccountRules, CrossPool, PortfolioMember, Rulebook
 
 _BASE, _CASH, _PERPETUAL = "UNDERLYING", "USDC", "UNDERLYING-PERP"
@@ -231,7 +232,7 @@ def _rulebook(model: ScenarioModel) -> Rulebook:
         option_value_credit=True,
         haircut_unlisted=0.0,
     )
-    return book(PortfolioMember(), account, portfolio=model)
+    return as_stated("derive.vector", PortfolioMember(), account, portfolio=model)
 
 
 def _evaluated(
