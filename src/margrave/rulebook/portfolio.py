@@ -160,7 +160,7 @@ class ForwardCharge(_Charge, frozen=True, kw_only=True, tag="forward"):
     """Basis risk: the worst of two forward moves of every expiry, times ``add + multiple years``."""
 
     up: Move
-    down: Move
+    down: Annotated[float, Meta(ge=-1)]
     add: NonNegative
     multiple: NonNegative = 0.0
 
