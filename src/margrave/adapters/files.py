@@ -15,7 +15,14 @@ from typing import Any, TypeVar, final
 
 import msgspec
 
-from margrave.adapters.forms import AccountForm, CaseForm, InstrumentForm, MarketForm, QuoteForm
+from margrave.adapters.forms import (
+    VOL_PLAUSIBLE,
+    AccountForm,
+    CaseForm,
+    InstrumentForm,
+    MarketForm,
+    QuoteForm,
+)
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -169,7 +176,7 @@ class _Reader:
                 message = f"{symbol!r} is not among market.instruments; add its terms or correct the name"
                 self.fault(f"market.open_interest.{symbol}", Reason.UNKNOWN_INSTRUMENT, message)
         for name, vol in form.vols.items():
-            if vol > 10:
+            if vol > VOL_PLAUSIBLE:
                 self.fault(
                     f"market.vols.{name}",
                     Reason.WRONG_UNIT,
@@ -212,7 +219,7 @@ class _Reader:
                 f"{form.symbol!r} has no mark; add it, or leave the quote out",
             )
             return None
-        if form.vol is not None and form.vol > 10:
+        if form.vol is not None and form.vol > VOL_PLAUSIBLE:
             self.fault(
                 f"{path}.vol",
                 Reason.WRONG_UNIT,

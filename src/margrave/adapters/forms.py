@@ -8,6 +8,9 @@ from msgspec import Struct
 KindName = Literal["spot", "perpetual", "future", "option"]
 PayoffName = Literal["linear", "inverse", "quanto", "coin-premium", "quote-premium"]
 
+VOL_PLAUSIBLE = 10.0
+"""A vol above 1,000 % a year in a file is taken for one in per cent."""
+
 
 class _Form(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What every table of a case shares."""
