@@ -1,10 +1,14 @@
 """Laws of margin from joint scenarios, for every portfolio and not only for the examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from margrave.domain.account import Balance
+from margrave.domain.book import book_of
 from margrave.domain.market import Quote
 from margrave.engine.assess import assess
 from margrave.engine.tails import tails
@@ -19,6 +23,8 @@ from margrave.kernels.tail import (
     solvency_share,
     upper_quantile,
 )
+from margrave.liquidation.direction import pooled_at
+from margrave.margin.pooled import prepare
 from margrave.margin.requirement import discrepancy
 from tests.unit.scenarios_made import option
 from tests.unit.tail_made import (
@@ -36,7 +42,7 @@ from tests.unit.tail_made import (
     value_at_risk,
 )
 
-LOSSES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60).map(np.array)
+LOSSES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60).map(lambda row: np.round(row, 6))
 CONFIDENCE = st.floats(0.01, 0.999)
 SIZE = st.floats(-20.0, 20.0).map(lambda q: round(q, 6))
 PUT = option(48_000.0, "put", coin=False)
@@ -163,6 +169,23 @@ def test_losses_are_the_difference_of_worths_by_loops(sizes):
         profit += 50_000.0 * coin * (1.0 / PRICES["BTC"] - 1.0 / price) * price
         profit += put * (float(quote_price(price, 48_000.0, 0.7, 30 / 365, False)) - PUT_MARK)
         assert found.losses[row] == pytest.approx(-profit, rel=1e-6, abs=1e-4)
+
+
+@settings(max_examples=30)
+@given(BOOKS, st.floats(-5.0, 5.0), st.sampled_from(["USD", "BTC", "ETH"]))
+def test_a_loss_is_what_equity_loses_when_the_market_moves(sizes, coins, currency):
+    """By another way: the whole account assessed in a market moved by the row, in any currency."""
+    alone = held(sizes)
+    whole = replace(alone, balances=(*alone.balances, Balance(asset="BTC", amount=coins)))
+    rules = rulebook(currency=currency, collateral_moves=True)
+    (found,) = tails(whole, AT, rules)
+    prepared = prepare(book_of((whole,)), AT, rules)
+    factor = np.ones((20, len(prepared.table.assets)))
+    for asset, rows in HISTORY.items():
+        if asset in prepared.table.assets:
+            factor[:, prepared.table.assets.index(asset)] += rows
+    equity = pooled_at(prepared, factor).equity[:, 0]
+    assert found.losses == pytest.approx(found.equity - equity, rel=1e-9, abs=1e-4)
 
 
 @settings(max_examples=20)

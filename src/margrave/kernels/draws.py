@@ -13,7 +13,7 @@ import numpy as np
 from margrave.kernels.arrays import F64, finite
 from margrave.kernels.normal import normal_quantile
 
-_KEPT: Final = 64  # columns of draws that stay in memory
+_KEPT: Final = 16  # columns of draws that stay in memory
 _DEFINITE: Final = 1e-12  # a pivot below stands for zero: perfectly correlated assets
 
 

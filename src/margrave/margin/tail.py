@@ -54,13 +54,16 @@ class TailMargin:
 
 
 def moving_assets(model: TailModel, view: PoolView) -> tuple[str, ...]:
-    """Assets whose moves a pool feels, in alphabetical order: all that its members touch but what stands still."""
+    """Assets whose moves a pool feels, in alphabetical order: all that its members touch but what stands still.
+
+    They do not depend on a row of prices: what profit is paid in counts, whether there is profit now or not.
+    """
     table, at = view.table, view.instrument
     touched = {*table.base[at].tolist(), *table.quote[at].tolist(), *table.payoff[at].tolist()}
     if at.size:
         touched.add(view.currency)
     if model.collateral_moves:
-        touched |= {*np.flatnonzero(view.owned[0]).tolist(), view.currency}
+        touched |= {*np.flatnonzero(view.balance).tolist(), *table.settlement[at].tolist(), view.currency}
     still = {view.market.numeraire, *model.still}
     return tuple(sorted({table.assets[k] for k in touched} - still))
 
@@ -84,7 +87,9 @@ def _symbol(exposure: Exposure, row: int) -> str:
 def _without_price(model: TailModel, view: PoolView, exposure: Exposure) -> list[Issue]:
     table, price = view.table, view.priced.asset_price[0]
     needed = {int(k) for k in table.payoff[exposure.instrument] if k != view.currency}
-    needed |= {int(k) for k in np.flatnonzero(exposure.collateral) if k != view.currency}
+    if model.collateral_moves:
+        owned = {*np.flatnonzero(view.balance).tolist(), *table.settlement[exposure.instrument].tolist()}
+        needed |= owned - {view.currency}
     if model.floor is not None:
         base = table.base[exposure.instrument] == view.currency
         needed |= {int(k) for k in table.quote[exposure.instrument][~base] if k != view.currency}

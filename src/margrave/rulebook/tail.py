@@ -126,7 +126,7 @@ class MonteCarlo(Form, frozen=True, tag_field="source", tag="monte-carlo"):
 
     code: str
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    count: Annotated[int, Meta(ge=100, le=5_000_000)]
+    count: Annotated[int, Meta(ge=100, le=2_000_000)]
     distribution: Normal | Student = Normal()
     returns: ReturnKind = ReturnKind.SIMPLE
     vols: VolDraws | None = None

@@ -533,6 +533,17 @@ def test_an_asset_without_a_price_leaves_the_pool_unknown():
     assert Reason.MISSING_INDEX in {issue.reason for issue in found.issues}
 
 
+def test_a_settlement_asset_without_data_is_named_before_it_holds_anything():
+    # Pays in USDT, and owns none yet: whether USDT moves must be said all the same.
+    contract = replace(BTC, symbol="BTC-T", quote="USDT", settlement="USDT")
+    at = market((contract, Quote(mark=50_000.0, index=50_000.0)))
+    held = account((contract.symbol, 1.0), entries={contract.symbol: 50_000.0}, USD=1e5)
+    for collateral_moves in (False, True):
+        found = pool(held, rulebook(still=(), collateral_moves=collateral_moves), at)
+        assert ("USDT", Reason.NOT_FOUND) in {(issue.where, issue.reason) for issue in found.issues}
+        assert pool(held, rulebook(collateral_moves=collateral_moves), at).issues == ()
+
+
 def test_still_assets_need_no_history():
     # USDT is among the still assets; ETH is asked for only where it is touched.
     only = {"scenarios": history(returns={"BTC": HISTORY["BTC"]})}
