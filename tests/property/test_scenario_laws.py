@@ -241,9 +241,13 @@ def test_an_account_in_a_book_has_the_digits_that_it_has_alone(books):
             assert assess(account, MARKET, rules).pools == found.pools
 
 
-WHOLE = replace(
-    MARKET, vols={"BTC": 0.6, "ETH": 0.8}, correlations={("BTC", "ETH"): 0.7}
-)  # joint draws need them
+DATES = np.arange(80.0)
+WHOLE = replace(  # joint scenarios need a history
+    MARKET,
+    vols={"BTC": 0.6, "ETH": 0.8},
+    correlations={("BTC", "ETH"): 0.7},
+    returns={"BTC": tuple(0.04 * np.sin(DATES)), "ETH": tuple(0.05 * np.sin(1.1 * DATES + 1.0))},
+)
 PORTFOLIOS = [r for r in shipped() if r.portfolio is not None]
 
 
