@@ -20,7 +20,7 @@ from margrave.margin.cells import cell_vols, discounts, fixed_part, pool_rates
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.pools import pool_name
 from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.scene import Scene, base_vols
+from margrave.margin.scene import base_vols
 from margrave.margin.unit_risk import Block
 from margrave.rulebook.schema import Rulebook
 
