@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import TypeAlias, final
 
 from margrave.domain.account import Account
 from margrave.domain.market import Market
@@ -12,7 +12,6 @@ from margrave.margin.requirement import Requirement
 
 Timer: TypeAlias = Callable[[], float]
 """A clock of the caller's, in seconds; the calculation reads none."""
-_SCALES: Final = ("factor", "rate")
 
 
 @final
@@ -65,18 +64,20 @@ def model_table(
 def binding(tree: Requirement) -> str:
     """What makes most of a requirement.
 
-    Down the largest parts to a sum that names what binds, a product that is charged as it stands, or a leaf.
+    Down the largest parts, through factors of a level, to a sum that names what binds, a charge, a position or a
+    sum of leaves.
     """
-    node, part = tree, _largest(tree)
-    while part is not None:
-        if node.rule == "product" and not part.parts:
-            break
+    node = tree
+    while (part := _largest(node)) is not None:
         node = part
-        part = None if node.rule == "sum" and node.binds else _largest(node)
     return node.label + (f" ({node.binds})" if node.binds else "")
 
 
 def _largest(node: Requirement) -> Requirement | None:
-    money = [part for part in node.parts if part.unit not in _SCALES] or list(node.parts)
+    money = [part for part in node.parts if part.unit != "factor"]
+    is_end = node.rule == "sum" and (node.binds or not any(part.parts for part in node.parts))
+    is_charged = node.rule == "product" and (len(money) != 1 or not money[0].parts)
+    if is_end or is_charged:
+        return None
     decides = min if node.rule == "min" else max
     return decides(money, key=lambda part: part.amount, default=None)

@@ -313,7 +313,7 @@ def _scan_tree(scan: CommodityScan, unit: str) -> Requirement:
     losses = scan.losses[scan.active - 1].tolist()
     rows = zip(scan.symbols, losses, strict=True)
     parts = [Requirement(symbol, loss, unit=unit) for symbol, loss in rows]
-    of_all = replace(total("losses", *parts, unit=unit), binds=f"scenario {scan.active}")
+    of_all = total(f"losses in scenario {scan.active}", *parts, unit=unit)
     return worst_of("scan", of_all, Requirement("no loss", 0.0, unit=unit), unit=unit, code=scan.rule.code)
 
 
