@@ -92,9 +92,13 @@ def _is_held(scene: Scene) -> F64:
 def _roll(scene: Scene, charge: RollCharge) -> F64:
     units = scene.units
     settled = scene.table.settlement[units.instrument]
-    runs, run = np.unique(np.stack((units.expiry, settled)), axis=1, return_inverse=True)
-    expiry = runs[0]
-    net = np.abs(grouped_sum(coin_deltas(scene), run.ravel(), len(expiry)))
+    runs, first, run = np.unique(
+        np.stack((units.expiry, settled)), axis=1, return_index=True, return_inverse=True
+    )
+    # Runs in the order of their first member: rows of assets are another book's matter.
+    order = np.argsort(first)
+    expiry = runs[0][order]
+    net = np.abs(grouped_sum(coin_deltas(scene), np.argsort(order)[run.ravel()], len(expiry)))
     share = np.maximum(charge.least, np.expm1(charge.rate * units.expiry_years[expiry]))
     return grouped_sum(net * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
 
