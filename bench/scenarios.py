@@ -111,10 +111,10 @@ def plain(account: Account, market: Market) -> Callable[[], float]:
     return run
 
 
-def with_mark(market: Market, symbol: str, times: float) -> Market:
-    """One option's mark moved: its coin is computed again, four others are not."""
+def with_vol(market: Market, symbol: str, times: float) -> Market:
+    """One option's vol moved: its coin is computed again, four others are not."""
     quote = market.quotes[symbol]
-    return replace(market, quotes={**market.quotes, symbol: replace(quote, mark=quote.mark * times)})
+    return replace(market, quotes={**market.quotes, symbol: replace(quote, vol=(quote.vol or VOL) * times)})
 
 
 def timed(run: Callable[[], object], times: int = 60) -> float:
@@ -130,11 +130,11 @@ def timed(run: Callable[[], object], times: int = 60) -> float:
 
 
 def prepared() -> tuple[Prepared, Prepared, Pooled, Callable[[], float]]:
-    """The book as it is and with one mark moved, its evaluation, and the plain code."""
+    """The book as it is and with one vol moved, its evaluation, and the plain code."""
     account, market = inputs()
     rulebook, book = rules(), book_of((account,))
     first = prepare(book, market, rulebook)
-    moved = prepare(book, with_mark(market, account.positions[0].symbol, 1.01), rulebook)
+    moved = prepare(book, with_vol(market, account.positions[0].symbol, 1.01), rulebook)
     return first, moved, evaluate(first), plain(account, market)
 
 
@@ -146,7 +146,7 @@ def main() -> None:
     full, theirs = timed(lambda: evaluate(first)), timed(baseline)
     update = timed(lambda: evaluate(moved, before=before))
     print(
-        f"evaluate, {COUNT} options x 33 scenarios: {full * 1e3:.2f} ms; one mark moved: {update * 1e3:.2f} ms"
+        f"evaluate, {COUNT} options x 33 scenarios: {full * 1e3:.2f} ms; one vol moved: {update * 1e3:.2f} ms"
     )
     print(f"plain NumPy, the same cells: {theirs * 1e3:.2f} ms; ratio {full / theirs:.2f}")
 
