@@ -9,7 +9,7 @@ from bench.scenarios import COUNT, prepared
 from margrave.margin.pooled import evaluate
 
 BUDGET = 20.0
-"""Times the plain NumPy code of the same cells, in the same run; about 9 on an idle machine."""
+"""Times the plain NumPy code of the same cells, in the same run; 2.7 on an idle machine."""
 
 
 def best(run, times=25):
