@@ -137,7 +137,8 @@ def _by_greek(block: Block, parts: CellParts) -> Iterator[ByGreek]:
     gamma = per * (0.5 * curve + power[member] * slope) * move * move
     vega = per * by_vol
     columns = (parts.profit, delta, gamma, vega, parts.profit - delta - gamma - vega)
-    for symbol, *amounts in zip(symbols(scene, parts), *(x.tolist() for x in columns), strict=True):
+    # Adding zero takes the sign off a zero.
+    for symbol, *amounts in zip(symbols(scene, parts), *((x + 0.0).tolist() for x in columns), strict=True):
         yield ByGreek(symbol, *amounts)
 
 
