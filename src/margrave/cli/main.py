@@ -21,6 +21,8 @@ COMMANDS = {
     "contributions": ("analysis", "What each position does to its pool's requirement."),
     "optimise": ("analysis", "The cheapest trades that free margin or move liquidation away."),
     "stress": ("analysis", "Price, vol and basis shocks, and the smallest that breaks the account."),
+    "tails": ("tails", "Tail of joint scenarios: precision, solvency, error of the quick formula."),
+    "matrix": ("matrix", "Portfolio margin cell by cell: each instrument and unit, the worst marked."),
     "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),
     "plot": ("account", "Payoff, margin and equity against price, as an image."),
     "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),

@@ -10,8 +10,8 @@ from typing import final
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64
-from margrave.margin.scene import Scene, collateral_value
-from margrave.margin.unit_risk import Block
+from margrave.margin.scene import Scene
+from margrave.margin.unit_risk import Block, bucket_gains, cell_weights
 from margrave.rulebook.portfolio import VolMove
 
 _NOISE = 1e-13  # of the loss, or of one unit of money: what the order of a sum leaves
@@ -49,15 +49,16 @@ def cell_parts(block: Block, unit: int) -> CellParts:
     Returns
     -------
     CellParts
-        ``worst`` and all parts add up to zero; what is less than noise is left out of ``rest``. NaN where something is not known.
+        ``worst`` and all parts add up to zero; what is less than noise is left out of ``rest``. NaN where something
+        is not known.
     """
     scene, grid, cell = block.scene, block.worth.grid, int(block.cell[0, unit])
     units = scene.units
-    move, factor = float(grid.move[cell]), _factor(block, unit, cell)
+    move, factor = float(grid.move[cell]), float(cell_weights(scene, grid)[cell, unit])
     member = np.flatnonzero((units.unit == unit) & (scene.quantity != 0.0))
     profit = block.worth.member[0, cell, member] * factor
     bucket = np.flatnonzero(units.bucket_unit == unit)
-    collateral = collateral_value(scene)[0, bucket] * move * factor
+    collateral = bucket_gains(scene, grid)[0, cell, bucket] * factor
     explained = float(profit.sum() + collateral.sum())
     rest = _rest(block, unit, cell, explained)
     worst = float(block.worst[0, unit])
@@ -94,11 +95,3 @@ def moving_balances(scene: Scene, parts: CellParts) -> list[str]:
     """Names of the balances of `parts`, in order."""
     assets = scene.pools.bucket_asset[scene.units.bucket[parts.bucket]]
     return [f"balance of {scene.table.assets[a]}" for a in assets.tolist()]
-
-
-def _factor(block: Block, unit: int, cell: int) -> float:
-    # As `unit_risk` weighs a cell; a loss of the tail in coin is counted at the grid's edge.
-    scene, grid = block.scene, block.worth.grid
-    in_coin = int(scene.units.unit_base[unit]) == int(scene.pools.currency[scene.units.unit_pool[unit]])
-    at_edge = (1.0 + grid.move[cell]) / (1.0 + grid.edge[cell]) if in_coin else 1.0
-    return float(grid.weight[cell] * at_edge)

@@ -89,7 +89,16 @@ def _is_held(scene: Scene) -> F64:
     return np.where(held > 0.0, 1.0, 0.0)
 
 
-def _roll(scene: Scene, charge: RollCharge) -> F64:
+def expiry_deltas(scene: Scene) -> tuple[I64, I64, F64]:
+    """Net delta of every expiry and settlement asset, which is what a roll is charged on.
+
+    Returns
+    -------
+    expiry, settled : (R,) ndarray of int
+        Rows of the expiries, and of the table's assets.
+    net : (S, R) ndarray
+        Signed delta in coins.
+    """
     units = scene.units
     settled = scene.table.settlement[units.instrument]
     runs, first, run = np.unique(
@@ -97,10 +106,15 @@ def _roll(scene: Scene, charge: RollCharge) -> F64:
     )
     # Runs in the order of their first member: rows of assets are another book's matter.
     order = np.argsort(first)
-    expiry = runs[0][order]
-    net = np.abs(grouped_sum(coin_deltas(scene), np.argsort(order)[run.ravel()], len(expiry)))
+    net = grouped_sum(coin_deltas(scene), np.argsort(order)[run.ravel()], len(order))
+    return runs[0][order], runs[1][order], net
+
+
+def _roll(scene: Scene, charge: RollCharge) -> F64:
+    units = scene.units
+    expiry, _, net = expiry_deltas(scene)
     share = np.maximum(charge.least, np.expm1(charge.rate * units.expiry_years[expiry]))
-    return grouped_sum(net * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
+    return grouped_sum(np.abs(net) * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
 
 
 def _by_expiry(scene: Scene, values: F64) -> F64:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias, final
 
 import numpy as np
@@ -10,11 +9,13 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
+from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
 from margrave.margin.equity import Balances
 from margrave.margin.incremental import updated
 from margrave.margin.plan import Plan
-from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_issues, pool_margin
+from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
+from margrave.margin.pool_view import PoolView
 from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
@@ -22,6 +23,7 @@ from margrave.margin.units import Members, Units, members_of, units_of
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
+from margrave.rulebook.tail import TailModel
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -47,7 +49,7 @@ class JointScene:
     plan: Plan
     table: Table
     priced: Priced
-    at: datetime
+    market: Market
     book: Book
     pools: Pools
     joined: Joined
@@ -123,7 +125,7 @@ def _asked(
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
     workings: dict[int, PoolMargin] = {}
-    for pool, view in _views(scene, quantity):
+    for pool, view in pool_views(scene, quantity, balances.owned):
         for row in range(shape[0]):
             margin_of = pool_margin(model, view, row)
             initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
@@ -132,24 +134,39 @@ def _asked(
     return initial, maintenance, workings
 
 
-def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
-    members, pools = scene.joined.members, scene.pools
-    # The standard manager asks of collateral too: a pool without a position has its second factor to bear.
-    everyone = isinstance(scene.plan.rulebook.portfolio, StandardManager)
+def pool_views(scene: JointScene, quantity: F64, owned: F64) -> Iterator[tuple[int, PoolView]]:
+    """Pools that a model of one pool is asked about.
+
+    Parameters
+    ----------
+    scene : JointScene
+        Members, prices and pools.
+    quantity : (M,) ndarray
+        Signed contracts of each member.
+    owned : (S, B) ndarray
+        What each bucket has, profit included. [asset]
+    """
+    members, pools, model = scene.joined.members, scene.pools, scene.plan.rulebook.portfolio
+    # The standard manager asks of collateral too: a pool without a position has its second factor to bear. So does
+    # a tail in which collateral moves.
+    everyone = isinstance(model, StandardManager) or (isinstance(model, TailModel) and model.collateral_moves)
     for pool in range(len(pools.account)) if everyone else np.unique(members.pool).tolist():
         mine = np.flatnonzero((members.pool == pool) & ((quantity != 0.0) | (members.position >= 0)))
         buckets = np.flatnonzero(pools.bucket_pool == pool)
-        balance = np.zeros(len(scene.table.assets))
-        np.add.at(balance, pools.bucket_asset[buckets], pools.bucket_balance[buckets])
+        assets = pools.bucket_asset[buckets]
+        balance, has = np.zeros(len(scene.table.assets)), np.zeros((len(owned), len(scene.table.assets)))
+        balance[assets] = pools.bucket_balance[buckets]
+        has[:, assets] = owned[:, buckets]
         yield (
             pool,
             PoolView(
                 scene.table,
                 scene.priced,
-                scene.at,
+                scene.market,
                 members.instrument[mine],
                 quantity[mine],
                 balance,
+                has,
                 int(pools.currency[pool]),
             ),
         )
@@ -167,7 +184,10 @@ def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
 
 def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
     held = _quantity(scene.book.quantity, scene.joined.members.position)
-    found = {pool: pool_issues(model, view) for pool, view in _views(scene, held)}
+    found = {
+        pool: pool_issues(model, view)
+        for pool, view in pool_views(scene, held, scene.pools.bucket_balance[None, :])
+    }
     return {pool: issues for pool, issues in found.items() if issues}
 
 

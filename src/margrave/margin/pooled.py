@@ -119,7 +119,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     issues = _issues(plan, ladders, table, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
-        scene = JointScene(plan, table, now(table), market.at, book, pools, joined)
+        scene = JointScene(plan, table, now(table), market, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
     return Prepared(
         book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, joined, issues
@@ -264,7 +264,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None, before: Pooled | 
     order_margin = _orders_in_pools(table, priced, pools, orders)
     joint = None
     if prepared.joined is not None:
-        scene = JointScene(plan, table, priced, prepared.market.at, book, pools, prepared.joined)
+        scene = JointScene(plan, table, priced, prepared.market, book, pools, prepared.joined)
         joint = joint_margin(scene, balances, None if before is None else before.workings.joint)
         held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
         order_margin = order_margin + joint.orders

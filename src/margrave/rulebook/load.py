@@ -14,6 +14,7 @@ from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.scenario_checks import scenario_contradictions
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
 from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, PortfolioMember, RateRule, Rulebook
+from margrave.rulebook.tail import TailModel, tail_contradictions
 
 
 def parse(text: str, where: str) -> Rulebook:
@@ -286,6 +287,8 @@ def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
         yield from contradictions(model, f"{where}: portfolio")
     elif isinstance(model, ScenarioModel):
         yield from scenario_contradictions(model, f"{where}: portfolio")
+    elif isinstance(model, TailModel):
+        yield from tail_contradictions(model, f"{where}: portfolio")
 
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (

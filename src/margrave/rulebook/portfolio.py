@@ -142,8 +142,10 @@ class Gains(Form, frozen=True):
 
     code: str
     share: Fraction
-    most: NonNegative | None = None  # [numeraire]
-    tail_dampener: NonNegative = 0.0  # [numeraire]
+    most: NonNegative | None = None  # [pool currency; numeraire where the pool counts in the unit's own coin]
+    tail_dampener: NonNegative = (
+        0.0  # [pool currency; numeraire where the pool counts in the unit's own coin]
+    )
 
 
 class _Charge(Form, frozen=True, kw_only=True, tag_field="charge"):
@@ -158,7 +160,7 @@ class ForwardCharge(_Charge, frozen=True, kw_only=True, tag="forward"):
     """Basis risk: the worst of two forward moves of every expiry, times ``add + multiple years``."""
 
     up: Move
-    down: Move
+    down: Annotated[float, Meta(ge=-1)]
     add: NonNegative
     multiple: NonNegative = 0.0
 
@@ -203,7 +205,7 @@ class RollCharge(_Charge, frozen=True, kw_only=True, tag="roll"):
 class LiquidityCharge(_Charge, frozen=True, kw_only=True, tag="delta-liquidity"):
     """Cost of a large net delta: ``min(max(|D| price - free, 0) |D| increment, most |D| price)``."""
 
-    free: NonNegative  # [numeraire]
+    free: NonNegative  # [pool currency; numeraire where the pool counts in the unit's own coin]
     increment: NonNegative  # [per coin]
     most: Fraction = 1.0
 

@@ -13,6 +13,7 @@ from margrave.engine.offset import offsets
 from margrave.engine.stress import basis_cells
 from margrave.engine.unwind import Outcome, unwind
 from margrave.engine.whatif import Leg, what_if
+from margrave.margin.requirement import discrepancy
 from margrave.margin.spot_hedge import spot_in_use
 from margrave.rulebook import portfolio as p
 from margrave.rulebook.schema import AccountRules, CollateralRule, CrossPool, Discount
@@ -20,6 +21,7 @@ from tests.unit import made as flat
 from tests.unit import scenarios_made as made
 
 FUTURE = made.inverse()
+RHO = p.CorrelationOffset(code="TEST-RHO", pairs=(p.CorrelationPair("BTC", "ETH", 0.8),))
 CALL, PUT = made.option(50_000.0, "call"), made.option(50_000.0, "put")
 
 
@@ -165,3 +167,29 @@ def test_pm_7_portfolio_beside_its_fallback():
     assert other.pool.initial == pytest.approx(0.0761904762, abs=1e-9)
     assert other.saving == pytest.approx(1.0 - 0.0761904762 / 0.72, abs=1e-8)
     assert other.why
+
+
+def test_confidence_peg_and_haircuts_stand_in_the_tree():
+    sure = p.ConfidenceCharge(code="TEST-SURE", of=p.Held.FUTURES, below=0.7, rate=0.1)
+    levels = p.LevelFactors(
+        code="TEST-LEVEL", initial=1.25, depeg=p.Depeg(code="TEST-PEG", below=0.98, factor=1.2)
+    )
+    cut = p.CollateralMember(asset="BTC", code="TEST-CUT", maintenance_haircut=0.1, initial_haircut=0.05)
+    rules = made.rulebook(
+        made.terms(charges=(sure,)), levels=levels, collateral=(cut,), correlation=RHO, currency="USDC"
+    )
+    future, ether = made.linear(), made.linear("ETH-LINEAR", "ETH")
+    prices = {"BTC": 50_000.0, "ETH": 2_500.0, "USDC": 0.90}
+    told = made.market([future, ether], prices, confidence={"BTC": 0.5})
+    account = made.account([(future, 1), (ether, -20)], told, (("BTC", 1.0), ("USDC", 1e5)))
+    found = assess(account, told, rules)
+    for level, amount in (("initial", found.pools[0].initial), ("maintenance", found.pools[0].maintenance)):
+        tree = found.explain(level)
+        assert discrepancy(tree) <= 1e-12
+        assert tree.amount == pytest.approx(amount, rel=1e-12)
+    nodes = {node.code: node for _, node in found.explain("initial").walk() if node.code and node.amount}
+    assert nodes["TEST-SURE"].amount == pytest.approx(0.5 * 0.1 * 50_000.0 / 0.9)
+    assert nodes["TEST-SURE"].binds == "confidence 0.5 against 0.7"
+    assert nodes["TEST-PEG"].amount == pytest.approx(0.08 * 1.2)
+    assert nodes["TEST-CUT"].amount == pytest.approx(0.15 * 50_000.0 / 0.9)
+    assert nodes["TEST-RHO"].amount < 0.0

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from margrave.liquidation import liquidations
 from margrave.liquidation.search import known_stretch, sign_changes
+from margrave.rulebook.load import checked
 from margrave.rulebook.portfolio import CollateralMember
 from margrave.rulebook.reform import stated
-from margrave.rulebook.schema import AccountRules, CrossPool, PortfolioMember
+from margrave.rulebook.schema import AccountRules, CrossPool, Match, PortfolioMember, Product
+from tests.unit import made as flat
 from tests.unit import scenarios_made as made
 from tests.unit import standard_made
 from tests.unit.margin import clearing
@@ -90,3 +93,22 @@ def test_unknown_pools_have_no_bound():
     blind = made.rulebook(made.terms(vol=None))
     told = found([(made.option(50_000.0, "call"), -1)], blind)
     assert told.reason == "pool cannot be valued"
+
+
+def hybrid(cut):
+    """Options under scenarios, futures by a ladder, in one pool; a coin held is cut by the portfolio model."""
+    model = made.model(collateral=(CollateralMember(asset="BTC", code="TEST-CUT", maintenance_haircut=cut),))
+    futures = flat.rules(flat.flat_ladder(0.10, 0.05))
+    first = structs.replace(futures.products[0], match=Match(kinds=("perpetual", "future")))
+    options = Product(name="options", match=Match(kinds=("option",)), model=PortfolioMember())
+    return checked(structs.replace(futures, products=(first, options), portfolio=model))
+
+
+def test_a_position_outside_the_model_or_a_haircut_may_bind():
+    (bound,) = found([(FUTURE, 50_000.0)], hybrid(0.0)).bounds
+    assert bound.binds == "maintenance of BTCUSD"
+    assert bound.exact == pytest.approx(50_000.0 * 1.05 / 1.25, rel=1e-12)
+    # Six tenths of what is owned are cut, and the rest meets the ladder: 0.4 (1.25 - x) = 0.05 x, x = 50,000 / P.
+    (bound,) = found([(FUTURE, 50_000.0)], hybrid(0.6)).bounds
+    assert bound.exact == pytest.approx(45_000.0, rel=1e-12)
+    assert bound.binds == "haircuts of collateral"

@@ -295,6 +295,7 @@ def test_the_inferred_minimum_of_okx(base, code, rate):
         assert asked(INFERRED, (base, PERP, size))[1][code] == pytest.approx(rate * INDEX * size)
 
 
+# OKX-PM-COLLATERAL-001 OKX-PM-COLLATERAL-002 OKX-PMI-COLLATERAL-001 OKX-PMI-COLLATERAL-002
 @pytest.mark.parametrize(
     ("name", "prefix"), [(OKX, "OKX-PM-COLLATERAL"), (INFERRED, "OKX-PMI-COLLATERAL")]
 )  # fmt: skip
@@ -310,7 +311,6 @@ def test_what_okx_counts(name, prefix):
         assert asked(name, balances=balances)[0].margin_balance == pytest.approx(kept)
 
 
-# OKX-PM-COLLATERAL-001 OKX-PM-COLLATERAL-002 OKX-PMI-COLLATERAL-001 OKX-PMI-COLLATERAL-002
 def test_a_debt_in_usdt_asks_ten_and_two_per_cent():
     for debt in (1.0, 1e6):
         pool, found = asked(INFERRED, balances=(("USDT", -debt), ("BTC", 1.0)))

@@ -15,7 +15,6 @@ from margrave.rulebook.portfolio import (
     EvenGrid,
     ForwardCharge,
     Gains,
-    LevelFactors,
     Tail,
     VolMove,
 )
@@ -40,8 +39,8 @@ FAULTS = {
         "terms[0].cells.tail",
     ),
     "no cell": ({"terms": cells()}, "terms[0].cells"),
-    "a tail inside the grid": (
-        {"terms": cells(even=EVEN, tail=Tail(code="T", moves=(0.1,)))},
+    "a tail that does not move": (
+        {"terms": cells(even=EVEN, tail=Tail(code="T", moves=(0.0,)))},
         "terms[0].cells.tail.moves",
     ),
     "a vol move twice": (
@@ -78,7 +77,6 @@ FAULTS = {
         {"terms": (made.terms(charges=(AmountCharge(code="A", amount=float("inf")),)),)},
         "terms[0].charges[0].amount",
     ),
-    "maintenance above initial": ({"levels": LevelFactors(code="L", maintenance=1.1)}, "levels.maintenance"),
     "collateral twice": (
         {"collateral": (CollateralMember(asset="BTC", code="B"), CollateralMember(asset="BTC", code="B"))},
         "collateral",
