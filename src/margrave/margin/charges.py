@@ -6,6 +6,7 @@ import numpy as np
 
 from margrave.domain.instruments import Perpetual
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen
 from margrave.margin.cells import CellWorth, cell_worth, grid_of
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import (
@@ -101,13 +102,8 @@ def expiry_deltas(scene: Scene) -> tuple[I64, I64, F64]:
     """
     units = scene.units
     settled = scene.table.settlement[units.instrument]
-    runs, first, run = np.unique(
-        np.stack((units.expiry, settled)), axis=1, return_index=True, return_inverse=True
-    )
-    # Runs in the order of their first member: rows of assets are another book's matter.
-    order = np.argsort(first)
-    net = grouped_sum(coin_deltas(scene), np.argsort(order)[run.ravel()], len(order))
-    return runs[0][order], runs[1][order], net
+    first, run = first_seen(units.expiry * len(scene.table.assets) + settled)
+    return units.expiry[first], settled[first], grouped_sum(coin_deltas(scene), run, len(first))
 
 
 def _roll(scene: Scene, charge: RollCharge) -> F64:
