@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from bench import scenarios
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Future, Instrument, Inverse
 from margrave.domain.market import Market, Quote
@@ -97,3 +98,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    scenarios.main()

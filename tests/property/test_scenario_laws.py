@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from margrave.core.words import LEVELS, MAINTENANCE
@@ -233,6 +233,7 @@ def test_the_order_of_positions_does_not_matter(coins, dice):
 
 
 @given(st.lists(held, min_size=2, max_size=5))
+@example([{"ETH-C2-30": 1.0}, {"BTC-C55-90q": 0.7448666420604075, "BTC-C55-7": 4.46875, "BTC-C50-7q": 0.25}])
 def test_an_account_in_a_book_has_the_digits_that_it_has_alone(books):
     accounts = [account_of(coins, name=f"account {k}") for k, coins in enumerate(books)]
     for rules in (CHARGED, FULL):

@@ -117,7 +117,7 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
         table.a[at] * (moved - mark),
         (moved - mark) * (table.a[at] + _over(table.c[at], mark * moved)),
     )
-    rate, power = _conversion(table, priced, scene.pools, units)
+    rate, power = pool_rates(table, priced, scene.pools, units)
     with np.errstate(divide="ignore"):  # a coin that is worth nothing pays without bound
         factor = np.where(power == 0, 1.0, np.where(power > 0, 1.0 + move, 1.0 / (1.0 + move)))
     member = quantity * per_contract * rate[:, None, :] * factor
@@ -146,8 +146,8 @@ def _summed(values: F64, group: I64, count: int) -> F64:
     return grouped_sum(values.reshape(s * c, m), group, count).reshape(s, c, count)
 
 
-def _conversion(table: Table, priced: Priced, pools: Pools, units: Units) -> tuple[F64, I64]:
-    # Pool currency per payoff asset now, and the power of (1 + move) by which a cell changes it.
+def pool_rates(table: Table, priced: Priced, pools: Pools, units: Units) -> tuple[F64, I64]:
+    """Pool currency per payoff asset of each member now, (S, M), and the power of (1 + move) by which a cell changes it."""
     paid, base = table.payoff[units.instrument], table.base[units.instrument]
     currency = pools.currency[units.pool]
     with np.errstate(invalid="ignore"):
