@@ -1,0 +1,61 @@
+"""How kernels are compiled, and how their work is cut into pieces."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from itertools import pairwise
+from typing import TypeVar, cast
+
+import numpy as np
+
+from margrave.kernels.arrays import I64
+
+try:
+    import numba
+except ImportError as missing:  # pragma: no cover - shown by a test in a process of its own
+    raise ImportError(
+        "the compiled kernels need Numba, which is not installed: pip install 'margrave[fast]'"
+    ) from missing
+
+PIECES = 8
+"""Pieces of work a pool gets: a few for each thread, so that none waits long for the last."""
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def kernel(function: _F) -> _F:
+    """Compile a function on first call, with strict arithmetic, without the interpreter's lock, cached on disk."""
+    return cast(_F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+def in_pieces(work: Callable[[int, int], object], bounds: I64, pool: Executor | None) -> None:
+    """Do ``work(first, past)`` for each piece between neighbouring bounds, in a pool's threads if there is one.
+
+    Parameters
+    ----------
+    work : callable
+        Writes rows ``first`` to ``past - 1`` of its results and nothing else.
+    bounds : (N + 1,) ndarray of int
+        Ascending ends of the pieces.
+    pool : Executor or None
+        Of threads; None does all the work here, in one piece.
+    """
+    if pool is None:
+        work(int(bounds[0]), int(bounds[-1]))
+        return
+    tasks = [pool.submit(work, int(a), int(b)) for a, b in pairwise(bounds) if b > a]
+    for task in tasks:
+        task.result()
+
+
+def even_bounds(count: int, multiple: int = 1) -> I64:
+    """Ends of `PIECES` pieces of about one length, each but the last a multiple of `multiple`."""
+    steps = -(-count // multiple)
+    return np.minimum(np.arange(PIECES + 1) * steps // PIECES * multiple, count)
+
+
+def row_bounds(start: I64) -> I64:
+    """Ends of `PIECES` pieces of compressed rows (K + 1,) with about as many entries each."""
+    wanted = np.linspace(start[0], start[-1], PIECES + 1)
+    bounds = np.searchsorted(start, wanted)
+    bounds[0], bounds[-1] = 0, len(start) - 1
+    return np.asarray(bounds)

@@ -1,0 +1,177 @@
+"""What Numba's Python cannot say, in the compiler's own terms.
+
+Vectors of eight float64 become one register with AVX-512, two with AVX2, four with NEON; the arithmetic is the
+same. `sum_rows` and `worst_lane` keep a row of ``8 n`` lanes in registers, where a loop over an array in memory
+would load and store it at every position. ``n`` is the length of a tuple, so that it is part of the type and each
+``n`` is compiled by itself.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+WIDTH = 8
+"""Lanes of one vector; rows of scenarios are padded to a multiple of it."""
+
+_DOUBLE, _LONG = ir.DoubleType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+_ALIGNMENT = 64  # bytes: a vector never straddles two cache lines
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a b + c`` with one rounding."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bits_of(typing: Any, x: Any) -> Any:
+    """The 64 bits of a float64, as an unsigned integer."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _LONG)
+
+    return types.uint64(types.float64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def double_of(typing: Any, bits: Any) -> Any:
+    """The float64 whose 64 bits are given."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _DOUBLE)
+
+    return types.float64(types.uint64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sum_rows(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
+    """Sum of ``quantity[p] table[index[p]]`` for p from ``first`` to ``past - 1``, as a tuple of 8 n lanes.
+
+    ``lanes`` is a tuple of n integers (only n counts); ``table`` (I, 8 n) contiguous, aligned to 64 bytes. Each
+    lane is a chain of fused multiply-adds in the order of positions. Indices are not checked.
+    """
+    result = types.UniTuple(types.float64, WIDTH * lanes.count)
+    signature = result(lanes, table, index, quantity, types.intp, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums = _accumulated(context, builder, signature, arguments)
+        values = [builder.extract_element(v, ir.IntType(32)(k)) for v in sums for k in range(WIDTH)]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def worst_lane(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
+    """Least lane of `sum_rows` and its number, the first of equals; (NaN, -1) where any lane is NaN.
+
+    Lanes that are infinite with both signs count as NaN.
+    """
+    signature = types.Tuple((types.float64, types.int64))(
+        lanes, table, index, quantity, types.intp, types.intp
+    )
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums = _accumulated(context, builder, signature, arguments)
+        least, number = _least(builder, sums)
+        return context.make_tuple(builder, signature.return_type, [least, number])
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def count_below(typing: Any, table: Any, first: Any, steps: Any, x: Any) -> Any:
+    """How many of the ``len(steps)`` × 8 numbers from ``table[first]`` on are below x; NaN is above none."""
+    signature = types.int64(table, types.intp, steps, types.float64)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), _VECTOR.as_pointer())
+        limit = _everywhere(builder, arguments[3])
+        total = _LONG(0)
+        for step in range(signature.args[2].count):
+            below = builder.fcmp_ordered("<", _loaded(builder, pointer, step), limit)
+            total = builder.add(total, builder.zext(builder.ctpop(_mask(builder, below)), _LONG))
+        return total
+
+    return signature, build
+
+
+def _everywhere(builder: Any, value: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+
+def _loaded(builder: Any, vectors: Any, step: int) -> Any:
+    loaded = builder.load(builder.gep(vectors, [ir.IntType(32)(step)]))
+    loaded.align = _ALIGNMENT
+    return loaded
+
+
+def _mask(builder: Any, comparison: Any) -> Any:
+    return builder.bitcast(comparison, ir.IntType(WIDTH))
+
+
+def _accumulated(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """Emit the loop over positions; the accumulators end in registers."""
+    count = signature.args[0].count
+    table, index, quantity = (
+        context.make_array(kind)(context, builder, value)
+        for kind, value in zip(signature.args[1:4], arguments[1:4], strict=True)
+    )
+    sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * WIDTH)) for _ in range(count)]
+    for slot in sums:  # the value above is stored once, at the function's entry; here at each row
+        builder.store(ir.Constant(_VECTOR, [0.0] * WIDTH), slot)
+    with cgutils.for_range_slice(builder, arguments[4], arguments[5], _LONG(1), _LONG) as (position, _):
+        number = builder.load(builder.gep(index.data, [position]))
+        extend = builder.sext if signature.args[2].dtype.signed else builder.zext
+        row = number if number.type == _LONG else extend(number, _LONG)
+        weight = builder.load(builder.gep(quantity.data, [position]))
+        if weight.type != _DOUBLE:
+            weight = builder.sitofp(weight, _DOUBLE)
+        weight = _everywhere(builder, weight)
+        start = builder.gep(table.data, [builder.mul(row, _LONG(WIDTH * count))])
+        vectors = builder.bitcast(start, _VECTOR.as_pointer())
+        for step, slot in enumerate(sums):
+            value = _loaded(builder, vectors, step)
+            builder.store(builder.fma(weight, value, builder.load(slot)), slot)
+    return [builder.load(slot) for slot in sums]
+
+
+def _least(builder: Any, vectors: list[Any]) -> tuple[Any, Any]:
+    """Least lane and its number by halves; the sum of all lanes betrays a NaN."""
+    least, total = vectors[0], vectors[0]
+    for vector in vectors[1:]:
+        least = builder.select(builder.fcmp_ordered("<", vector, least), vector, least)
+        total = builder.fadd(total, vector)
+    width = WIDTH // 2
+    while width:
+        turned = ir.Constant(
+            ir.VectorType(ir.IntType(32), WIDTH), [(k + width) % WIDTH for k in range(WIDTH)]
+        )
+        other = builder.shuffle_vector(least, least, turned)
+        least = builder.select(builder.fcmp_ordered("<", other, least), other, least)
+        total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
+        width //= 2
+    wide = ir.IntType(128)
+    found = wide(0)
+    for step, vector in enumerate(vectors):
+        equal = builder.zext(_mask(builder, builder.fcmp_ordered("==", vector, least)), wide)
+        found = builder.or_(found, builder.shl(equal, wide(WIDTH * step)))
+    zero = ir.IntType(32)(0)
+    number = builder.trunc(builder.cttz(found, ir.IntType(1)(0)), _LONG)
+    sick = builder.fcmp_unordered("uno", total, total)
+    is_nan = builder.extract_element(sick, zero)
+    return (
+        builder.select(is_nan, _DOUBLE(float("nan")), builder.extract_element(least, zero)),
+        builder.select(is_nan, _LONG(-1), number),
+    )
