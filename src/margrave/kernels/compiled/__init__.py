@@ -7,12 +7,13 @@ of the tests, and what runs where there is no compiler.
 Start reading in ``black``, then ``worst``.
 
 ==============  ===============================================================================================
-``intrinsics``  fma, bits_of, double_of, sum_rows, worst_lane, count_below: what Numba's Python cannot say
+``intrinsics``  fma, bits_of, double_of, worst_lane, count_below: what Numba's Python cannot say
 ``compiler``    kernel, the one way in which everything here is compiled; in_pieces, threads
 ``normal``      exponential, logarithm, tail_quotient: branch-free, no library call, the same bits on every CPU
 ``black``       option_values: price and four Greeks; grid_values: options × scenarios
-``worst``       scenario_table; worst_cells, worst_in_units: worst scenario of every account
-``tiers``       TierTable; isolated_tiers, cross_tiers: ladder margin and liquidation price
+``rows``        empty_rows, padded_rows: tables of scenarios in whole vectors
+``worst``       Holdings, holdings_of; worst_cells, worst_in_units: worst scenario of every account
+``tiers``       TierTable; linear_ and inverse_ positions and pools: ladder margin and liquidation price
 ``warming``     warm: compile everything before it is needed
 ``twins``       the same in NumPy
 ==============  ===============================================================================================

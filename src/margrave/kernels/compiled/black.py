@@ -30,6 +30,7 @@ from margrave.kernels.compiled.normal import (
 from margrave.kernels.compiled.rows import check_rows
 
 _NEAR = 0.015625  # deviation below which the series is taken
+_NEAR_SQUARE = 1.001 * _NEAR * _NEAR  # a little above, so that no rounding hides a small deviation
 _LEAST = 1e-100  # deviation below which there is none
 _MOST_RATIO, _LEAST_RATIO = 1e300, 1e-300  # of strike and forward: beyond, their quotient is not normal
 _BLOCK = 256  # options at a time: the results stay in the first-level cache
@@ -95,18 +96,18 @@ def _otm_near(h: float, half: float) -> float:
 
 
 @kernel
-def _block_values(
-    options: tuple[F64, F64, F64, F64, F64], first: int, past: int, near: bool, out: F64
-) -> None:
+def _block_values(options: tuple[F64, F64, F64, F64, Bools], near: bool, out: F64) -> None:
     """Price, delta, gamma, vega and theta of some options into five runs of `_BLOCK` numbers."""
-    forwards, strikes, vols, times, signs = options
-    for j in range(past - first):
-        i = first + j
-        f, k, vol, years, sign = forwards[i], strikes[i], vols[i], times[i], signs[i]
+    forwards, strikes, vols, times, calls = options
+    for j in range(len(forwards)):
+        f, k, vol, years, is_call = forwards[j], strikes[j], vols[j], times[j], calls[j]
+        sign = 1.0 if is_call else -1.0
         root = np.sqrt(years)
         deviation = vol * root
         inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
-        m = log_ratio(k, f)
+        inverse_forward = 1.0 / f
+        ratio = k * inverse_forward
+        m = log_ratio(k, f, inverse_forward)
         far = abs(m) * inverse
         h = FURTHEST if far > FURTHEST else far
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
@@ -121,38 +122,44 @@ def _block_values(
         intrinsic = sign * (f - k)
         # NaN where an argument is out of range, by a factor of one or NaN.
         ok = (f > 0.0) & (k > 0.0) & (vol >= 0.0) & (years >= 0.0) & (deviation < _INFINITE)
-        ratio = k / f
         ok = ok & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO) & (vol < _INFINITE) & (years < _INFINITE)
         one = 1.0 if ok else _NAN
         out[j] = one * fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
         # N(d1) of the out-of-the-money side, then of the option itself.
         side = fma(tail, upper, inside) if above else -tail * lower * ratio
-        whole = (0.0 if above else 1.0) if sign > 0.0 else (-1.0 if above else 0.0)
+        whole = (0.0 if above else 1.0) if is_call else (-1.0 if above else 0.0)
         out[_BLOCK + j] = one * (side + whole)
         density = least * ROOT_TWO_PI_INVERSE * tail  # F n(d1) = K n(d2)
         spike = density * inverse if deviation >= _LEAST else 0.0
-        out[2 * _BLOCK + j] = one * (spike / (f * f))
+        out[2 * _BLOCK + j] = one * (spike * inverse_forward * inverse_forward)
         out[3 * _BLOCK + j] = one * (density * root)
         out[4 * _BLOCK + j] = one * (-0.5 * spike * vol * vol)
 
 
 @kernel
-def option_rows(options: tuple[F64, F64, F64, F64, F64], first: int, past: int, out: F64) -> None:
+def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int, out: F64) -> None:
     """Columns ``first`` to ``past - 1`` of `option_values`; one option's numbers do not depend on its neighbours."""
-    vols, times = options[2], options[3]
+    forwards, strikes, vols, times, calls = options
     room = np.empty(5 * _BLOCK)
     for start in range(first, past, _BLOCK):
         end = min(start + _BLOCK, past)
-        near = False
-        for i in range(start, end):
-            near |= vols[i] * np.sqrt(times[i]) < _NEAR
-        if near:
-            _block_values(options, start, end, True, room)
+        # Slices: the compiler sees that no index of theirs is negative, and loads whole vectors.
+        block = (
+            forwards[start:end],
+            strikes[start:end],
+            vols[start:end],
+            times[start:end],
+            calls[start:end],
+        )
+        near = 0
+        for vol, years in zip(block[2], block[3]):  # noqa: B905 - Numba knows no strict
+            near += 1 if vol * vol * years < _NEAR_SQUARE else 0
+        if near > 0:
+            _block_values(block, True, room)
         else:
-            _block_values(options, start, end, False, room)
+            _block_values(block, False, room)
         for row in range(5):
-            for j in range(end - start):
-                out[row, start + j] = room[row * _BLOCK + j]
+            out[row, start:end] = room[row * _BLOCK : row * _BLOCK + end - start]
 
 
 @kernel
@@ -171,7 +178,7 @@ def _hoist(
         i = min(first + j, len(forward) - 1)
         f, k = forward[i], strike[i]
         ok = (f > 0.0) and (k > 0.0) and (k < f * _MOST_RATIO) and (k > f * _LEAST_RATIO)
-        room[j] = log_ratio(k, f) if ok else _NAN
+        room[j] = log_ratio(k, f, 1.0 / f) if ok else _NAN
         room[_TILE + j] = k / f
         room[2 * _TILE + j] = 1.0 if is_call[i] else -1.0
         room[3 * _TILE + j] = size[i] if in_coin[i] else 0.0
@@ -188,23 +195,23 @@ def _hoist(
 
 
 @kernel
-def _tile_cell(room: F64, at: int, log_factor: float, factor: float, near: bool, to: int) -> None:
-    """One cell of a tile: the premium of `_TILE` options into ``room[to:]``."""
+def _tile_cell(fixed: F64, level: F64, log_factor: float, factor: float, near: bool, premium: F64) -> None:
+    """One cell of a tile: the premium of `_TILE` options."""
     inverse_factor = 1.0 / factor
     for j in range(_TILE):
-        half, inverse = room[at + j], room[at + _TILE + j]
-        far = abs(room[j] - log_factor) * inverse
+        half, inverse = level[j], level[_TILE + j]
+        far = abs(fixed[j] - log_factor) * inverse
         h = FURTHEST if far > FURTHEST else far
         otm = _otm_wide(h, half)
         if near:
             series = _otm_near(h, half)
             otm = series if half < 0.5 * _NEAR else otm
-        moneyness = room[_TILE + j] * inverse_factor
+        moneyness = fixed[_TILE + j] * inverse_factor
         least = 1.0 if moneyness > 1.0 else moneyness
-        intrinsic = room[2 * _TILE + j] * (1.0 - moneyness)
+        intrinsic = fixed[2 * _TILE + j] * (1.0 - moneyness)
         value = fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
-        weight = fma(room[4 * _TILE + j], factor, room[3 * _TILE + j])
-        room[to + j] = fma(value, weight, -room[5 * _TILE + j])
+        weight = fma(fixed[4 * _TILE + j], factor, fixed[3 * _TILE + j])
+        premium[j] = fma(value, weight, -fixed[5 * _TILE + j])
 
 
 @kernel
@@ -220,22 +227,24 @@ def grid_rows(
     count, lanes = len(factor), out.shape[1]
     log_factor = np.empty(count)
     for c in range(count):
-        log_factor[c] = log_ratio(factor[c], 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
-    tile = (6 + 2 * len(vol)) * _TILE
-    room = np.empty(tile + count * _TILE)
+        log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
+    room = np.empty((6 + 2 * len(vol)) * _TILE)
+    premium = np.empty(count * _TILE)
     for start in range(first, past, _TILE):
         near = _hoist(options, vol, start, room)
         for c in range(count):
-            at, to = (6 + 2 * level[c]) * _TILE, tile + c * _TILE
+            at = (6 + 2 * level[c]) * _TILE
+            of_level = room[at : at + 2 * _TILE]
+            cell = premium[c * _TILE : (c + 1) * _TILE]
             if near:
-                _tile_cell(room, at, log_factor[c], factor[c], True, to)
+                _tile_cell(room, of_level, log_factor[c], factor[c], True, cell)
             else:
-                _tile_cell(room, at, log_factor[c], factor[c], False, to)
+                _tile_cell(room, of_level, log_factor[c], factor[c], False, cell)
         for j in range(min(_TILE, past - start)):
             for c in range(count):
-                out[start + j, c] = room[tile + c * _TILE + j]
+                out[start + j, c] = premium[c * _TILE + j]
             for c in range(count, lanes):
-                out[start + j, c] = room[tile + j]
+                out[start + j, c] = premium[j]
 
 
 # --- what callers use ---
@@ -280,7 +289,7 @@ def option_values(
     ----------
     Black, Journal of Financial Economics 3, 1976.
     """
-    options = (*_columns(forward, strike, vol, years), np.where(is_call, 1.0, -1.0))
+    options = (*_columns(forward, strike, vol, years), np.ascontiguousarray(is_call, dtype=np.bool_))
     count = len(options[0])
     if any(column.shape != (count,) for column in options):
         raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")

@@ -1,7 +1,7 @@
 """What Numba's Python cannot say, in the compiler's own terms.
 
 Vectors of eight float64 become one register with AVX-512, two with AVX2, four with NEON; the arithmetic is the
-same. `sum_rows` and `worst_lane` keep a row of ``8 n`` lanes in registers, where a loop over an array in memory
+same. `worst_lane` keeps a row of ``8 n`` lanes in registers, where a loop over an array in memory
 would load and store it at every position. ``n`` is the length of a tuple, so that it is part of the type and each
 ``n`` is compiled by itself.
 """
@@ -19,6 +19,8 @@ WIDTH = 8
 _DOUBLE, _LONG = ir.DoubleType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 _ALIGNMENT = 64  # bytes: a vector never straddles two cache lines
+_SCALAR = 8  # bytes: the alignment of any array of float64
+_WORST = types.Tuple((types.float64, types.int64))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -52,37 +54,53 @@ def double_of(typing: Any, bits: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def sum_rows(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
-    """Sum of ``quantity[p] table[index[p]]`` for p from ``first`` to ``past - 1``, as a tuple of 8 n lanes.
+def worst_lane(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
+    """Least lane of the sum of ``quantity[p] table[index[p]]``, p from ``first`` to ``past - 1``, and its number.
 
     ``lanes`` is a tuple of n integers (only n counts); ``table`` (I, 8 n) contiguous, aligned to 64 bytes. Each
-    lane is a chain of fused multiply-adds in the order of positions. Indices are not checked.
+    lane is a chain of fused multiply-adds in the order of positions. The first of equals; (NaN, -1) where a lane
+    is NaN, or lanes are infinite with both signs. Indices are not checked.
     """
-    result = types.UniTuple(types.float64, WIDTH * lanes.count)
-    signature = result(lanes, table, index, quantity, types.intp, types.intp)
+    signature = _WORST(lanes, table, index, quantity, types.intp, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = _accumulated(context, builder, signature, arguments)
-        values = [builder.extract_element(v, ir.IntType(32)(k)) for v in sums for k in range(WIDTH)]
-        return context.make_tuple(builder, signature.return_type, values)
+        return context.make_tuple(builder, signature.return_type, _least(builder, sums))
 
     return signature, build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def worst_lane(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
-    """Least lane of `sum_rows` and its number, the first of equals; (NaN, -1) where any lane is NaN.
-
-    Lanes that are infinite with both signs count as NaN.
-    """
-    signature = types.Tuple((types.float64, types.int64))(
-        lanes, table, index, quantity, types.intp, types.intp
-    )
+def worst_lane_adding(
+    typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any, total: Any
+) -> Any:
+    """`worst_lane`, which also adds the lanes to an array ``total`` (8 n,)."""
+    signature = _WORST(lanes, table, index, quantity, types.intp, types.intp, total)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = _accumulated(context, builder, signature, arguments)
-        least, number = _least(builder, sums)
-        return context.make_tuple(builder, signature.return_type, [least, number])
+        array = context.make_array(signature.args[6])(context, builder, arguments[6])
+        vectors = builder.bitcast(array.data, _VECTOR.as_pointer())
+        for step, value in enumerate(sums):
+            place = builder.gep(vectors, [ir.IntType(32)(step)])
+            builder.store(
+                builder.fadd(_loaded(builder, vectors, step, _SCALAR), value), place
+            ).align = _SCALAR
+        return context.make_tuple(builder, signature.return_type, _least(builder, sums))
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def least_lane(typing: Any, lanes: Any, row: Any) -> Any:
+    """Least lane of an array (8 n,) and its number, as in `worst_lane`."""
+    signature = _WORST(lanes, row)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[1])(context, builder, arguments[1])
+        vectors = builder.bitcast(array.data, _VECTOR.as_pointer())
+        loaded = [_loaded(builder, vectors, step, _SCALAR) for step in range(signature.args[0].count)]
+        return context.make_tuple(builder, signature.return_type, _least(builder, loaded))
 
     return signature, build
 
@@ -111,9 +129,9 @@ def _everywhere(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
-def _loaded(builder: Any, vectors: Any, step: int) -> Any:
+def _loaded(builder: Any, vectors: Any, step: int, alignment: int = _ALIGNMENT) -> Any:
     loaded = builder.load(builder.gep(vectors, [ir.IntType(32)(step)]))
-    loaded.align = _ALIGNMENT
+    loaded.align = alignment
     return loaded
 
 
@@ -129,6 +147,9 @@ def _accumulated(context: Any, builder: Any, signature: Any, arguments: Any) -> 
         for kind, value in zip(signature.args[1:4], arguments[1:4], strict=True)
     )
     sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * WIDTH)) for _ in range(count)]
+    fused = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{WIDTH}f64"
+    )
     for slot in sums:  # the value above is stored once, at the function's entry; here at each row
         builder.store(ir.Constant(_VECTOR, [0.0] * WIDTH), slot)
     with cgutils.for_range_slice(builder, arguments[4], arguments[5], _LONG(1), _LONG) as (position, _):
@@ -143,7 +164,7 @@ def _accumulated(context: Any, builder: Any, signature: Any, arguments: Any) -> 
         vectors = builder.bitcast(start, _VECTOR.as_pointer())
         for step, slot in enumerate(sums):
             value = _loaded(builder, vectors, step)
-            builder.store(builder.fma(weight, value, builder.load(slot)), slot)
+            builder.store(builder.call(fused, [weight, value, builder.load(slot)]), slot)
     return [builder.load(slot) for slot in sums]
 
 

@@ -70,13 +70,12 @@ def exponential(x: float) -> float:
 
 
 @kernel
-def log_ratio(numerator: float, denominator: float) -> float:
+def log_ratio(numerator: float, denominator: float, inverse: float) -> float:
     """ln(numerator / denominator) of positive numbers with a normal quotient, relative error below 1e-15.
 
-    Also next to one, where the rounding of the quotient would be all there is: its remainder is added. What is
-    not positive, normal and finite gives a number that means nothing.
+    Also next to one, where the rounding of the quotient would be all there is: its remainder is added. The caller
+    has the inverse of the denominator. What is not positive, normal and finite gives a number that means nothing.
     """
-    inverse = 1.0 / denominator
     ratio = numerator * inverse
     remainder = fma(-ratio, denominator, numerator) * inverse
     bits = bits_of(ratio) + (_ONE_BITS - _ROOT_HALF_BITS)
