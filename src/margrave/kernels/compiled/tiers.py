@@ -1,0 +1,331 @@
+"""Ladder margin and liquidation price of positions under progressive ladders, by table and without a search.
+
+In notional n the maintenance margin of tier j is ``n r_j - d_j``, continuous across tiers. With u the worth of a
+unit (the price of a linear contract, its inverse for an inverse one), n = |q| u, and t = +1 where equity rises
+with n (linear long, inverse short), t = -1 where it falls, what a position has left is
+
+    gap(n) = C + t n - (n r_j - d_j),   C = collateral - t |q| u_entry.
+
+It moves one way as long as every r_j < 1, so the tier in which it is zero follows from C and one number a tier,
+and the root from one product: no trial tiers, and the same for both payoffs.
+"""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from margrave.kernels.arrays import F64, I64
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, row_bounds
+from margrave.kernels.compiled.intrinsics import count_below
+from margrave.kernels.compiled.rows import WIDTH, empty_rows
+
+_SEAM = 1e-9  # jump of margin between tiers, relative to the floor, that is still rounding
+_NAN = float("nan")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TierTable:
+    """Progressive ladders as columns that kernels read; from `tier_table`. W is a multiple of 8, J = W + 1."""
+
+    limits: F64  # (3, L, W): floors, floors less margin there, floors plus margin there; +inf past the last tier
+    terms: F64  # (L, J, 5): maintenance rate, deduction, initial rate, 1 / (1 - rate), 1 / (1 + rate)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierPositions:
+    """Positions of one payoff; every field (P,)."""
+
+    ladder: I64  # row of the table
+    quantity: F64  # signed: coins of a linear contract, quote currency of an inverse one
+    entry: F64  # > 0
+    mark: F64  # > 0
+    initial_rate: F64  # what the chosen leverage asks, 1 / leverage; the tier's own rate is the least
+
+
+def tier_table(floor: list[F64], maintenance: list[F64], deduction: list[F64], initial: list[F64]) -> TierTable:
+    """Prepare ladders for the kernels.
+
+    Parameters
+    ----------
+    floor, maintenance, deduction, initial : list of (T,) ndarrays
+        Of each ladder: lower ends ascending from 0, maintenance rates, deductions (`ladder.progressive_deduction`)
+        and initial rates (zero where only leverage counts). Floors are in the settlement asset. A closing fee that
+        counts as maintenance is part of the rate.
+
+    Raises
+    ------
+    ValueError
+        A ladder does not ascend from 0, has a rate outside [0, 1), or jumps between tiers: whole-position ladders
+        can be breached on several stretches of price and need `margrave.liquidation`.
+    """
+    most = max(len(one) for one in floor)
+    steps = max(1, -(-(most - 1) // WIDTH))
+    width = steps * WIDTH
+    limits = empty_rows(3 * len(floor), width).reshape(3, len(floor), width)
+    limits[:] = np.inf
+    terms = np.zeros((len(floor), width + 1, 5))
+    for ladder, (floors, rate, cut, first) in enumerate(
+        zip(floor, maintenance, deduction, initial, strict=True)
+    ):
+        _check_ladder(ladder, floors, rate, cut)
+        tiers = len(floors)
+        margin = floors * rate - cut
+        limits[:, ladder, : tiers - 1] = np.stack((floors, floors - margin, floors + margin))[:, 1:]
+        terms[ladder, :tiers] = np.column_stack((rate, cut, first, 1.0 / (1.0 - rate), 1.0 / (1.0 + rate)))
+    return TierTable(limits, terms)
+
+
+def _check_ladder(ladder: int, floor: F64, rate: F64, deduction: F64) -> None:
+    if len(floor) == 0 or floor[0] != 0.0 or not np.all(np.diff(floor) > 0.0) or not np.isfinite(floor[-1]):
+        raise ValueError(f"floor of ladder {ladder} must ascend strictly from 0")
+    if not np.all((rate >= 0.0) & (rate < 1.0)):
+        raise ValueError(f"maintenance of ladder {ladder} must be >= 0 and < 1, got {rate}")
+    jump = floor[1:] * np.diff(rate) - np.diff(deduction)
+    if deduction[0] != 0.0 or not np.all(np.abs(jump) <= _SEAM * floor[1:]):
+        raise ValueError(f"ladder {ladder} must begin at zero margin and be continuous, it jumps by {jump}")
+
+
+# --- kernels ---
+
+
+@kernel
+def _margin(
+    table: tuple[tuple[int, ...], F64, F64], ladder: int, notional: float, initial_rate: float
+) -> tuple[float, float]:
+    """Initial and maintenance margin of a notional; on a floor the lower tier counts."""
+    steps, limits, terms = table
+    row = terms[ladder, count_below(limits, ladder * limits.shape[2], steps, notional)]
+    rate = row[2] if row[2] > initial_rate else initial_rate
+    return notional * rate, notional * row[0] - row[1]
+
+
+@kernel
+def _root(table: tuple[tuple[int, ...], F64, F64], ladder: int, constant: float, toward: float) -> float:
+    """Notional at which ``constant + toward n`` is the maintenance margin, 0 where there is none above zero."""
+    steps, limits, terms = table
+    x = -toward * constant
+    kind = 1 if toward > 0.0 else 2
+    first = (kind * limits.shape[1] + ladder) * limits.shape[2]
+    row = terms[ladder, count_below(limits, first, steps, x)]
+    n = (x - toward * row[1]) * row[2 + kind]
+    return 0.0 if n < 0.0 else n
+
+
+@kernel
+def _unit_worth(inverse: bool, price: float) -> float:
+    """Worth of a unit; NaN unless the price is > 0."""
+    positive = price if price > 0.0 else _NAN
+    return 1.0 / positive if inverse else positive
+
+
+@kernel
+def _threshold(inverse: bool, notional: float, size: float) -> float:
+    """Price at which a position of a size has a notional; NaN without a position."""
+    if size == 0.0:
+        return _NAN
+    return size / notional if inverse else notional / size
+
+
+@kernel
+def position_rows(
+    table: tuple[tuple[int, ...], F64, F64],
+    positions: tuple[I64, F64, F64, F64, F64],
+    collateral: F64,
+    inverse: bool,
+    span: tuple[int, int],
+    out: F64,
+) -> None:
+    """Positions ``span[0]`` to ``span[1] - 1`` by themselves: initial, maintenance, profit, liquidation price."""
+    ladder, quantity, entry, mark, initial_rate = positions
+    for p in range(span[0], span[1]):
+        size = abs(quantity[p])
+        toward = 1.0 if (quantity[p] > 0.0) != inverse else -1.0
+        notional, paid = size * _unit_worth(inverse, mark[p]), size * _unit_worth(inverse, entry[p])
+        out[0, p], out[1, p] = _margin(table, ladder[p], notional, initial_rate[p])
+        out[2, p] = toward * (notional - paid)
+        root = _root(table, ladder[p], collateral[p] - toward * paid, toward)
+        out[3, p] = _threshold(inverse, root, size)
+
+
+@kernel
+def pool_rows(
+    table: tuple[tuple[int, ...], F64, F64],
+    positions: tuple[I64, F64, F64, F64, F64],
+    pools: tuple[I64, F64],
+    inverse: bool,
+    span: tuple[int, int],
+    out: tuple[F64, F64],
+) -> None:
+    """Pools ``span[0]`` to ``span[1] - 1``: their sums, and each position's liquidation price, the rest at rest."""
+    start, balance = pools
+    of_position, of_pool = out
+    ladder, quantity, _entry, _mark, _rate = positions
+    for k in range(span[0], span[1]):
+        position_rows(table, positions, of_position[4], inverse, (start[k], start[k + 1]), of_position)
+        initial, maintenance, equity = 0.0, 0.0, balance[k]
+        for p in range(start[k], start[k + 1]):
+            initial += of_position[0, p]
+            maintenance += of_position[1, p]
+            equity += of_position[2, p]
+        of_pool[0, k], of_pool[1, k], of_pool[2, k] = equity, initial, maintenance
+        for p in range(start[k], start[k + 1]):
+            size = abs(quantity[p])
+            toward = 1.0 if (quantity[p] > 0.0) != inverse else -1.0
+            rest = (equity - maintenance) - (of_position[2, p] - of_position[1, p])
+            paid = size * _unit_worth(inverse, positions[2][p])
+            root = _root(table, ladder[p], rest - toward * paid, toward)
+            of_position[3, p] = _threshold(inverse, root, size)
+
+
+# --- what callers use ---
+
+
+def linear_positions(
+    table: TierTable, positions: TierPositions, collateral: F64, pool: Executor | None = None
+) -> F64:
+    """Isolated linear positions: margin, profit and liquidation price.
+
+    Parameters
+    ----------
+    table : TierTable
+    positions : TierPositions
+        Quantity in coins.
+    collateral : (P,) ndarray
+        Margin set aside for each position. [settlement asset]
+    pool : Executor, optional
+        Threads; the answer is the same bytes.
+
+    Returns
+    -------
+    (4, P) ndarray
+        Rows: initial and maintenance margin, profit [settlement asset], and liquidation price. A long is
+        breached at that price and below, a short at it and above: 0 for a long that never is and for a short that
+        always is; of inverse contracts infinite for a short that never is and a long that always is.
+
+    Raises
+    ------
+    ValueError
+        Columns are not of one length, or a ladder is not in the table.
+
+    Notes
+    -----
+    A mark or entry that is NaN or not > 0, a NaN quantity or NaN collateral gives NaN in all that depends on it; no
+    position, zero margin and a NaN price. Quantities and prices are not rounded as venues do.
+
+    References
+    ----------
+    Binance, "How to Calculate Liquidation Price of USDⓈ-M Futures Contracts", for every tier at once.
+    """
+    return _positions(table, positions, collateral, False, pool)
+
+
+def inverse_positions(
+    table: TierTable, positions: TierPositions, collateral: F64, pool: Executor | None = None
+) -> F64:
+    """Isolated inverse positions, as `linear_positions`: quantity in quote currency, margin and profit in coin."""
+    return _positions(table, positions, collateral, True, pool)
+
+
+def linear_pools(
+    table: TierTable, positions: TierPositions, start: I64, balance: F64, pool: Executor | None = None
+) -> tuple[F64, F64]:
+    """Cross pools of linear positions.
+
+    Parameters
+    ----------
+    table, pool
+        As in `linear_positions`.
+    positions : TierPositions
+        Of all pools, one after another.
+    start : (K + 1,) ndarray of int
+        Pool k has positions ``start[k]`` to ``start[k + 1] - 1``.
+    balance : (K,) ndarray
+        What each pool has beside its positions. [settlement asset]
+
+    Returns
+    -------
+    of_position : (4, P) ndarray
+        As in `linear_positions`; the liquidation price is that of the pool when this position's price moves alone.
+    of_pool : (3, K) ndarray
+        Equity, initial and maintenance margin.
+
+    Raises
+    ------
+    ValueError
+        As in `linear_positions`, or ``start`` does not ascend from 0 to P.
+    """
+    return _pools(table, positions, (start, balance), False, pool)
+
+
+def inverse_pools(
+    table: TierTable, positions: TierPositions, start: I64, balance: F64, pool: Executor | None = None
+) -> tuple[F64, F64]:
+    """Cross pools of inverse positions in one coin, as `linear_pools`."""
+    return _pools(table, positions, (start, balance), True, pool)
+
+
+def _positions(
+    table: TierTable, positions: TierPositions, collateral: F64, inverse: bool, pool: Executor | None
+) -> F64:
+    kernel_table, columns = _checked(table, positions)
+    collateral = np.ascontiguousarray(collateral, dtype=np.float64)
+    count = len(columns[0])
+    if collateral.shape != (count,):
+        raise ValueError(f"collateral must be of length {count}, got {collateral.shape}")
+    out = np.empty((4, count))
+    in_pieces(
+        lambda a, b: position_rows(kernel_table, columns, collateral, inverse, (a, b), out),
+        even_bounds(count),
+        pool,
+    )
+    return out
+
+
+def _pools(
+    table: TierTable,
+    positions: TierPositions,
+    pools: tuple[I64, F64],
+    inverse: bool,
+    pool: Executor | None,
+) -> tuple[F64, F64]:
+    kernel_table, columns = _checked(table, positions)
+    start = np.ascontiguousarray(pools[0], dtype=np.int64)
+    balance = np.ascontiguousarray(pools[1], dtype=np.float64)
+    count = len(columns[0])
+    if len(start) < 1 or start[0] != 0 or start[-1] != count or np.any(np.diff(start) < 0):
+        raise ValueError(f"start must ascend from 0 to the number of positions, {count}")
+    if balance.shape != (len(start) - 1,):
+        raise ValueError(f"balance must be of length {len(start) - 1}, got {balance.shape}")
+    # The fifth row is collateral for the first pass over a pool, which knows of none.
+    out = np.zeros((5, count)), np.empty((3, len(balance)))
+    in_pieces(
+        lambda a, b: pool_rows(kernel_table, columns, (start, balance), inverse, (a, b), out),
+        row_bounds(start),
+        pool,
+    )
+    return out[0][:4], out[1]
+
+
+_KernelTable = tuple[tuple[int, ...], F64, F64]
+
+
+def _checked(
+    table: TierTable, positions: TierPositions
+) -> tuple[_KernelTable, tuple[I64, F64, F64, F64, F64]]:
+    ladder = np.ascontiguousarray(positions.ladder, dtype=np.int64)
+    quantity, entry, mark, initial_rate = (
+        np.ascontiguousarray(column, dtype=np.float64)
+        for column in (positions.quantity, positions.entry, positions.mark, positions.initial_rate)
+    )
+    columns = ladder, quantity, entry, mark, initial_rate
+    if any(column.shape != (len(ladder),) for column in columns):
+        raise ValueError(
+            f"columns of positions must be of one length, got {[column.shape for column in columns]}"
+        )
+    if len(ladder) and not 0 <= ladder.min() <= ladder.max() < len(table.terms):
+        raise ValueError(f"ladder must be a row of the table, 0 to {len(table.terms) - 1}")
+    return ((0,) * (table.limits.shape[2] // WIDTH), table.limits, table.terms), columns
