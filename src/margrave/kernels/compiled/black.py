@@ -11,12 +11,11 @@ nothing as s goes to zero.
 """
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.compiled.columns import GridOptions
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel
 from margrave.kernels.compiled.intrinsics import fma
 from margrave.kernels.compiled.normal import (
@@ -37,20 +36,6 @@ _BLOCK = 256  # options at a time: the results stay in the first-level cache
 _TILE = 32  # options of a tile of the grid: its cells stay there too
 _INFINITE = float("inf")
 _NAN = float("nan")
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridOptions:
-    """Options of a grid; every field (I,)."""
-
-    forward: F64  # F > 0 [quote per coin]
-    strike: F64  # K > 0 [quote per coin]
-    years: F64  # >= 0
-    is_call: Bools
-    in_coin: Bools  # premium in coin (an inverse option) or in quote currency
-    size: F64  # what the premium is multiplied by: coins per contract
-    mark: F64  # subtracted before: the premium now; zeros give values instead of profits
 
 
 # --- kernels ---
@@ -137,6 +122,12 @@ def _block_values(options: tuple[F64, F64, F64, F64, Bools], near: bool, out: F6
 
 
 @kernel
+def _copy(source: F64, target: F64) -> None:
+    for j in range(len(target)):
+        target[j] = source[j]
+
+
+@kernel
 def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int, out: F64) -> None:
     """Columns ``first`` to ``past - 1`` of `option_values`; one option's numbers do not depend on its neighbours."""
     forwards, strikes, vols, times, calls = options
@@ -159,13 +150,11 @@ def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int
         else:
             _block_values(block, False, room)
         for row in range(5):
-            out[row, start:end] = room[row * _BLOCK : row * _BLOCK + end - start]
+            _copy(room[row * _BLOCK : (row + 1) * _BLOCK], out[row, start:end])
 
 
 @kernel
-def _hoist(
-    options: tuple[F64, F64, F64, Bools, Bools, F64, F64], vol: F64, first: int, room: F64
-) -> bool:
+def _hoist(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], vol: F64, first: int, room: F64) -> bool:
     """What a tile needs of its options, once for all cells; whether one of its deviations is small.
 
     Rows of `_TILE`: m = ln(K/F), K/F, sign, premium per unit value at rest and per unit factor, mark, and for each
@@ -289,7 +278,7 @@ def option_values(
     ----------
     Black, Journal of Financial Economics 3, 1976.
     """
-    options = (*_columns(forward, strike, vol, years), np.ascontiguousarray(is_call, dtype=np.bool_))
+    options = _float(forward), _float(strike), _float(vol), _float(years), _bool(is_call)
     count = len(options[0])
     if any(column.shape != (count,) for column in options):
         raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")
@@ -335,23 +324,30 @@ def grid_values(
     life): the logarithms of moneyness and move are added.
     """
     columns = (
-        *_columns(options.forward, options.strike, options.years),
-        np.ascontiguousarray(options.is_call, dtype=np.bool_),
-        np.ascontiguousarray(options.in_coin, dtype=np.bool_),
-        *_columns(options.size, options.mark),
+        _float(options.forward),
+        _float(options.strike),
+        _float(options.years),
+        _bool(options.is_call),
+        _bool(options.in_coin),
+        _float(options.size),
+        _float(options.mark),
     )
     check_rows(out)
-    cells = (*_columns(factor), np.ascontiguousarray(level, dtype=np.int64), *_columns(vol))
+    cells = _float(factor), np.ascontiguousarray(level, dtype=np.int64), _float(vol)
     _check_grid(columns, cells, out)
     in_pieces(lambda a, b: grid_rows(columns, cells, a, b, out), even_bounds(len(out), _TILE), pool)
     return out
 
 
-def _columns(*arrays: F64) -> tuple[F64, ...]:
-    return tuple(np.ascontiguousarray(array, dtype=np.float64) for array in arrays)
+def _float(array: F64) -> F64:
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _check_grid(columns: tuple[F64 | Bools, ...], cells: tuple[F64 | I64, ...], out: F64) -> None:
+def _bool(array: Bools) -> Bools:
+    return np.ascontiguousarray(array, dtype=np.bool_)
+
+
+def _check_grid(columns: tuple[F64 | Bools, ...], cells: tuple[F64, I64, F64], out: F64) -> None:
     # A kernel checks no index.
     factor, level, vol = cells
     if any(column.shape != (len(out),) for column in columns) or vol.shape != (len(vol), len(out)):

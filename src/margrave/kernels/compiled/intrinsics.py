@@ -6,12 +6,15 @@ would load and store it at every position. ``n`` is the length of a tuple, so th
 ``n`` is compiled by itself.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from margrave.kernels.arrays import F64
 
 WIDTH = 8
 """Lanes of one vector; rows of scenarios are padded to a multiple of it."""
@@ -23,8 +26,7 @@ _SCALAR = 8  # bytes: the alignment of any array of float64
 _WORST = types.Tuple((types.float64, types.int64))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """``a b + c`` with one rounding."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -33,8 +35,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return types.float64(types.float64, types.float64, types.float64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def bits_of(typing: Any, x: Any) -> Any:
+def _bits_of(typing: Any, x: Any) -> Any:
     """The 64 bits of a float64, as an unsigned integer."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -43,8 +44,7 @@ def bits_of(typing: Any, x: Any) -> Any:
     return types.uint64(types.float64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def double_of(typing: Any, bits: Any) -> Any:
+def _double_of(typing: Any, bits: Any) -> Any:
     """The float64 whose 64 bits are given."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -53,8 +53,9 @@ def double_of(typing: Any, bits: Any) -> Any:
     return types.float64(types.uint64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def worst_lane(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any) -> Any:
+def _worst_lane(  # noqa: PLR0913 - what a loop needs
+    typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any
+) -> Any:
     """Least lane of the sum of ``quantity[p] table[index[p]]``, p from ``first`` to ``past - 1``, and its number.
 
     ``lanes`` is a tuple of n integers (only n counts); ``table`` (I, 8 n) contiguous, aligned to 64 bytes. Each
@@ -70,8 +71,7 @@ def worst_lane(typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, f
     return signature, build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def worst_lane_adding(
+def _worst_lane_adding(  # noqa: PLR0913 - what a loop needs
     typing: Any, lanes: Any, table: Any, index: Any, quantity: Any, first: Any, past: Any, total: Any
 ) -> Any:
     """`worst_lane`, which also adds the lanes to an array ``total`` (8 n,)."""
@@ -91,8 +91,7 @@ def worst_lane_adding(
     return signature, build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def least_lane(typing: Any, lanes: Any, row: Any) -> Any:
+def _least_lane(typing: Any, lanes: Any, row: Any) -> Any:
     """Least lane of an array (8 n,) and its number, as in `worst_lane`."""
     signature = _WORST(lanes, row)
 
@@ -105,8 +104,7 @@ def least_lane(typing: Any, lanes: Any, row: Any) -> Any:
     return signature, build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def count_below(typing: Any, table: Any, first: Any, steps: Any, x: Any) -> Any:
+def _count_below(typing: Any, table: Any, first: Any, steps: Any, x: Any) -> Any:
     """How many of the ``len(steps)`` × 8 numbers from ``table[first]`` on are below x; NaN is above none."""
     signature = types.int64(table, types.intp, steps, types.float64)
 
@@ -121,6 +119,15 @@ def count_below(typing: Any, table: Any, first: Any, steps: Any, x: Any) -> Any:
         return total
 
     return signature, build
+
+
+fma: Callable[[float, float, float], float] = intrinsic(_fma)
+bits_of: Callable[[float], int] = intrinsic(_bits_of)
+double_of: Callable[[int], float] = intrinsic(_double_of)
+worst_lane: Callable[..., tuple[float, int]] = intrinsic(_worst_lane)
+worst_lane_adding: Callable[..., tuple[float, int]] = intrinsic(_worst_lane_adding)
+least_lane: Callable[..., tuple[float, int]] = intrinsic(_least_lane)
+count_below: Callable[[F64, int, tuple[int, ...], float], int] = intrinsic(_count_below)
 
 
 def _everywhere(builder: Any, value: Any) -> Any:

@@ -15,7 +15,10 @@ FURTHEST = 1e10
 """Distances beyond are cut: the tail is zero there, and powers of the distance stay finite."""
 
 _LOG2_E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 0.6931471805598903, 5.497923018708371e-14  # 42 bits, so that times 2^11 is exact; the rest
+_LN2_HIGH, _LN2_LOW = (
+    0.6931471805598903,
+    5.497923018708371e-14,
+)  # 42 bits, so that times 2^11 is exact; the rest
 _TO_INTEGER = 6755399441055744.0  # 1.5 × 2^52: added, the integer stands in the low bits
 _LEAST_EXPONENT = -708.0  # below, the result would be subnormal: zero
 

@@ -11,82 +11,16 @@ and the root from one product: no trial tiers, and the same for both payoffs.
 """
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64
+from margrave.kernels.compiled.columns import TierPositions, TierTable
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, row_bounds
 from margrave.kernels.compiled.intrinsics import count_below
-from margrave.kernels.compiled.rows import WIDTH, empty_rows
+from margrave.kernels.compiled.rows import WIDTH
 
-_SEAM = 1e-9  # jump of margin between tiers, relative to the floor, that is still rounding
 _NAN = float("nan")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TierTable:
-    """Progressive ladders as columns that kernels read; from `tier_table`. W is a multiple of 8, J = W + 1."""
-
-    limits: F64  # (3, L, W): floors, floors less margin there, floors plus margin there; +inf past the last tier
-    terms: F64  # (L, J, 5): maintenance rate, deduction, initial rate, 1 / (1 - rate), 1 / (1 + rate)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierPositions:
-    """Positions of one payoff; every field (P,)."""
-
-    ladder: I64  # row of the table
-    quantity: F64  # signed: coins of a linear contract, quote currency of an inverse one
-    entry: F64  # > 0
-    mark: F64  # > 0
-    initial_rate: F64  # what the chosen leverage asks, 1 / leverage; the tier's own rate is the least
-
-
-def tier_table(floor: list[F64], maintenance: list[F64], deduction: list[F64], initial: list[F64]) -> TierTable:
-    """Prepare ladders for the kernels.
-
-    Parameters
-    ----------
-    floor, maintenance, deduction, initial : list of (T,) ndarrays
-        Of each ladder: lower ends ascending from 0, maintenance rates, deductions (`ladder.progressive_deduction`)
-        and initial rates (zero where only leverage counts). Floors are in the settlement asset. A closing fee that
-        counts as maintenance is part of the rate.
-
-    Raises
-    ------
-    ValueError
-        A ladder does not ascend from 0, has a rate outside [0, 1), or jumps between tiers: whole-position ladders
-        can be breached on several stretches of price and need `margrave.liquidation`.
-    """
-    most = max(len(one) for one in floor)
-    steps = max(1, -(-(most - 1) // WIDTH))
-    width = steps * WIDTH
-    limits = empty_rows(3 * len(floor), width).reshape(3, len(floor), width)
-    limits[:] = np.inf
-    terms = np.zeros((len(floor), width + 1, 5))
-    for ladder, (floors, rate, cut, first) in enumerate(
-        zip(floor, maintenance, deduction, initial, strict=True)
-    ):
-        _check_ladder(ladder, floors, rate, cut)
-        tiers = len(floors)
-        margin = floors * rate - cut
-        limits[:, ladder, : tiers - 1] = np.stack((floors, floors - margin, floors + margin))[:, 1:]
-        terms[ladder, :tiers] = np.column_stack((rate, cut, first, 1.0 / (1.0 - rate), 1.0 / (1.0 + rate)))
-    return TierTable(limits, terms)
-
-
-def _check_ladder(ladder: int, floor: F64, rate: F64, deduction: F64) -> None:
-    if len(floor) == 0 or floor[0] != 0.0 or not np.all(np.diff(floor) > 0.0) or not np.isfinite(floor[-1]):
-        raise ValueError(f"floor of ladder {ladder} must ascend strictly from 0")
-    if not np.all((rate >= 0.0) & (rate < 1.0)):
-        raise ValueError(f"maintenance of ladder {ladder} must be >= 0 and < 1, got {rate}")
-    jump = floor[1:] * np.diff(rate) - np.diff(deduction)
-    if deduction[0] != 0.0 or not np.all(np.abs(jump) <= _SEAM * floor[1:]):
-        raise ValueError(f"ladder {ladder} must begin at zero margin and be continuous, it jumps by {jump}")
 
 
 # --- kernels ---
@@ -98,9 +32,10 @@ def _margin(
 ) -> tuple[float, float]:
     """Initial and maintenance margin of a notional; on a floor the lower tier counts."""
     steps, limits, terms = table
-    row = terms[ladder, count_below(limits, ladder * limits.shape[2], steps, notional)]
-    rate = row[2] if row[2] > initial_rate else initial_rate
-    return notional * rate, notional * row[0] - row[1]
+    tier = count_below(limits, ladder * limits.shape[2], steps, notional)
+    least = terms[ladder, tier, 2]
+    rate = least if least > initial_rate else initial_rate
+    return notional * rate, notional * terms[ladder, tier, 0] - terms[ladder, tier, 1]
 
 
 @kernel
@@ -110,8 +45,8 @@ def _root(table: tuple[tuple[int, ...], F64, F64], ladder: int, constant: float,
     x = -toward * constant
     kind = 1 if toward > 0.0 else 2
     first = (kind * limits.shape[1] + ladder) * limits.shape[2]
-    row = terms[ladder, count_below(limits, first, steps, x)]
-    n = (x - toward * row[1]) * row[2 + kind]
+    tier = count_below(limits, first, steps, x)
+    n = (x - toward * terms[ladder, tier, 1]) * terms[ladder, tier, 2 + kind]
     return 0.0 if n < 0.0 else n
 
 

@@ -6,68 +6,16 @@ accounts × cells is ever written.
 """
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
+from margrave.kernels.compiled.columns import Holdings
 from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
 from margrave.kernels.compiled.intrinsics import fma, least_lane, worst_lane, worst_lane_adding
 from margrave.kernels.compiled.rows import WIDTH, check_rows
-
-_INDICES = (np.uint16, np.int32, np.int64)
-_QUANTITIES = (np.int32, np.float64)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """Positions of accounts as compressed rows, checked; from `holdings_of`. Account a has start[a] to start[a+1]."""
-
-    start: I64  # (A + 1,)
-    index: NDArray[Any]  # (P,) row of the table: uint16, int32 or int64
-    quantity: NDArray[Any]  # (P,) contracts, signed: int32 or float64
-    instruments: int  # rows that a table must have
-
-
-def holdings_of(start: I64, index: NDArray[Any], quantity: NDArray[Any]) -> Holdings:
-    """Check positions once, so that the kernels need not at every tick.
-
-    Parameters
-    ----------
-    start : (A + 1,) ndarray of int64
-        Where each account's positions begin; ascending from 0 to P.
-    index : (P,) ndarray of uint16, int32 or int64
-        Instrument of each position; two bytes are quickest.
-    quantity : (P,) ndarray of int32 or float64
-        Contracts, long > 0.
-
-    Raises
-    ------
-    ValueError
-        Another type, shape or order, or a negative index.
-
-    Notes
-    -----
-    A NaN or infinite quantity is allowed and makes its account NaN or infinite.
-    """
-    start = np.ascontiguousarray(start, dtype=np.int64)
-    if index.dtype.type not in _INDICES or quantity.dtype.type not in _QUANTITIES:
-        raise ValueError(
-            "index must be uint16, int32 or int64 and quantity int32 or float64, "
-            f"got {index.dtype} and {quantity.dtype}"
-        )
-    if index.ndim != 1 or index.shape != quantity.shape:
-        raise ValueError(f"index and quantity must be of one length, got {index.shape}, {quantity.shape}")
-    if len(start) < 1 or start[0] != 0 or start[-1] != len(index) or np.any(np.diff(start) < 0):
-        raise ValueError(f"start must ascend from 0 to the number of positions, {len(index)}")
-    if len(index) and index.min() < 0:
-        raise ValueError(f"index must be >= 0, got {index.min()}")
-    most = int(index.max()) + 1 if len(index) else 0
-    return Holdings(start, np.ascontiguousarray(index), np.ascontiguousarray(quantity), most)
-
 
 # --- kernels ---
 
@@ -177,9 +125,7 @@ def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) ->
     out = np.empty(accounts), np.empty(accounts, dtype=np.int64)
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
-    in_pieces(
-        lambda a, b: account_rows(lanes, table, columns, (a, b), out), row_bounds(holdings.start), pool
-    )
+    in_pieces(lambda a, b: account_rows(lanes, table, columns, (a, b), out), row_bounds(holdings.start), pool)
     return out
 
 
