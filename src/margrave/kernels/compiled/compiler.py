@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from hashlib import sha256
 from itertools import pairwise
+from pkgutil import get_data
 from typing import TypeVar, cast
 
 import numpy as np
@@ -22,9 +24,26 @@ PIECES = 8
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
+def _stamp() -> str:
+    """Digest of the files whose functions and numbers are compiled into those of other files."""
+    shared = ("compiled/compiler.py", "compiled/intrinsics.py", "compiled/normal.py", "normal.py")
+    return sha256(b"".join(get_data("margrave.kernels", name) or b"" for name in shared)).hexdigest()
+
+
+_STAMP = _stamp()
+
+
 def kernel(function: _F) -> _F:
-    """Compile a function on first call, with strict arithmetic, without the interpreter's lock, cached on disk."""
-    return cast(_F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    """Compile a function on first call, with strict arithmetic, without the interpreter's lock, cached on disk.
+
+    Numba asks only whether the function's own file has changed before it takes machine code from the cache, and would
+    go on with old versions of what was inlined from others: our stamp is theirs as well.
+    """
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    if not numba.config.DISABLE_JIT:
+        file = compiled._cache._cache_file
+        file._source_stamp = (file._source_stamp, _STAMP)
+    return cast(_F, compiled)
 
 
 def in_pieces(work: Callable[[int, int], object], bounds: I64, pool: Executor | None) -> None:
