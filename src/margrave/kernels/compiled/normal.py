@@ -89,9 +89,11 @@ def log_ratio(numerator: float, denominator: float, inverse: float) -> float:
     z2 = z * z
     low = fma(z2, fma(z, _L3, _L4), fma(z, _L5, _L6))
     p = fma(z2 * z2, fma(z, fma(z, _L0, _L1), _L2), low)
-    rounded = remainder * (1.0 - f) if k == 0.0 else 0.0  # elsewhere one unit of the quotient is none of the result
+    rounded = (
+        remainder * (1.0 - f) if k == 0.0 else 0.0
+    )  # elsewhere one unit of the quotient is none of the result
     near = fma(k, _LN2_LOW, fma(s * z, p, rounded))
-    return fma(k, _LN2_HIGH, fma(2.0, s, near))
+    return fma(k, _LN2_HIGH, fma(2.0, s, near)) if numerator != denominator else 0.0
 
 
 @kernel
