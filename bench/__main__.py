@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
@@ -75,7 +76,9 @@ def main() -> None:
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section is called {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
-    warm(lambda title: print(f"compiling {title}", end="\033[K\r", flush=True))
+    warm(
+        lambda title: print(f"compiling {title}", end="\033[K\r", flush=True) if sys.stdout.isatty() else None
+    )
     before, done, texts = machine(), [], []
     with ThreadPoolExecutor(2) as pool:
         for name in options.sections or SECTIONS:

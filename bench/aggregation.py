@@ -99,15 +99,10 @@ def check(runs, table: np.ndarray, held: Holdings, plain: tuple[np.ndarray, np.n
 
 def c_worst(table: np.ndarray, held: Holdings, expected: tuple[np.ndarray, np.ndarray]):
     """The C reference; None without a compiler."""
-    library = in_c.library()
-    if library is None:
-        return None
     worst, cell = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int64)
-    pointers = [in_c.address(a) for a in (held.start, held.index, held.quantity, table, worst, cell)]
-
-    def run() -> None:
-        library.worst(ACCOUNTS, *pointers)
-
+    run = in_c.bound("worst", ACCOUNTS, held.start, held.index, held.quantity, table, worst, cell)
+    if run is None:
+        return None
     run()
     np.testing.assert_allclose(worst, expected[0], rtol=1e-12, atol=1e-8)
     assert np.array_equal(cell, expected[1])

@@ -4,6 +4,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +41,16 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
-def address(array: np.ndarray) -> ctypes.c_void_p:
-    """Pointer to a contiguous array's data."""
-    assert array.flags.c_contiguous
-    return ctypes.c_void_p(array.ctypes.data)
+def bound(name: str, *arguments: int | np.ndarray) -> Callable[[], None] | None:
+    """Call of a function of the library with integers and arrays, which it keeps alive; None without a compiler."""
+    loaded = library()
+    if loaded is None:
+        return None
+    assert all(isinstance(a, int) or a.flags.c_contiguous for a in arguments)
+    passed = [ctypes.c_int64(a) if isinstance(a, int) else ctypes.c_void_p(a.ctypes.data) for a in arguments]
+    function = getattr(loaded, name)
+
+    def run(_kept: tuple[int | np.ndarray, ...] = arguments) -> None:
+        function(*passed)
+
+    return run

@@ -134,21 +134,13 @@ def grid_section(pool: Executor) -> Section:
 
 def c_grid(made: tuple[GridOptions, np.ndarray, np.ndarray, np.ndarray], expected: np.ndarray):
     """The C reference on the grid, which leaves it cell by cell; None without a compiler."""
-    library = in_c.library()
-    if library is None:
-        return None
     options, factor, level, vol = made
-    deviation = vol * np.sqrt(options.years)
-    moneyness = np.log(options.strike / options.forward)
-    sign = np.where(options.is_call, 1.0, -1.0)
-    columns = (moneyness, options.strike / options.forward, sign, options.size, 0.0 * options.size,
-               0.5 * deviation, 1.0 / deviation, factor, level.astype(np.int64))  # fmt: skip
-    premium = np.empty((CELLS, OPTIONS))
-    pointers = [in_c.address(np.ascontiguousarray(column)) for column in columns]
-
-    def run(_kept=columns) -> None:
-        library.grid(OPTIONS, CELLS, *pointers, in_c.address(premium))
-
+    levels = len(vol)
+    premium, room = np.empty((CELLS, OPTIONS)), np.empty((3 + 2 * levels) * OPTIONS)
+    columns = options.forward, options.strike, options.years, options.is_call, vol, factor, level
+    run = in_c.bound("grid", OPTIONS, CELLS, levels, *columns, room, premium)
+    if run is None:
+        return None
     run()
     np.testing.assert_allclose(premium.T, expected, rtol=0.0, atol=1.5e-13)
     return run
@@ -170,13 +162,12 @@ def options_section(pool: Executor) -> Section:
     np.testing.assert_allclose(out / scale, expected / scale, rtol=0.0, atol=1e-13)
     np.testing.assert_allclose(np.array(python_options(few)).T / scale, expected[:, :500] / scale, atol=1e-13)
     assert runs["margrave, 2 threads"]().tobytes() == out.tobytes()
-    library = in_c.library()
-    if library is not None:
-        of_c = np.empty((5, RAW))
-        pointers = [in_c.address(column) for column in (*columns, of_c)]
-        runs["C with its mathematics library, gcc -O3 native"] = lambda: library.options(RAW, *pointers)
-        runs["C with its mathematics library, gcc -O3 native"]()
+    of_c = np.empty((5, RAW))
+    in_gcc = in_c.bound("options", RAW, *columns, of_c)
+    if in_gcc is not None:
+        in_gcc()
         np.testing.assert_allclose(of_c / scale, expected / scale, rtol=0.0, atol=1e-13)
+        runs["C with its mathematics library, gcc -O3 native"] = in_gcc
     seconds = interleaved(runs)
     ours = seconds["margrave, 1 thread"]
     gates = [

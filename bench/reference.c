@@ -34,13 +34,25 @@ static inline double exponential(double x) {
     return x > -708.0 ? y : 0.0;
 }
 
-/* Scenario grid, cell by cell: premium[c][i]. half and inverse (levels, count); weights as in the kernel. */
-void grid(int64_t count, int64_t cells, const double *restrict moneyness, const double *restrict ratio,
-          const double *restrict sign, const double *restrict at_rest, const double *restrict by_factor,
-          const double *restrict halves, const double *restrict inverses, const double *restrict factor,
-          const int64_t *restrict level, double *restrict premium) {
+/* Scenario grid of coin premiums, cell by cell: premium[c][i]. room holds (3 + 2 levels) rows of count. */
+void grid(int64_t count, int64_t cells, int64_t levels, const double *restrict forward, const double *restrict strike,
+          const double *restrict years, const uint8_t *restrict is_call, const double *restrict vol,
+          const double *restrict factor, const int64_t *restrict level, double *restrict room, double *restrict premium) {
+    double *restrict moneyness = room, *restrict ratio = room + count, *restrict sign = room + 2 * count;
+    double *restrict halves = room + 3 * count, *restrict inverses = halves + levels * count;
+    for (int64_t i = 0; i < count; i++) {
+        ratio[i] = strike[i] / forward[i];
+        moneyness[i] = log(ratio[i]);
+        sign[i] = is_call[i] ? 1.0 : -1.0;
+    }
+    for (int64_t l = 0; l < levels; l++)
+        for (int64_t i = 0; i < count; i++) {
+            double deviation = vol[l * count + i] * sqrt(years[i]);
+            halves[l * count + i] = 0.5 * deviation;
+            inverses[l * count + i] = 1.0 / deviation;
+        }
     for (int64_t c = 0; c < cells; c++) {
-        double move = log(factor[c]), back = 1.0 / factor[c], forth = factor[c];
+        double move = log(factor[c]), back = 1.0 / factor[c];
         const double *half = halves + level[c] * count, *inverse = inverses + level[c] * count;
         double *out = premium + c * count;
         for (int64_t i = 0; i < count; i++) {
@@ -48,8 +60,7 @@ void grid(int64_t count, int64_t cells, const double *restrict moneyness, const 
             double qa = lower(a), qb = lower(b), pa = upper(a), tail = exponential(-0.5 * a * a);
             double apart = ((u > 0.0 ? -pa : pa) * qb - upper(b) * qa) / (qa * qb);
             double otm = tail * apart + (u > 0.0 ? 1.0 : 0.0), k = ratio[i] * back, intrinsic = sign[i] * (1.0 - k);
-            double value = (k > 1.0 ? 1.0 : k) * otm + (intrinsic > 0.0 ? intrinsic : 0.0);
-            out[i] = value * (by_factor[i] * forth + at_rest[i]);
+            out[i] = (k > 1.0 ? 1.0 : k) * otm + (intrinsic > 0.0 ? intrinsic : 0.0);
         }
     }
 }

@@ -1,7 +1,7 @@
 """Laws of the compiled kernels, for any input that hypothesis can think of."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from margrave.kernels.compiled.black import grid_values, option_values
@@ -48,6 +48,7 @@ def test_more_vol_is_worth_no_less(forward, strike, vol, years, is_call, more):
 @given(FORWARD, STRIKE, VOL, YEARS, st.booleans(), st.integers(-60, 60))
 def test_a_power_of_two_of_both_prices_scales_the_price_exactly(forward, strike, vol, years, is_call, power):
     once = of_one(forward, strike, vol, years, is_call)
+    assume(once[0] == 0.0 or once[0] > 1e-280)  # below, numbers lose digits by themselves
     scaled = of_one(np.ldexp(forward, power), np.ldexp(strike, power), vol, years, is_call)
     assert scaled[0] == np.ldexp(once[0], power)
     assert scaled[1] == once[1]

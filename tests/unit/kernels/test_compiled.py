@@ -175,21 +175,23 @@ def test_a_worked_ladder():
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 1000])
-@pytest.mark.parametrize("multiple", [1, 32])
-def test_even_pieces(count, multiple):
-    bounds = compiler.even_bounds(count, multiple)
+@pytest.mark.parametrize(("multiple", "least"), [(1, 1), (32, 64), (32, 5000)])
+def test_even_pieces(count, multiple, least):
+    bounds = compiler.even_bounds(count, multiple, least)
     assert bounds[0] == 0
     assert bounds[-1] == count
     assert np.all(np.diff(bounds) >= 0)
-    assert np.all(bounds[:-1] % multiple == 0) or count < multiple * compiler.PIECES
+    assert np.all(bounds[:-1] % multiple == 0)
+    assert len(bounds) - 1 == min(max(count // least, 1), compiler.PIECES)
 
 
 def test_pieces_of_rows_have_about_as_many_entries():
     count = np.random.default_rng(1).poisson(20, 1_000)
     start = np.concatenate(([0], np.cumsum(count)))
-    bounds = compiler.row_bounds(start)
+    bounds = compiler.row_bounds(start, 100)
     assert (bounds[0], bounds[-1]) == (0, 1_000)
     assert np.ptp(np.diff(start[bounds])) < 100
+    assert compiler.row_bounds(start, 10**6).tolist() == [0, 1_000]
 
 
 def test_an_error_in_a_thread_is_told():

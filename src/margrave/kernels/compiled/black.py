@@ -17,7 +17,7 @@ import numpy as np
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.columns import GridOptions
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel
-from margrave.kernels.compiled.intrinsics import fma
+from margrave.kernels.compiled.intrinsics import WIDTH, fma, turn_square
 from margrave.kernels.compiled.normal import (
     FURTHEST,
     ROOT_TWO_PI_INVERSE,
@@ -33,12 +33,20 @@ _NEAR_SQUARE = 1.001 * _NEAR * _NEAR  # a little above, so that no rounding hide
 _LEAST = 1e-100  # deviation below which there is none
 _MOST_RATIO, _LEAST_RATIO = 1e300, 1e-300  # of strike and forward: beyond, their quotient is not normal
 _BLOCK = 256  # options at a time: the results stay in the first-level cache
-_TILE = 32  # options of a tile of the grid: its cells stay there too
+_TILE = 64  # options of a tile of the grid: its cells stay there too
+_PIECE = 8192  # options, or prices of a grid, that are worth a thread
 _INFINITE = float("inf")
 _NAN = float("nan")
 
 
 # --- kernels ---
+
+
+@kernel
+def _distance(m: float, inverse: float) -> float:
+    """h, cut at what the rationals can take; NaN stays NaN."""
+    far = abs(m) * inverse
+    return FURTHEST if far > FURTHEST else far
 
 
 @kernel
@@ -81,7 +89,7 @@ def _otm_near(h: float, half: float) -> float:
 
 
 @kernel
-def _block_values(options: tuple[F64, F64, F64, F64, Bools], near: bool, out: F64) -> None:
+def _block_values(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
     """Price, delta, gamma, vega and theta of some options into five runs of `_BLOCK` numbers."""
     forwards, strikes, vols, times, calls = options
     for j in range(len(forwards)):
@@ -93,15 +101,11 @@ def _block_values(options: tuple[F64, F64, F64, F64, Bools], near: bool, out: F6
         inverse_forward = 1.0 / f
         ratio = k * inverse_forward
         m = log_ratio(k, f, inverse_forward)
-        far = abs(m) * inverse
-        h = FURTHEST if far > FURTHEST else far
+        h = _distance(m, inverse)
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
         tail, upper, lower = _tails_apart(h, half)
         inside = 1.0 if half > h else 0.0
         otm = fma(tail, upper - lower, inside)
-        if near:
-            series = _otm_near(h, half)
-            otm = series if deviation < _NEAR else otm
         above = k >= f
         least = f if above else k
         intrinsic = sign * (f - k)
@@ -119,6 +123,21 @@ def _block_values(options: tuple[F64, F64, F64, F64, Bools], near: bool, out: F6
         out[2 * _BLOCK + j] = one * (spike * inverse_forward * inverse_forward)
         out[3 * _BLOCK + j] = one * (density * root)
         out[4 * _BLOCK + j] = one * (-0.5 * spike * vol * vol)
+
+
+@kernel
+def _near_prices(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
+    """Prices again where the deviation is small. A loop by itself: the one above stays free of its cost."""
+    forwards, strikes, vols, times, calls = options
+    for j in range(len(forwards)):
+        f, k = forwards[j], strikes[j]
+        deviation = vols[j] * np.sqrt(times[j])
+        inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        otm = _otm_near(_distance(log_ratio(k, f, 1.0 / f), inverse), 0.5 * deviation)
+        intrinsic = f - k if calls[j] else k - f
+        value = fma(f if k >= f else k, otm, intrinsic if intrinsic > 0.0 else 0.0)
+        sound = out[j] == out[j]
+        out[j] = value if (deviation < _NEAR) & sound else out[j]
 
 
 @kernel
@@ -145,62 +164,76 @@ def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int
         near = 0
         for vol, years in zip(block[2], block[3]):  # noqa: B905 - Numba knows no strict
             near += 1 if vol * vol * years < _NEAR_SQUARE else 0
+        _block_values(block, room)
         if near > 0:
-            _block_values(block, True, room)
-        else:
-            _block_values(block, False, room)
+            _near_prices(block, room)
         for row in range(5):
             _copy(room[row * _BLOCK : (row + 1) * _BLOCK], out[row, start:end])
 
 
 @kernel
-def _hoist(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], vol: F64, first: int, room: F64) -> bool:
-    """What a tile needs of its options, once for all cells; whether one of its deviations is small.
+def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: F64) -> None:
+    """What a tile's cells need of its options: rows of `_TILE` numbers.
 
-    Rows of `_TILE`: m = ln(K/F), K/F, sign, premium per unit value at rest and per unit factor, mark, and for each
-    level half the deviation and its inverse. What is out of range becomes NaN. Past the end the last option
-    stands again.
+    m = ln(K/F), K/F, sign, what a unit of value is worth at rest and per unit of factor, and the mark.
     """
-    forward, strike, years, is_call, in_coin, size, mark = options
-    near = False
-    for j in range(_TILE):
-        i = min(first + j, len(forward) - 1)
-        f, k = forward[i], strike[i]
-        ok = (f > 0.0) and (k > 0.0) and (k < f * _MOST_RATIO) and (k > f * _LEAST_RATIO)
-        room[j] = log_ratio(k, f, 1.0 / f) if ok else _NAN
-        room[_TILE + j] = k / f
-        room[2 * _TILE + j] = 1.0 if is_call[i] else -1.0
-        room[3 * _TILE + j] = size[i] if in_coin[i] else 0.0
-        room[4 * _TILE + j] = 0.0 if in_coin[i] else size[i] * f
-        room[5 * _TILE + j] = size[i] * mark[i]
-        for level in range(len(vol)):
-            deviation = vol[level, i] * np.sqrt(years[i])
-            ok = (deviation >= 0.0) and (deviation < _INFINITE)
-            near |= not deviation >= _NEAR
-            at = (6 + 2 * level) * _TILE + j
-            room[at] = min(0.5 * deviation, FURTHEST) if ok else _NAN
-            room[at + _TILE] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
-    return near
+    forwards, strikes, _years, calls, coins, sizes, marks = options
+    for j in range(len(forwards)):
+        f, k, size = forwards[j], strikes[j], sizes[j]
+        inverse = 1.0 / f
+        ratio = k * inverse
+        m = log_ratio(k, f, inverse)
+        ok = (f > 0.0) & (k > 0.0) & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO)
+        room[j] = m if ok else _NAN
+        room[_TILE + j] = ratio
+        room[2 * _TILE + j] = 1.0 if calls[j] else -1.0
+        room[3 * _TILE + j] = size if coins[j] else 0.0
+        room[4 * _TILE + j] = 0.0 if coins[j] else size * f
+        room[5 * _TILE + j] = size * marks[j]
 
 
 @kernel
-def _tile_cell(fixed: F64, level: F64, log_factor: float, factor: float, near: bool, premium: F64) -> None:
+def _hoist_level(vols: F64, years: F64, level: F64) -> bool:
+    """Half the deviation and its inverse at one level of vol, NaN out of range; whether one is small."""
+    near = 0
+    for j in range(len(vols)):
+        deviation = vols[j] * np.sqrt(years[j])
+        ok = (deviation >= 0.0) & (deviation < _INFINITE)
+        half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
+        level[j] = half if ok else _NAN
+        level[_TILE + j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        near += 1 if deviation < _NEAR else 0
+    return near > 0
+
+
+@kernel
+def _premium(options: F64, j: int, otm: float, factor: float, inverse_factor: float) -> float:
+    """Premium less mark of one option of a tile, from the value of its out-of-the-money side."""
+    moneyness = options[_TILE + j] * inverse_factor
+    least = 1.0 if moneyness > 1.0 else moneyness
+    intrinsic = options[2 * _TILE + j] * (1.0 - moneyness)
+    value = fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
+    weight = fma(options[4 * _TILE + j], factor, options[3 * _TILE + j])
+    return fma(value, weight, -options[5 * _TILE + j])
+
+
+@kernel
+def _tile_cell(options: F64, level: F64, log_factor: float, factor: float, premium: F64) -> None:
     """One cell of a tile: the premium of `_TILE` options."""
     inverse_factor = 1.0 / factor
     for j in range(_TILE):
-        half, inverse = level[j], level[_TILE + j]
-        far = abs(fixed[j] - log_factor) * inverse
-        h = FURTHEST if far > FURTHEST else far
-        otm = _otm_wide(h, half)
-        if near:
-            series = _otm_near(h, half)
-            otm = series if half < 0.5 * _NEAR else otm
-        moneyness = fixed[_TILE + j] * inverse_factor
-        least = 1.0 if moneyness > 1.0 else moneyness
-        intrinsic = fixed[2 * _TILE + j] * (1.0 - moneyness)
-        value = fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
-        weight = fma(fixed[4 * _TILE + j], factor, fixed[3 * _TILE + j])
-        premium[j] = fma(value, weight, -fixed[5 * _TILE + j])
+        otm = _otm_wide(_distance(options[j] - log_factor, level[_TILE + j]), level[j])
+        premium[j] = _premium(options, j, otm, factor, inverse_factor)
+
+
+@kernel
+def _tile_cell_near(options: F64, level: F64, log_factor: float, factor: float, premium: F64) -> None:
+    """The same again where the deviation is small. A loop by itself: the one above stays free of its cost."""
+    inverse_factor = 1.0 / factor
+    for j in range(_TILE):
+        otm = _otm_near(_distance(options[j] - log_factor, level[_TILE + j]), level[j])
+        value = _premium(options, j, otm, factor, inverse_factor)
+        premium[j] = value if level[j] < 0.5 * _NEAR else premium[j]
 
 
 @kernel
@@ -217,23 +250,54 @@ def grid_rows(
     log_factor = np.empty(count)
     for c in range(count):
         log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
-    room = np.empty((6 + 2 * len(vol)) * _TILE)
-    premium = np.empty(count * _TILE)
+    # Past the last option a tile holds ones, whose premiums nobody reads.
+    room, levels, premium = np.ones(6 * _TILE), np.ones(2 * len(vol) * _TILE), np.empty(lanes * _TILE)
     for start in range(first, past, _TILE):
-        near = _hoist(options, vol, start, room)
+        end = min(start + _TILE, past)
+        _hoist_options(_sliced(options, start, end), room)
+        near = False
+        for row in range(len(vol)):
+            of_level = levels[2 * row * _TILE : 2 * (row + 1) * _TILE]
+            near |= _hoist_level(vol[row, start:end], options[2][start:end], of_level)
         for c in range(count):
-            at = (6 + 2 * level[c]) * _TILE
-            of_level = room[at : at + 2 * _TILE]
+            of_level = levels[2 * level[c] * _TILE : 2 * (level[c] + 1) * _TILE]
             cell = premium[c * _TILE : (c + 1) * _TILE]
+            _tile_cell(room, of_level, log_factor[c], factor[c], cell)
             if near:
-                _tile_cell(room, of_level, log_factor[c], factor[c], True, cell)
-            else:
-                _tile_cell(room, of_level, log_factor[c], factor[c], False, cell)
-        for j in range(min(_TILE, past - start)):
-            for c in range(count):
-                out[start + j, c] = premium[c * _TILE + j]
-            for c in range(count, lanes):
-                out[start + j, c] = premium[j]
+                _tile_cell_near(room, of_level, log_factor[c], factor[c], cell)
+        _turn(premium, count, out, start, end)
+
+
+@kernel
+def _sliced(
+    options: tuple[F64, F64, F64, Bools, Bools, F64, F64], start: int, end: int
+) -> tuple[F64, F64, F64, Bools, Bools, F64, F64]:
+    forward, strike, years, is_call, in_coin, size, mark = options
+    return (
+        forward[start:end],
+        strike[start:end],
+        years[start:end],
+        is_call[start:end],
+        in_coin[start:end],
+        size[start:end],
+        mark[start:end],
+    )
+
+
+@kernel
+def _turn(premium: F64, count: int, out: F64, start: int, end: int) -> None:
+    """A tile's cells into rows of options, square by square; what is left of a row repeats its first cell."""
+    lanes = out.shape[1]
+    for c in range(count, lanes):
+        _copy(premium[:_TILE], premium[c * _TILE : (c + 1) * _TILE])
+    whole = (end - start) // WIDTH * WIDTH
+    flat = out.reshape(-1)
+    for j in range(0, whole, WIDTH):
+        for c in range(0, lanes, WIDTH):
+            turn_square(premium, c * _TILE + j, _TILE, flat, (start + j) * lanes + c, lanes)
+    for j in range(whole, end - start):
+        for c in range(lanes):
+            out[start + j, c] = premium[c * _TILE + j]
 
 
 # --- what callers use ---
@@ -283,7 +347,7 @@ def option_values(
     if any(column.shape != (count,) for column in options):
         raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")
     out = np.empty((5, count))
-    in_pieces(lambda a, b: option_rows(options, a, b, out), even_bounds(count, _BLOCK), pool)
+    in_pieces(lambda a, b: option_rows(options, a, b, out), even_bounds(count, _BLOCK, _PIECE), pool)
     return out
 
 
@@ -335,7 +399,11 @@ def grid_values(
     check_rows(out)
     cells = _float(factor), np.ascontiguousarray(level, dtype=np.int64), _float(vol)
     _check_grid(columns, cells, out)
-    in_pieces(lambda a, b: grid_rows(columns, cells, a, b, out), even_bounds(len(out), _TILE), pool)
+    in_pieces(
+        lambda a, b: grid_rows(columns, cells, a, b, out),
+        even_bounds(len(out), _TILE, _PIECE // len(cells[0]) + 1),
+        pool,
+    )
     return out
 
 

@@ -19,7 +19,7 @@ except ImportError as missing:  # pragma: no cover - shown by a test in a proces
     ) from missing
 
 PIECES = 8
-"""Pieces of work a pool gets: a few for each thread, so that none waits long for the last."""
+"""Pieces of work that a pool gets at most: a few for each thread, so that none waits long for the last."""
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -66,15 +66,23 @@ def in_pieces(work: Callable[[int, int], object], bounds: I64, pool: Executor | 
         task.result()
 
 
-def even_bounds(count: int, multiple: int = 1) -> I64:
-    """Ends of `PIECES` pieces of about one length, each but the last a multiple of `multiple`."""
+def even_bounds(count: int, multiple: int, least: int) -> I64:
+    """Ends of up to `PIECES` pieces of about one length, at least `least`, each but the last a multiple of `multiple`.
+
+    A piece must be worth the waking of a thread, some tens of microseconds.
+    """
+    pieces = _pieces(count, least)
     steps = -(-count // multiple)
-    return np.minimum(np.arange(PIECES + 1) * steps // PIECES * multiple, count)
+    return np.minimum(np.arange(pieces + 1) * steps // pieces * multiple, count)
 
 
-def row_bounds(start: I64) -> I64:
-    """Ends of `PIECES` pieces of compressed rows (K + 1,) with about as many entries each."""
-    wanted = np.linspace(start[0], start[-1], PIECES + 1)
-    bounds = np.searchsorted(start, wanted)
+def row_bounds(start: I64, least: int) -> I64:
+    """Ends of up to `PIECES` pieces of compressed rows (K + 1,) with about as many entries each, at least `least`."""
+    pieces = _pieces(int(start[-1] - start[0]), least)
+    bounds = np.searchsorted(start, np.linspace(start[0], start[-1], pieces + 1))
     bounds[0], bounds[-1] = 0, len(start) - 1
     return np.asarray(bounds)
+
+
+def _pieces(count: int, least: int) -> int:
+    return min(max(count // least, 1), PIECES)

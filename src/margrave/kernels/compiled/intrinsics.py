@@ -121,6 +121,51 @@ def _count_below(typing: Any, table: Any, first: Any, steps: Any, x: Any) -> Any
     return signature, build
 
 
+def _turn_square(  # noqa: PLR0913 - two places, each an array, a start and a stride
+    typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, target_stride: Any
+) -> Any:
+    """Copy a square of 8 × 8 numbers turned on its diagonal: ``target[to + k S + r] = source[at + r s + k]``.
+
+    Both arrays are flat. Twenty-four shuffles, where a loop would gather number by number.
+    """
+    signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _source, at, stride, _target, to, target_stride = arguments
+        inner = context.make_array(signature.args[0])(context, builder, _source)
+        outer = context.make_array(signature.args[3])(context, builder, _target)
+
+        def place(array: Any, start: Any, step: Any, number: int) -> Any:
+            offset = builder.add(start, builder.mul(step, _LONG(number)))
+            return builder.bitcast(builder.gep(array.data, [offset]), _VECTOR.as_pointer())
+
+        rows = []
+        for number in range(WIDTH):
+            rows.append(builder.load(place(inner, at, stride, number)))
+            rows[-1].align = _SCALAR
+        distance = WIDTH // 2
+        while distance:  # exchange the off-diagonal blocks of ever smaller squares
+            low = [k if k & distance == 0 else k - distance + WIDTH for k in range(WIDTH)]
+            high = [k + distance if k & distance == 0 else k + WIDTH for k in range(WIDTH)]
+            turned = list(rows)
+            for number in range(WIDTH):
+                if number & distance == 0:
+                    pair = rows[number], rows[number + distance]
+                    turned[number] = builder.shuffle_vector(*pair, _lanes(low))
+                    turned[number + distance] = builder.shuffle_vector(*pair, _lanes(high))
+            rows = turned
+            distance //= 2
+        for number, row in enumerate(rows):
+            builder.store(row, place(outer, to, target_stride, number)).align = _SCALAR
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def _lanes(numbers: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), numbers)
+
+
 fma: Callable[[float, float, float], float] = intrinsic(_fma)
 bits_of: Callable[[float], int] = intrinsic(_bits_of)
 double_of: Callable[[int], float] = intrinsic(_double_of)
@@ -129,11 +174,12 @@ worst_lane_adding: Callable[..., tuple[float, int]] = intrinsic(_worst_lane_addi
 least_lane: Callable[..., tuple[float, int]] = intrinsic(_least_lane)
 count_below: Callable[[F64, int, tuple[int, ...], float], int] = intrinsic(_count_below)
 
+turn_square: Callable[[F64, int, int, F64, int, int], None] = intrinsic(_turn_square)
+
 
 def _everywhere(builder: Any, value: Any) -> Any:
     one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), _lanes([0] * WIDTH))
 
 
 def _loaded(builder: Any, vectors: Any, step: int, alignment: int = _ALIGNMENT) -> Any:
@@ -183,9 +229,7 @@ def _least(builder: Any, vectors: list[Any]) -> tuple[Any, Any]:
         total = builder.fadd(total, vector)
     width = WIDTH // 2
     while width:
-        turned = ir.Constant(
-            ir.VectorType(ir.IntType(32), WIDTH), [(k + width) % WIDTH for k in range(WIDTH)]
-        )
+        turned = _lanes([(k + width) % WIDTH for k in range(WIDTH)])
         other = builder.shuffle_vector(least, least, turned)
         least = builder.select(builder.fcmp_ordered("<", other, least), other, least)
         total = builder.fadd(total, builder.shuffle_vector(total, total, turned))

@@ -20,6 +20,7 @@ from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, r
 from margrave.kernels.compiled.intrinsics import count_below
 from margrave.kernels.compiled.rows import WIDTH
 
+_PIECE = 8192  # positions that are worth a thread
 _NAN = float("nan")
 
 
@@ -214,7 +215,7 @@ def _positions(
     out = np.empty((4, count))
     in_pieces(
         lambda a, b: position_rows(kernel_table, columns, collateral, inverse, (a, b), out),
-        even_bounds(count),
+        even_bounds(count, 1, _PIECE),
         pool,
     )
     return out
@@ -239,7 +240,7 @@ def _pools(
     out = np.zeros((5, count)), np.empty((3, len(balance)))
     in_pieces(
         lambda a, b: pool_rows(kernel_table, columns, (start, balance), inverse, (a, b), out),
-        row_bounds(start),
+        row_bounds(start, _PIECE),
         pool,
     )
     return out[0][:4], out[1]

@@ -17,6 +17,9 @@ from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
 from margrave.kernels.compiled.intrinsics import fma, least_lane, worst_lane, worst_lane_adding
 from margrave.kernels.compiled.rows import WIDTH, check_rows
 
+_PIECE = 20_000  # positions that are worth a thread
+
+
 # --- kernels ---
 
 
@@ -125,7 +128,11 @@ def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) ->
     out = np.empty(accounts), np.empty(accounts, dtype=np.int64)
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
-    in_pieces(lambda a, b: account_rows(lanes, table, columns, (a, b), out), row_bounds(holdings.start), pool)
+    in_pieces(
+        lambda a, b: account_rows(lanes, table, columns, (a, b), out),
+        row_bounds(holdings.start, _PIECE),
+        pool,
+    )
     return out
 
 
@@ -171,7 +178,7 @@ def worst_in_units(
     )
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
-    bounds = row_bounds(holdings.start[unit_start])
+    bounds = row_bounds(holdings.start[unit_start], _PIECE)
     in_pieces(lambda a, b: unit_rows(lanes, table, columns, (unit_start, a, b), out), bounds, pool)
     return out
 
