@@ -121,7 +121,7 @@ def test_margin_is_short_on_the_losing_side_of_the_liquidation_price(
             return collateral[0] + profit - maintenance, liquidation
 
         gap, liquidation = left(entry * move)
-        if quantity == 0.0 or abs(liquidation / (entry * move) - 1.0) < 1e-6:
+        if abs(quantity) < 1e-100 or abs(liquidation / (entry * move) - 1.0) < 1e-6:
             continue
         safe = entry * move > liquidation if quantity > 0.0 else entry * move < liquidation
         slack = 1e-9 * size * (1.0 + abs(share))

@@ -22,6 +22,9 @@ from margrave.kernels.compiled.rows import WIDTH
 
 _PIECE = 8192  # positions that are worth a thread
 _NAN = float("nan")
+# A payoff is the length of a tuple: part of the type, so that each is compiled by itself.
+_LINEAR, _INVERSE = (0,), (0, 0)
+_INVERSE_LENGTH = 2
 
 
 # --- kernels ---
@@ -52,56 +55,65 @@ def _root(table: tuple[tuple[int, ...], F64, F64], ladder: int, constant: float,
 
 
 @kernel
-def _unit_worth(inverse: bool, price: float) -> float:
+def _unit_worth(payoff: tuple[int, ...], price: float) -> float:
     """Worth of a unit; NaN unless the price is > 0."""
     positive = price if price > 0.0 else _NAN
-    return 1.0 / positive if inverse else positive
+    return 1.0 / positive if len(payoff) == _INVERSE_LENGTH else positive
 
 
 @kernel
-def _threshold(inverse: bool, notional: float, size: float) -> float:
+def _toward(payoff: tuple[int, ...], quantity: float) -> float:
+    """Whether equity rises (1) or falls (-1) with the notional."""
+    return 1.0 if (quantity > 0.0) != (len(payoff) == _INVERSE_LENGTH) else -1.0
+
+
+@kernel
+def _threshold(payoff: tuple[int, ...], notional: float, size: float) -> float:
     """Price at which a position of a size has a notional; NaN without a position."""
-    if size == 0.0:
-        return _NAN
-    return size / notional if inverse else notional / size
+    price = size / notional if len(payoff) == _INVERSE_LENGTH else notional / size
+    return price if size > 0.0 else _NAN
 
 
 @kernel
 def position_rows(
     table: tuple[tuple[int, ...], F64, F64],
-    positions: tuple[I64, F64, F64, F64, F64],
-    collateral: F64,
-    inverse: bool,
-    span: tuple[int, int],
+    positions: tuple[I64, F64, F64, F64, F64, F64],
+    payoff: tuple[int, ...],
+    first: int,
+    past: int,
     out: F64,
 ) -> None:
-    """Positions ``span[0]`` to ``span[1] - 1`` by themselves: initial, maintenance, profit, liquidation price."""
-    ladder, quantity, entry, mark, initial_rate = positions
-    for p in range(span[0], span[1]):
-        size = abs(quantity[p])
-        toward = 1.0 if (quantity[p] > 0.0) != inverse else -1.0
-        notional, paid = size * _unit_worth(inverse, mark[p]), size * _unit_worth(inverse, entry[p])
-        out[0, p], out[1, p] = _margin(table, ladder[p], notional, initial_rate[p])
-        out[2, p] = toward * (notional - paid)
-        root = _root(table, ladder[p], collateral[p] - toward * paid, toward)
-        out[3, p] = _threshold(inverse, root, size)
+    """Positions ``first`` to ``past - 1`` by themselves: initial, maintenance, profit, liquidation price."""
+    # Slices: the compiler sees that no index of theirs is negative.
+    ladders, quantities = positions[0][first:past], positions[1][first:past]
+    entries, marks = positions[2][first:past], positions[3][first:past]
+    rates, collaterals = positions[4][first:past], positions[5][first:past]
+    initial, maintenance = out[0, first:past], out[1, first:past]
+    profit, price = out[2, first:past], out[3, first:past]
+    for p in range(len(ladders)):
+        size, toward = abs(quantities[p]), _toward(payoff, quantities[p])
+        notional, paid = size * _unit_worth(payoff, marks[p]), size * _unit_worth(payoff, entries[p])
+        initial[p], maintenance[p] = _margin(table, ladders[p], notional, rates[p])
+        profit[p] = toward * (notional - paid)
+        root = _root(table, ladders[p], collaterals[p] - toward * paid, toward)
+        price[p] = _threshold(payoff, root, size)
 
 
 @kernel
 def pool_rows(
     table: tuple[tuple[int, ...], F64, F64],
-    positions: tuple[I64, F64, F64, F64, F64],
+    positions: tuple[I64, F64, F64, F64, F64, F64],
+    payoff: tuple[int, ...],
     pools: tuple[I64, F64],
-    inverse: bool,
     span: tuple[int, int],
     out: tuple[F64, F64],
 ) -> None:
     """Pools ``span[0]`` to ``span[1] - 1``: their sums, and each position's liquidation price, the rest at rest."""
     start, balance = pools
     of_position, of_pool = out
-    ladder, quantity, _entry, _mark, _rate = positions
+    ladder, quantity, entry, _mark, _rate, _none = positions
+    position_rows(table, positions, payoff, start[span[0]], start[span[1]], of_position)
     for k in range(span[0], span[1]):
-        position_rows(table, positions, of_position[4], inverse, (start[k], start[k + 1]), of_position)
         initial, maintenance, equity = 0.0, 0.0, balance[k]
         for p in range(start[k], start[k + 1]):
             initial += of_position[0, p]
@@ -109,12 +121,11 @@ def pool_rows(
             equity += of_position[2, p]
         of_pool[0, k], of_pool[1, k], of_pool[2, k] = equity, initial, maintenance
         for p in range(start[k], start[k + 1]):
-            size = abs(quantity[p])
-            toward = 1.0 if (quantity[p] > 0.0) != inverse else -1.0
+            size, toward = abs(quantity[p]), _toward(payoff, quantity[p])
             rest = (equity - maintenance) - (of_position[2, p] - of_position[1, p])
-            paid = size * _unit_worth(inverse, positions[2][p])
+            paid = size * _unit_worth(payoff, entry[p])
             root = _root(table, ladder[p], rest - toward * paid, toward)
-            of_position[3, p] = _threshold(inverse, root, size)
+            of_position[3, p] = _threshold(payoff, root, size)
 
 
 # --- what callers use ---
@@ -156,14 +167,14 @@ def linear_positions(
     ----------
     Binance, "How to Calculate Liquidation Price of USDⓈ-M Futures Contracts", for every tier at once.
     """
-    return _positions(table, positions, collateral, False, pool)
+    return _positions(table, positions, collateral, _LINEAR, pool)
 
 
 def inverse_positions(
     table: TierTable, positions: TierPositions, collateral: F64, pool: Executor | None = None
 ) -> F64:
     """Isolated inverse positions, as `linear_positions`: quantity in quote currency, margin and profit in coin."""
-    return _positions(table, positions, collateral, True, pool)
+    return _positions(table, positions, collateral, _INVERSE, pool)
 
 
 def linear_pools(
@@ -194,18 +205,22 @@ def linear_pools(
     ValueError
         As in `linear_positions`, or ``start`` does not ascend from 0 to P.
     """
-    return _pools(table, positions, (start, balance), False, pool)
+    return _pools(table, positions, (start, balance), _LINEAR, pool)
 
 
 def inverse_pools(
     table: TierTable, positions: TierPositions, start: I64, balance: F64, pool: Executor | None = None
 ) -> tuple[F64, F64]:
     """Cross pools of inverse positions in one coin, as `linear_pools`."""
-    return _pools(table, positions, (start, balance), True, pool)
+    return _pools(table, positions, (start, balance), _INVERSE, pool)
 
 
 def _positions(
-    table: TierTable, positions: TierPositions, collateral: F64, inverse: bool, pool: Executor | None
+    table: TierTable,
+    positions: TierPositions,
+    collateral: F64,
+    payoff: tuple[int, ...],
+    pool: Executor | None,
 ) -> F64:
     kernel_table, columns = _checked(table, positions)
     collateral = np.ascontiguousarray(collateral, dtype=np.float64)
@@ -214,7 +229,7 @@ def _positions(
         raise ValueError(f"collateral must be of length {count}, got {collateral.shape}")
     out = np.empty((4, count))
     in_pieces(
-        lambda a, b: position_rows(kernel_table, columns, collateral, inverse, (a, b), out),
+        lambda a, b: position_rows(kernel_table, (*columns, collateral), payoff, a, b, out),
         even_bounds(count, 1, _PIECE),
         pool,
     )
@@ -225,7 +240,7 @@ def _pools(
     table: TierTable,
     positions: TierPositions,
     pools: tuple[I64, F64],
-    inverse: bool,
+    payoff: tuple[int, ...],
     pool: Executor | None,
 ) -> tuple[F64, F64]:
     kernel_table, columns = _checked(table, positions)
@@ -236,14 +251,14 @@ def _pools(
         raise ValueError(f"start must ascend from 0 to the number of positions, {count}")
     if balance.shape != (len(start) - 1,):
         raise ValueError(f"balance must be of length {len(start) - 1}, got {balance.shape}")
-    # The fifth row is collateral for the first pass over a pool, which knows of none.
-    out = np.zeros((5, count)), np.empty((3, len(balance)))
+    out = np.empty((4, count)), np.empty((3, len(balance)))
+    alone = *columns, np.zeros(count)  # the first pass over the positions knows of no collateral
     in_pieces(
-        lambda a, b: pool_rows(kernel_table, columns, (start, balance), inverse, (a, b), out),
+        lambda a, b: pool_rows(kernel_table, alone, payoff, (start, balance), (a, b), out),
         row_bounds(start, _PIECE),
         pool,
     )
-    return out[0][:4], out[1]
+    return out
 
 
 _KernelTable = tuple[tuple[int, ...], F64, F64]
