@@ -418,9 +418,9 @@ def _bool(array: Bools) -> Bools:
 def _check_grid(columns: tuple[F64 | Bools, ...], cells: tuple[F64, I64, F64], out: F64) -> None:
     # A kernel checks no index.
     factor, level, vol = cells
-    if any(column.shape != (len(out),) for column in columns) or vol.shape != (len(vol), len(out)):
+    if {column.shape for column in columns} != {(len(out),)} or vol.shape != (len(vol), len(out)):
         raise ValueError(f"options and vols must be of one length, {len(out)} as the table")
     if factor.shape != level.shape or not 0 < len(factor) <= out.shape[1]:
         raise ValueError(f"factor and level must be of one length from 1 to {out.shape[1]}, the lanes")
-    if np.any(level < 0) or np.any(level >= len(vol)):
+    if level.view(np.uint64).max() >= len(vol):  # a negative one is huge without its sign
         raise ValueError(f"level must be a row of vol, 0 to {len(vol) - 1}")
