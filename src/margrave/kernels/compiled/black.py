@@ -200,8 +200,8 @@ def _hoist_level(vols: F64, years: F64, level: F64) -> bool:
         deviation = vols[j] * np.sqrt(years[j])
         ok = (deviation >= 0.0) & (deviation < _INFINITE)
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
-        level[j] = half if ok else _NAN
-        level[_TILE + j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        level[0, j] = half if ok else _NAN
+        level[1, j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
         near += 1 if deviation < _NEAR else 0
     return near > 0
 
@@ -218,22 +218,28 @@ def _premium(options: F64, j: int, otm: float, factor: float, inverse_factor: fl
 
 
 @kernel
-def _tile_cell(options: F64, level: F64, log_factor: float, factor: float, premium: F64) -> None:
-    """One cell of a tile: the premium of `_TILE` options."""
-    inverse_factor = 1.0 / factor
-    for j in range(_TILE):
-        otm = _otm_wide(_distance(options[j] - log_factor, level[_TILE + j]), level[j])
-        premium[j] = _premium(options, j, otm, factor, inverse_factor)
+def _tile_cells(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
+    """All cells of a tile, a row each: the premium of `_TILE` options."""
+    log_factors, factors, level = cells
+    for c in range(len(level)):
+        move, factor, at = log_factors[c], factors[c], 2 * level[c]
+        inverse_factor = 1.0 / factor
+        for j in range(_TILE):
+            otm = _otm_wide(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
+            premiums[c, j] = _premium(options, j, otm, factor, inverse_factor)
 
 
 @kernel
-def _tile_cell_near(options: F64, level: F64, log_factor: float, factor: float, premium: F64) -> None:
+def _tile_cells_near(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
     """The same again where the deviation is small. A loop by itself: the one above stays free of its cost."""
-    inverse_factor = 1.0 / factor
-    for j in range(_TILE):
-        otm = _otm_near(_distance(options[j] - log_factor, level[_TILE + j]), level[j])
-        value = _premium(options, j, otm, factor, inverse_factor)
-        premium[j] = value if level[j] < 0.5 * _NEAR else premium[j]
+    log_factors, factors, level = cells
+    for c in range(len(level)):
+        move, factor, at = log_factors[c], factors[c], 2 * level[c]
+        inverse_factor = 1.0 / factor
+        for j in range(_TILE):
+            otm = _otm_near(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
+            value = _premium(options, j, otm, factor, inverse_factor)
+            premiums[c, j] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, j]
 
 
 @kernel
@@ -251,21 +257,20 @@ def grid_rows(
     for c in range(count):
         log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
     # Past the last option a tile holds ones, whose premiums nobody reads.
-    room, levels, premium = np.ones(6 * _TILE), np.ones(2 * len(vol) * _TILE), np.empty(lanes * _TILE)
+    room, levels, premiums = np.ones(6 * _TILE), np.ones((2 * len(vol), _TILE)), np.empty((lanes, _TILE))
     for start in range(first, past, _TILE):
         end = min(start + _TILE, past)
         _hoist_options(_sliced(options, start, end), room)
         near = False
         for row in range(len(vol)):
-            of_level = levels[2 * row * _TILE : 2 * (row + 1) * _TILE]
+            of_level = levels[2 * row : 2 * row + 2]
             near |= _hoist_level(vol[row, start:end], options[2][start:end], of_level)
-        for c in range(count):
-            of_level = levels[2 * level[c] * _TILE : 2 * (level[c] + 1) * _TILE]
-            cell = premium[c * _TILE : (c + 1) * _TILE]
-            _tile_cell(room, of_level, log_factor[c], factor[c], cell)
-            if near:
-                _tile_cell_near(room, of_level, log_factor[c], factor[c], cell)
-        _turn(premium, count, out, start, end)
+        _tile_cells(room, levels, (log_factor, factor, level), premiums)
+        if near:
+            _tile_cells_near(room, levels, (log_factor, factor, level), premiums)
+        for c in range(count, lanes):
+            premiums[c] = premiums[0]
+        _turn(premiums, out, start, end)
 
 
 @kernel
@@ -285,19 +290,17 @@ def _sliced(
 
 
 @kernel
-def _turn(premium: F64, count: int, out: F64, start: int, end: int) -> None:
-    """A tile's cells into rows of options, square by square; what is left of a row repeats its first cell."""
+def _turn(premiums: F64, out: F64, start: int, end: int) -> None:
+    """A tile's cells into rows of options, square by square."""
     lanes = out.shape[1]
-    for c in range(count, lanes):
-        _copy(premium[:_TILE], premium[c * _TILE : (c + 1) * _TILE])
     whole = (end - start) // WIDTH * WIDTH
-    flat = out.reshape(-1)
+    source, target = premiums.reshape(-1), out.reshape(-1)
     for j in range(0, whole, WIDTH):
         for c in range(0, lanes, WIDTH):
-            turn_square(premium, c * _TILE + j, _TILE, flat, (start + j) * lanes + c, lanes)
+            turn_square(source, c * _TILE + j, _TILE, target, (start + j) * lanes + c, lanes)
     for j in range(whole, end - start):
         for c in range(lanes):
-            out[start + j, c] = premium[c * _TILE + j]
+            out[start + j, c] = premiums[c, j]
 
 
 # --- what callers use ---
