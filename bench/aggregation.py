@@ -61,7 +61,7 @@ def sections(pool: Executor) -> list[Section]:
     lists = table.tolist(), *(column.tolist() for column in (large.start, large.index, large.quantity))
     matrix = sparse.csr_matrix((large.quantity, large.index, large.start), shape=(ACCOUNTS, INSTRUMENTS))
     dense = np.ascontiguousarray(table[:, :CELLS])
-    plain = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int64)
+    plain = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int32)
     halves = np.arange(0, ACCOUNTS + 1, 2)
     runs = {
         "margrave, 6 bytes a position, 1 thread": lambda: worst_cells(table, small),

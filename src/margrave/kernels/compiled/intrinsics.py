@@ -234,13 +234,14 @@ def _least(builder: Any, vectors: list[Any]) -> tuple[Any, Any]:
         least = builder.select(builder.fcmp_ordered("<", other, least), other, least)
         total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
         width //= 2
-    wide = ir.IntType(128)
+    wide = ir.IntType(64 if len(vectors) <= WIDTH else 64 * -(-len(vectors) // WIDTH))  # a bit a lane
     found = wide(0)
     for step, vector in enumerate(vectors):
         equal = builder.zext(_mask(builder, builder.fcmp_ordered("==", vector, least)), wide)
         found = builder.or_(found, builder.shl(equal, wide(WIDTH * step)))
     zero = ir.IntType(32)(0)
-    number = builder.trunc(builder.cttz(found, ir.IntType(1)(0)), _LONG)
+    number = builder.cttz(found, ir.IntType(1)(0))
+    number = number if wide == _LONG else builder.trunc(number, _LONG)
     sick = builder.fcmp_unordered("uno", total, total)
     is_nan = builder.extract_element(sick, zero)
     return (

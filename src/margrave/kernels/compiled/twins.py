@@ -6,7 +6,7 @@ not the same bytes on every machine.
 
 import numpy as np
 
-from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.arrays import F64, I32, I64, Bools
 from margrave.kernels.black76 import quote_greeks, quote_price
 from margrave.kernels.compiled.columns import GridOptions, Holdings, TierPositions, TierTable
 
@@ -39,12 +39,12 @@ def grid_values(options: GridOptions, factor: F64, level: I64, vol: F64, out: F6
     return out
 
 
-def worst_cells(table: F64, holdings: Holdings) -> tuple[F64, I64]:
+def worst_cells(table: F64, holdings: Holdings) -> tuple[F64, I32]:
     """`worst.worst_cells` in NumPy, by a sum of accounts × lanes."""
     return _least(_sums(table, holdings))
 
 
-def worst_in_units(table: F64, holdings: Holdings, unit_start: I64) -> tuple[F64, I64, F64, F64, I64]:
+def worst_in_units(table: F64, holdings: Holdings, unit_start: I64) -> tuple[F64, I32, F64, F64, I32]:
     """`worst.worst_in_units` in NumPy."""
     sums = _sums(table, holdings)
     worst, cell = _least(sums)
@@ -96,10 +96,10 @@ def _grouped(rows: F64, start: I64) -> F64:
     return sums
 
 
-def _least(sums: F64) -> tuple[F64, I64]:
+def _least(sums: F64) -> tuple[F64, I32]:
     with np.errstate(all="ignore"):
         sick = np.isnan(sums.sum(axis=1))
-    cell = np.where(sick, -1, np.argmin(sums, axis=1))
+    cell = np.where(sick, -1, np.argmin(sums, axis=1)).astype(np.int32)
     return np.where(sick, np.nan, np.min(sums, axis=1)), cell
 
 

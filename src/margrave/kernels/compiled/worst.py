@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from margrave.kernels.arrays import F64, I64
+from margrave.kernels.arrays import F64, I32, I64
 from margrave.kernels.compiled.columns import Holdings
 from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
 from margrave.kernels.compiled.intrinsics import fma, least_lane, worst_lane, worst_lane_adding
@@ -29,7 +29,7 @@ def account_rows(
     table: F64,
     holdings: tuple[I64, NDArray[Any], NDArray[Any]],
     span: tuple[int, int],
-    out: tuple[F64, I64],
+    out: tuple[F64, I32],
 ) -> None:
     """Accounts from ``span[0]`` to ``span[1] - 1`` of `worst_cells`."""
     start, index, quantity = holdings
@@ -45,7 +45,7 @@ def account_rows_plain(
     table: F64,
     holdings: tuple[I64, NDArray[Any], NDArray[Any]],
     span: tuple[int, int],
-    out: tuple[F64, I64],
+    out: tuple[F64, I32],
 ) -> None:
     """`account_rows` as obvious loops: the same bytes without vector types, for a machine that has none."""
     start, index, quantity = holdings
@@ -73,7 +73,7 @@ def unit_rows(
     table: F64,
     holdings: tuple[I64, NDArray[Any], NDArray[Any]],
     units: tuple[I64, int, int],
-    out: tuple[F64, I64, F64, F64, I64],
+    out: tuple[F64, I32, F64, F64, I32],
 ) -> None:
     """Accounts from ``units[1]`` to ``units[2] - 1`` of `worst_in_units`."""
     start, index, quantity = holdings
@@ -95,7 +95,7 @@ def unit_rows(
 # --- what callers use ---
 
 
-def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) -> tuple[F64, I64]:
+def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) -> tuple[F64, I32]:
     """Worst scenario of every account.
 
     Parameters
@@ -125,7 +125,7 @@ def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) ->
     """
     _check_table(table, holdings)
     accounts = len(holdings.start) - 1
-    out = np.empty(accounts), np.empty(accounts, dtype=np.int64)
+    out = np.empty(accounts), np.empty(accounts, dtype=np.int32)
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
     in_pieces(
@@ -138,7 +138,7 @@ def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) ->
 
 def worst_in_units(
     table: F64, holdings: Holdings, unit_start: I64, pool: Executor | None = None
-) -> tuple[F64, I64, F64, F64, I64]:
+) -> tuple[F64, I32, F64, F64, I32]:
     """Worst scenario of every unit and of every account, in one pass.
 
     Parameters
@@ -171,10 +171,10 @@ def worst_in_units(
         raise ValueError(f"unit_start must ascend from 0 to the number of units, {units}")
     out = (
         np.empty(units),
-        np.empty(units, dtype=np.int64),
+        np.empty(units, dtype=np.int32),
         np.empty(accounts),
         np.empty(accounts),
-        np.empty(accounts, dtype=np.int64),
+        np.empty(accounts, dtype=np.int32),
     )
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
