@@ -1,16 +1,15 @@
 """Portfolio margin of 500 options in 33 scenarios, beside plain NumPy code of the same cells, in one run, warmed up.
 
-``python -m bench.scenarios`` prints the times; `tests/unit/margin/test_scenario_budget.py` holds the ratio to a budget.
+`tests/unit/margin/test_scenario_budget.py` holds the ratio to a budget.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from bench.measure import Section, interleaved, rows
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import book_of
 from margrave.domain.instruments import Instrument, Option, QuotePremium, Right
@@ -117,18 +116,6 @@ def with_vol(market: Market, symbol: str, times: float) -> Market:
     return replace(market, quotes={**market.quotes, symbol: replace(quote, vol=(quote.vol or VOL) * times)})
 
 
-def timed(run: Callable[[], object], times: int = 60) -> float:
-    """Median time of one call [s], after warm-up."""
-    for _ in range(5):
-        run()
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
 def prepared() -> tuple[Prepared, Prepared, Pooled, Callable[[], float]]:
     """The book as it is and with one vol moved, its evaluation, and the plain code."""
     account, market = inputs()
@@ -138,18 +125,17 @@ def prepared() -> tuple[Prepared, Prepared, Pooled, Callable[[], float]]:
     return first, moved, evaluate(first), plain(account, market)
 
 
-def main() -> None:
-    """Print times of a full recompute, an incremental update and the plain code."""
+def sections() -> list[Section]:
+    """A full recompute, an incremental update and the plain code, their results compared first."""
     first, moved, before, baseline = prepared()
     np.testing.assert_allclose(before.maintenance[0, 0], baseline(), rtol=1e-9)
     np.testing.assert_array_equal(evaluate(moved, before=before).maintenance, evaluate(moved).maintenance)
-    full, theirs = timed(lambda: evaluate(first)), timed(baseline)
-    update = timed(lambda: evaluate(moved, before=before))
-    print(
-        f"evaluate, {COUNT} options x 33 scenarios: {full * 1e3:.2f} ms; one vol moved: {update * 1e3:.2f} ms"
+    seconds = interleaved(
+        {
+            "margrave, evaluate: the whole portfolio margin": lambda: evaluate(first),
+            "margrave, one vol moved: what it touches": lambda: evaluate(moved, before=before),
+            "plain NumPy, the same cells": baseline,
+        },
+        repeats=31,
     )
-    print(f"plain NumPy, the same cells: {theirs * 1e3:.2f} ms; ratio {full / theirs:.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    return [Section(f"Portfolio margin of {COUNT} options in 33 scenarios", "account", rows(seconds, 1))]
