@@ -85,12 +85,8 @@ def required(
 
 def pool_of_each(prepared: Prepared) -> list[int]:
     """Pool of the first position of every account; every account holds one."""
-    first: dict[int, int] = {}
-    for account, pool in zip(
-        prepared.book.account.tolist(), prepared.pools.position_pool.tolist(), strict=True
-    ):
-        first.setdefault(account, pool)
-    return [first[account] for account in range(len(prepared.book.accounts))]
+    first = np.searchsorted(prepared.book.account, np.arange(len(prepared.book.names)))
+    return prepared.pools.position_pool[first].tolist()
 
 
 def _unrounded(prepared: Prepared) -> Pooled:

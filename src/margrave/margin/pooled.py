@@ -399,20 +399,11 @@ def _to_pool(table: Table, priced: Priced, pools: Pools) -> F64:
 
 
 def _orders_in_pools(table: Table, priced: Priced, pools: Pools, orders: OrderMargin | None) -> F64:
-    asked = np.zeros((priced.mark.shape[0], len(pools.account)))
     if orders is None:
-        return asked
-    for q, (account, instrument) in enumerate(zip(orders.account, orders.instrument, strict=True)):
-        settled = int(table.settlement[instrument])
-        here = (
-            ~pools.is_isolated[pools.bucket_pool]
-            & (pools.account[pools.bucket_pool] == account)
-            & (pools.bucket_asset == settled)
-        )
-        pool = int(pools.bucket_pool[np.flatnonzero(here)[0]])
-        currency = int(pools.currency[pool])
-        rate = (
-            1.0 if settled == currency else priced.asset_price[:, settled] / priced.asset_price[:, currency]
-        )
-        asked[:, pool] += (orders.margin[:, q] + orders.open_loss[:, q]) * rate
-    return asked
+        return np.zeros((priced.mark.shape[0], len(pools.account)))
+    pool = pools.order_pool[orders.order]
+    settled, currency = table.settlement[orders.instrument], pools.currency[pool]
+    with np.errstate(invalid="ignore"):
+        rate = priced.asset_price[:, settled] / priced.asset_price[:, currency]
+    own = np.where(settled == currency, 1.0, rate)
+    return grouped_sum((orders.margin + orders.open_loss) * own, pool, len(pools.account))
