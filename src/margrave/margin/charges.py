@@ -6,6 +6,7 @@ import numpy as np
 
 from margrave.domain.instruments import Perpetual
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen
 from margrave.margin.cells import CellWorth, cell_worth, grid_of
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import (
@@ -92,9 +93,9 @@ def _is_held(scene: Scene) -> F64:
 def _roll(scene: Scene, charge: RollCharge) -> F64:
     units = scene.units
     settled = scene.table.settlement[units.instrument]
-    runs, run = np.unique(np.stack((units.expiry, settled)), axis=1, return_inverse=True)
-    expiry = runs[0]
-    net = np.abs(grouped_sum(coin_deltas(scene), run.ravel(), len(expiry)))
+    first, run = first_seen(units.expiry * len(scene.table.assets) + settled)
+    expiry = units.expiry[first]
+    net = np.abs(grouped_sum(coin_deltas(scene), run, len(expiry)))
     share = np.maximum(charge.least, np.expm1(charge.rate * units.expiry_years[expiry]))
     return grouped_sum(net * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
 
@@ -108,12 +109,8 @@ def _held(scene: Scene, of: Held) -> Bools:
     if of is Held.OPTIONS:
         return units.is_option
     if of is Held.PERPETUALS:
-        instruments = scene.table.instruments
-        perpetual = [
-            isinstance(i.kind, Perpetual) if (i := instruments[row]) else False
-            for row in units.instrument.tolist()
-        ]
-        return np.array(perpetual, dtype=np.bool_)
+        perpetual = [i is not None and isinstance(i.kind, Perpetual) for i in scene.table.instruments]
+        return np.array(perpetual, dtype=np.bool_)[units.instrument]
     return ~units.is_option & (of in (Held.FUTURES, Held.DELTA_ONE))
 
 
@@ -177,11 +174,10 @@ def unsure_collateral(table: Table, pools: Pools, units: Units, value: F64, char
     charge : ConfidenceCharge
         The rule.
     """
-    sure = table.asset_confidence[pools.bucket_asset[units.bucket]].copy()
-    pool_of = pools.bucket_pool[units.bucket]
-    for unit, pool in enumerate(units.unit_pool.tolist()):
-        here = pool_of == pool
-        sure[here] = np.minimum(sure[here], table.asset_confidence[units.unit_base[unit]])
+    least = np.ones(len(pools.account))
+    np.minimum.at(least, units.unit_pool, table.asset_confidence[units.unit_base])
+    own = table.asset_confidence[pools.bucket_asset[units.bucket]]
+    sure = np.minimum(own, least[pools.bucket_pool[units.bucket]])
     share = np.where(sure < charge.below, 1.0 - sure, 0.0) * charge.rate
     return np.abs(value) * share
 

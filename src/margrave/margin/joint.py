@@ -11,6 +11,7 @@ from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64
+from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_issues, pool_margin
@@ -128,9 +129,14 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F
 
 def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
     members, pools = scene.joined.members, scene.pools
-    for pool in np.unique(members.pool).tolist():
-        mine = np.flatnonzero((members.pool == pool) & ((quantity != 0.0) | (members.position >= 0)))
-        buckets = np.flatnonzero(pools.bucket_pool == pool)
+    count = len(pools.account)
+    order, start = run_ends(members.pool, count)
+    bucket_order, bucket_start = run_ends(pools.bucket_pool, count)
+    counts = (quantity != 0.0) | (members.position >= 0)
+    for pool in np.flatnonzero(np.diff(start)).tolist():
+        mine = order[start[pool] : start[pool + 1]]
+        mine = mine[counts[mine]]
+        buckets = bucket_order[bucket_start[pool] : bucket_start[pool + 1]]
         balance = np.zeros(len(scene.table.assets))
         np.add.at(balance, pools.bucket_asset[buckets], pools.bucket_balance[buckets])
         yield (
@@ -164,27 +170,30 @@ def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
 
 
 def _without_scenarios(rulebook: Rulebook, model: ScenarioModel, table: Table, units: Units) -> Issues:
-    found: Issues = {}
-    for pool, base in zip(units.unit_pool.tolist(), units.unit_base.tolist(), strict=True):
-        name = table.assets[base]
-        if terms_of(model, name) is None:
-            text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
-            found = merged(found, {pool: (Issue(name, Reason.NO_RULE, text),)})
+    found: dict[int, list[Issue]] = {}
+    terms = [terms_of(model, name) for name in table.assets]
+    unruled = np.array([t is None for t in terms], dtype=np.bool_)
+    text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+    for unit in np.flatnonzero(unruled[units.unit_base]).tolist():
+        issue = Issue(table.assets[int(units.unit_base[unit])], Reason.NO_RULE, text)
+        found.setdefault(int(units.unit_pool[unit]), []).append(issue)
+    # Vol moves that are not published are told of the underlying, a vol that is missing of the option.
+    silent = [t is not None and t.vol is None and moves_vol(t.cells) for t in terms]
+    gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
+    text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
     options = np.flatnonzero(units.is_option)
+    base = units.unit_base[units.unit[options]]
+    unpublished = np.array(silent, dtype=np.bool_)[base]
     missing = np.isnan(base_vols(model, table, units.instrument[options]))
-    for row, has_none in zip(options.tolist(), missing.tolist(), strict=True):
-        name = table.assets[int(units.unit_base[units.unit[row]])]
-        terms = terms_of(model, name)
-        if terms is not None and terms.vol is None and moves_vol(terms.cells):
-            gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
-            text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
-            found = merged(found, {int(units.pool[row]): (Issue(name, Reason.NOT_PUBLISHED, text),)})
-        elif has_none:
-            instrument = table.instruments[int(units.instrument[row])]
-            symbol = "option" if instrument is None else instrument.symbol
-            text = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
-            found = merged(found, {int(units.pool[row]): (Issue(symbol, Reason.MISSING_VOL, text),)})
-    return found
+    for k in np.flatnonzero(unpublished | missing).tolist():
+        row = int(options[k])
+        instrument = table.instruments[int(units.instrument[row])]
+        issue = Issue(table.assets[int(base[k])], Reason.NOT_PUBLISHED, text)
+        if not unpublished[k] and instrument is not None:
+            message = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
+            issue = Issue(instrument.symbol, Reason.MISSING_VOL, message)
+        found.setdefault(int(units.pool[row]), []).append(issue)
+    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
 
 def merged(some: Issues, more: Issues) -> Issues:

@@ -109,7 +109,7 @@ def _asking(rules: _Rules, book: Book, valued: Valued, live: I64, first: I64, gr
         at_order,
         loss,
         at,
-        np.bincount(beside, weights=book.quantity[cross], minlength=count),
+        grouped_sum(book.quantity[None, cross], beside, count)[0],
         each / np.maximum(np.bincount(beside, minlength=count), 1),
         _leverage(np.concatenate((book.leverage[cross], book.order_leverage[live])), beside, group, count),
         crowding_of(rules.plan, rules.ladders, rules.table, rules.priced.mark),
@@ -161,7 +161,7 @@ def _filled(rules: _Rules, asking: _Asking, side: Bools) -> tuple[F64, F64]:
     # Orders against the position close it first; what is left of either side is priced at its own price.
     group, count = asking.group[side], len(asking.instrument)
     quantity, position = asking.quantity[side], asking.position
-    filled = np.bincount(group, weights=quantity, minlength=count)
+    filled = grouped_sum(quantity[None, :], group, count)[0]
     worth = grouped_sum(asking.at_order[:, side] * np.abs(quantity), group, count)
     at_order = np.where(filled == 0.0, asking.mark, worth / np.where(filled == 0.0, 1.0, np.abs(filled)))
     after = position + filled

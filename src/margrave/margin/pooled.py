@@ -9,7 +9,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from margrave.core.errors import Issue, Reason
+from margrave.core.errors import Issue
 from margrave.core.rounding import Step, round_all
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book, book_of
@@ -18,6 +18,7 @@ from margrave.kernels.arrays import F64, I64
 from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
+from margrave.margin.issues import issues_of
 from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
 from margrave.margin.ladder import (
     LadderMargin,
@@ -29,7 +30,7 @@ from margrave.margin.ladder import (
 )
 from margrave.margin.netting import netted
 from margrave.margin.orders import OrderMargin, order_margin_of
-from margrave.margin.plan import Plan, no_rule, plan_of, product_row
+from margrave.margin.plan import Plan, plan_of
 from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
@@ -115,7 +116,7 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
     recognised = recognise(plan, table, book, pools)
     rows = np.flatnonzero(options.is_option[book.instrument])
-    issues = _issues(plan, ladders, table, book, pools)
+    issues = issues_of(plan, ladders, table, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
         scene = JointScene(plan, table, now(table), market.at, book, pools, joined)
@@ -145,85 +146,6 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
             * (per_coin.risk[INITIAL][0] + np.maximum(book.entry[short], per_coin.mark[INITIAL][0]))
         )
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
-
-
-def _issues(
-    plan: Plan, ladders: LadderTerms, table: Table, book: Book, pools: Pools
-) -> dict[int, tuple[Issue, ...]]:
-    found: dict[int, list[Issue]] = {}
-    if table.issues or any(i is not None and product_row(plan, i) < 0 for i in table.instruments):
-        held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
-        for row, pool in [*held, *_order_pools(book, pools)]:
-            instrument = table.instruments[row]
-            if row in table.issues:
-                found.setdefault(pool, []).append(table.issues[row])
-            elif instrument is not None and product_row(plan, instrument) < 0:
-                found.setdefault(pool, []).append(no_rule(plan, instrument))
-    for pool, issue in _unpriced(table, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _beyond(plan, ladders, table, book, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _uncounted(ladders, table, book, pools):
-        found.setdefault(pool, []).append(issue)
-    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
-
-
-def _order_pools(book: Book, pools: Pools) -> list[tuple[int, int]]:
-    return [
-        (int(i), int(k))
-        for a, i in zip(book.order_account, book.order_instrument, strict=True)
-        for k in np.flatnonzero((pools.account == a) & ~pools.is_isolated)
-    ]
-
-
-def _unpriced(table: Table, pools: Pools) -> list[tuple[int, Issue]]:
-    # An asset needs an index price only where it is converted.
-    rows = []
-    for pool, asset in zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True):
-        currency = int(pools.currency[pool])
-        if asset != currency and not np.isfinite(table.asset_price[asset] / table.asset_price[currency]):
-            name = table.assets[asset]
-            message = f"has no index price, so that it cannot be counted in {table.assets[currency]}; add it under [market.index]"
-            rows.append((pool, Issue(name, Reason.MISSING_INDEX, message)))
-    return rows
-
-
-def _beyond(
-    plan: Plan, terms: LadderTerms, table: Table, book: Book, pools: Pools
-) -> list[tuple[int, Issue]]:
-    # Sizes beyond what the venue publishes are unknown, not extrapolated.
-    limits = [ladder.size_max for ladder in plan.rulebook.ladders.values()]
-    if not any(limits):
-        return []
-    rows = []
-    for p, row in enumerate(book.instrument.tolist()):
-        limit = limits[terms.ladder[row]] if terms.is_ladder[row] and limits else None
-        if limit is None:
-            continue
-        a, c, mark = float(table.a[row]), float(table.c[row]), float(table.mark[row])
-        size = abs(book.quantity[p]) * (
-            (a * mark + c / mark) if terms.by_value[row] else terms.unit_per_contract[row]
-        )
-        if size > limit:
-            message = f"size {size:g} is beyond {limit:g}, up to which {plan.rulebook.id} publishes rates; reduce it or choose another rulebook"
-            rows.append(
-                (int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message))
-            )
-    return rows
-
-
-def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
-    # A rate that grows with the market's open interest is unknown without it.
-    missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
-    if not missing.any():
-        return []
-    message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
-    held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
-    return [
-        (pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message))
-        for row, pool in [*held, *_order_pools(book, pools)]
-        if missing[row]
-    ]
 
 
 def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:

@@ -66,7 +66,7 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     bucket, pool_of = np.empty(len(owner), dtype=np.int64), np.empty(len(owner), dtype=np.int64)
     bucket[by_account], pool_of[by_account] = bucket_of, pool
     cash, held, asked = np.split(bucket, np.cumsum(counts)[:2])
-    balance = np.bincount(cash, weights=book.balance, minlength=len(bucket_row))
+    balance = grouped_sum(book.balance[None, :], cash, len(bucket_row))[0]
     balance[held[book.is_isolated]] = isolated_margin[book.is_isolated]
     return Pools(
         owner[row],

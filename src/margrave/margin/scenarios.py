@@ -10,7 +10,8 @@ from typing import final
 import numpy as np
 
 from margrave.core.words import INITIAL, MAINTENANCE
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, I64
+from margrave.kernels.groups import run_ends
 from margrave.margin.charges import unsure_collateral
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import Scene, collateral_worth
@@ -88,10 +89,10 @@ def scenario_margin(portfolio: Portfolio) -> ScenarioMargin:
 
 
 def _blocks(p: Portfolio) -> list[Block]:
-    terms = [terms_of(p.model, p.table.assets[b]) for b in p.units.unit_base.tolist()]
+    terms = [terms_of(p.model, asset) for asset in p.table.assets]
     blocks = []
     for own in p.model.terms:
-        chosen = np.array([u for u, t in enumerate(terms) if t is own], dtype=np.int64)
+        chosen = np.flatnonzero(np.array([t is own for t in terms], dtype=np.bool_)[p.units.unit_base])
         if chosen.size:
             part = part_of(p.units, chosen)
             scene = Scene(
@@ -123,9 +124,9 @@ def _level(p: Portfolio, blocks: tuple[Block, ...], side: F64, haircut: F64, lev
 
 def _haircuts(p: Portfolio) -> tuple[F64, F64]:
     members = {member.asset: member for member in p.model.collateral}
-    assets = [p.table.assets[a] for a in p.pools.bucket_asset[p.units.bucket].tolist()]
-    maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in assets])
-    initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in assets])
+    asset, names = p.pools.bucket_asset[p.units.bucket], p.table.assets
+    maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in names])[asset]
+    initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in names])[asset]
     value = np.maximum(collateral_worth(p.priced, p.pools, p.units, p.collateral), 0.0)
     cut = [value * (maintenance + initial), value * maintenance]
     for rule in dict.fromkeys(c for t in p.model.terms for c in t.charges):
@@ -171,25 +172,26 @@ def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
     total = grouped_sum(risk, pool, count)
     if rule is None:
         return total
-    names = [p.table.assets[b] for b in p.units.unit_base.tolist()]
-    known = {frozenset((p.first, p.second)): p.correlation for p in rule.pairs}
-    rho = np.array(
-        [
-            [1.0 if i == j else known.get(frozenset((a, b)), np.nan) for j, b in enumerate(names)]
-            for i, a in enumerate(names)
-        ]
-    )
+    names = p.table.assets
+    known = {frozenset((pair.first, pair.second)): pair.correlation for pair in rule.pairs}
+    rho = np.array([[known.get(frozenset((a, b)), np.nan) for b in names] for a in names])
+    one, other = _pairs(pool, count)
+    base = p.units.unit_base
     signed = np.where(side == 0.0, 1.0, side)
     # Units without a published correlation, or hurt by no move, add up: the worst that correlation can do.
-    worst_case = signed[:, :, None] * signed[:, None, :]
-    usable = ~np.isnan(rho) & (side[:, :, None] != 0.0) & (side[:, None, :] != 0.0) | np.eye(
-        len(names), dtype=np.bool_
-    )
-    used = np.where(
-        usable, np.where(np.eye(len(names), dtype=np.bool_), 1.0, breakdown * np.nan_to_num(rho)), worst_case
-    )
-    together = (pool[:, None] == pool[None, :])[None]
+    told = rho[base[one], base[other]]
+    usable = ~np.isnan(told) & (side[:, one] != 0.0) & (side[:, other] != 0.0)
+    used = np.where(usable, breakdown * np.nan_to_num(told), signed[:, one] * signed[:, other])
+    used = np.where(one == other, 1.0, used)
     exposed = signed * risk
-    rows = np.einsum("sij,sj->si", used * together, exposed) * exposed
-    joint = np.sqrt(np.maximum(grouped_sum(rows, pool, count), 0.0))
-    return np.clip(joint, (1.0 - rule.benefit_most) * total, total)
+    squares = grouped_sum(used * exposed[:, one] * exposed[:, other], pool[one], count)
+    return np.clip(np.sqrt(np.maximum(squares, 0.0)), (1.0 - rule.benefit_most) * total, total)
+
+
+def _pairs(pool: I64, count: int) -> tuple[I64, I64]:
+    """Every unit with every unit of its pool, itself among them, in the order of pools and units."""
+    order, start = run_ends(pool, count)
+    size = np.diff(start)[pool[order]]
+    one = np.repeat(order, size)
+    offset = np.arange(len(one)) - np.repeat(np.cumsum(size) - size, size)
+    return one, order[np.repeat(start[pool[order]], size) + offset]
