@@ -22,7 +22,6 @@ COMMANDS = {
     "contributions": ("analysis", "What each position does to its pool's requirement."),
     "optimise": ("analysis", "The cheapest trades that free margin or move liquidation away."),
     "stress": ("analysis", "Price, vol and basis shocks, and the smallest that breaks the account."),
-    "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),
     "plot": ("account", "Payoff, margin and equity against price, as an image."),
     "price": ("instruments", "An option's price and Greeks, in coin and in dollars."),
     "rules": ("rules", "Rulebooks: list, show, diff, test, codes, import-tiers."),

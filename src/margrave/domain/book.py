@@ -19,6 +19,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 
 Names: TypeAlias = NDArray[Any]  # of numpy.dtypes.StringDType: short names stand in the array itself
 
+_TEXT = np.dtypes.StringDType()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -110,12 +111,14 @@ def book_of(accounts: Iterable[Account]) -> Book:
     order_owners, order_instruments = open_orders[:2].astype(np.int64)
     return Book(
         names_of([account.name for account in accounts]),
-        names_of([account.parent or "" for account in accounts]),
+        _parents([account.parent or "" for account in accounts]),
         tuple(symbols),
         tuple(assets),
         account_rows,
         instruments,
-        *held[2:5],
+        held[2],
+        held[3],
+        held[4],
         held[5] != 0.0,
         held[6],
         owners,
@@ -123,7 +126,9 @@ def book_of(accounts: Iterable[Account]) -> Book:
         cash[2],
         order_owners,
         order_instruments,
-        *open_orders[2:5],
+        open_orders[2],
+        open_orders[3],
+        open_orders[4],
         open_orders[5] != 0.0,
         _memories(memories),
     )
@@ -131,7 +136,19 @@ def book_of(accounts: Iterable[Account]) -> Book:
 
 def names_of(names: Sequence[str]) -> Names:
     """Names as an array without a Python object a name."""
-    return np.array(names, dtype=np.dtypes.StringDType())
+    return np.array(names, dtype=_TEXT)
+
+
+def _parents(names: Sequence[str]) -> Names:
+    return names_of(names) if any(names) else no_parents(len(names))
+
+
+def no_parents(count: int) -> Names:
+    """The column of main accounts where no account has one: a single empty name, seen everywhere."""
+    return np.broadcast_to(_NOBODY, count)
+
+
+_NOBODY = np.array("", dtype=_TEXT)
 
 
 def _columns(rows: Sequence[Sequence[float]], width: int) -> F64:
@@ -158,7 +175,7 @@ def _remembered(memory: Memory) -> tuple[float, ...]:
 
 
 def microseconds(at: datetime) -> float:
-    """An instant as a number, exact until the year 2255. [us since 1970, UTC]"""
+    """An instant as a number, exact until the year 2255 [us since 1970, UTC]."""
     return float((at - _EPOCH) // _MICROSECOND)
 
 

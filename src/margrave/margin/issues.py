@@ -11,20 +11,18 @@ from margrave.core.errors import Issue, Reason
 from margrave.domain.book import Book
 from margrave.kernels.arrays import I64, Bools
 from margrave.margin.ladder import LadderTerms
-from margrave.margin.plan import Plan, no_rule, product_row
+from margrave.margin.plan import no_rule
 from margrave.margin.pools import Pools
+from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.table import Table
 
 
-def issues_of(
-    plan: Plan, ladders: LadderTerms, table: Table, book: Book, pools: Pools
-) -> dict[int, tuple[Issue, ...]]:
+def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[Issue, ...]]:
     """Issues of each pool that has any, each once; a pool that has none is not named."""
     found: dict[int, list[Issue]] = {}
-    unruled = np.array([i is not None and product_row(plan, i) < 0 for i in table.instruments], dtype=np.bool_)
-    unvalued = np.zeros(len(table.instruments), dtype=np.bool_)
-    unvalued[list(table.issues)] = True
+    table, plan, ladders = resolved.table, resolved.plan, resolved.ladders
+    unruled = [k is not None and k.product < 0 for k in resolved.known]
 
     def told(row: int) -> Issue:
         instrument = table.instruments[row]
@@ -32,8 +30,11 @@ def issues_of(
             return table.issues[row]
         return no_rule(plan, instrument)
 
-    for row, pool in _held(unruled | unvalued, book, pools):
-        found.setdefault(pool, []).append(told(row))
+    if table.issues or any(unruled):
+        wrong = np.array(unruled, dtype=np.bool_)
+        wrong[list(table.issues)] = True
+        for row, pool in _held(wrong, book, pools):
+            found.setdefault(pool, []).append(told(row))
     for pool, issue in _unpriced(table, pools):
         found.setdefault(pool, []).append(issue)
     for pool, issue in _beyond(plan.rulebook, ladders, table, book, pools):
@@ -45,8 +46,6 @@ def issues_of(
 
 def _held(wrong: Bools, book: Book, pools: Pools) -> Iterator[tuple[int, int]]:
     # Instruments that are wrong with the pools that hold them; an order troubles every cross pool of its account.
-    if not wrong.any():
-        return
     positions = np.flatnonzero(wrong[book.instrument])
     yield from _pairs(book.instrument[positions], pools.position_pool[positions])
     orders = np.flatnonzero(wrong[book.order_instrument])
@@ -54,10 +53,11 @@ def _held(wrong: Bools, book: Book, pools: Pools) -> Iterator[tuple[int, int]]:
         return
     cross = np.flatnonzero(~pools.is_isolated)
     first, last = (
-        pools.account[cross].searchsorted(book.order_account[orders], side=side)
-        for side in ("left", "right")
+        pools.account[cross].searchsorted(book.order_account[orders], side=side) for side in ("left", "right")
     )
-    for row, start, end in zip(book.order_instrument[orders].tolist(), first.tolist(), last.tolist(), strict=True):
+    for row, start, end in zip(
+        book.order_instrument[orders].tolist(), first.tolist(), last.tolist(), strict=True
+    ):
         yield from ((row, pool) for pool in cross[start:end].tolist())
 
 
@@ -68,8 +68,11 @@ def _pairs(rows: I64, pools: I64) -> Iterator[tuple[int, int]]:
 def _unpriced(table: Table, pools: Pools) -> Iterator[tuple[int, Issue]]:
     # An asset needs an index price only where it is converted.
     currency = pools.currency[pools.bucket_pool]
+    foreign = pools.bucket_asset != currency
+    if not foreign.any():
+        return
     rate = table.asset_price[pools.bucket_asset] / table.asset_price[currency]
-    wrong = np.flatnonzero((pools.bucket_asset != currency) & ~np.isfinite(rate))
+    wrong = np.flatnonzero(foreign & ~np.isfinite(rate))
     for bucket in wrong.tolist():
         name = table.assets[int(pools.bucket_asset[bucket])]
         message = f"has no index price, so that it cannot be counted in {table.assets[int(currency[bucket])]}; add it under [market.index]"
@@ -80,9 +83,10 @@ def _beyond(
     rulebook: Rulebook, terms: LadderTerms, table: Table, book: Book, pools: Pools
 ) -> Iterator[tuple[int, Issue]]:
     # Sizes beyond what the venue publishes are unknown, not extrapolated.
-    most = np.array([ladder.size_max or np.inf for ladder in rulebook.ladders.values()], dtype=np.float64)
-    if not np.isfinite(most).any():
+    limits = [ladder.size_max for ladder in rulebook.ladders.values()]
+    if not any(limits):
         return
+    most = np.array([limit or np.inf for limit in limits])
     limit = np.where(terms.is_ladder, most[terms.ladder], np.inf)
     per_price = table.c / np.where(table.c > 0.0, table.mark, 1.0)
     each = np.where(terms.by_value, table.a * table.mark + per_price, terms.unit_per_contract)
@@ -95,6 +99,9 @@ def _beyond(
 
 def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> Iterator[tuple[int, Issue]]:
     # A rate that grows with the market's open interest is unknown without it.
+    missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
+    if not missing.any():
+        return
     message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
-    for row, pool in _held((terms.crowd >= 0) & np.isnan(table.open_interest), book, pools):
+    for row, pool in _held(missing, book, pools):
         yield pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message)

@@ -94,8 +94,11 @@ def joint_margin(scene: JointScene, balances: Balances) -> Joint:
     orders = np.zeros(initial.shape)
     if (members.order >= 0).any() and scene.plan.rulebook.account.orders is not OrderRule.NONE:
         waiting = _quantity(book.order_quantity, members.order)
+        asks = np.zeros(initial.shape[1], dtype=np.bool_)
+        asks[members.pool[members.order >= 0]] = True
         for side in (np.maximum(waiting, 0.0), np.minimum(waiting, 0.0)):
-            orders = np.maximum(orders, _asked(scene, balances, held + side)[INITIAL] - initial)
+            more = _asked(scene, balances, held + side)[INITIAL] - initial
+            orders = np.where(asks, np.maximum(orders, more), 0.0)
     return Joint(initial, maintenance, orders, workings)
 
 
@@ -173,7 +176,9 @@ def _without_scenarios(rulebook: Rulebook, model: ScenarioModel, table: Table, u
     found: dict[int, list[Issue]] = {}
     terms = [terms_of(model, name) for name in table.assets]
     unruled = np.array([t is None for t in terms], dtype=np.bool_)
-    text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+    text = (
+        f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+    )
     for unit in np.flatnonzero(unruled[units.unit_base]).tolist():
         issue = Issue(table.assets[int(units.unit_base[unit])], Reason.NO_RULE, text)
         found.setdefault(int(units.unit_pool[unit]), []).append(issue)

@@ -172,9 +172,7 @@ def _filled(rules: _Rules, asking: _Asking, side: Bools) -> tuple[F64, F64]:
     return margin, grouped_sum(asking.loss[:, side], group, count)
 
 
-def _margin(  # noqa: PLR0913 - columns of what is sized
-    rules: _Rules, asking: _Asking, instrument: I64, quantity: F64, leverage: F64, value: F64
-) -> F64:
+def _margin(rules: _Rules, asking: _Asking, instrument: I64, quantity: F64, leverage: F64, value: F64) -> F64:
     crowded = None if asking.crowd is None else asking.crowd[:, instrument]
     sized = Sized(instrument, quantity, leverage, value, value, value, crowded)
     level = ladder_margin_of(rules.plan, rules.ladders, rules.table, sized, INITIAL)

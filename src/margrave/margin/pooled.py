@@ -26,20 +26,20 @@ from margrave.margin.ladder import (
     Sized,
     crowding_of,
     ladder_margin_of,
-    ladder_terms,
 )
 from margrave.margin.netting import netted
 from margrave.margin.orders import OrderMargin, order_margin_of
-from margrave.margin.plan import Plan, plan_of
+from margrave.margin.plan import Plan
 from margrave.margin.pools import Pools, grouped_sum, pools_of
-from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
+from margrave.margin.resolve import Resolved, resolve
+from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
-from margrave.valuation.table import Table, table_of
+from margrave.valuation.table import Table
 
-__all__ = ["Pooled", "Prepared", "Workings", "book_of", "evaluate", "prepare"]
+__all__ = ["Pooled", "Prepared", "Workings", "book_of", "evaluate", "prepare", "prepare_in"]
 
 
 @final
@@ -106,23 +106,35 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     Prepared
         A position that cannot be valued or has no rule is an issue of its pool; nothing raises for it.
     """
-    plan = plan_of(rulebook)
-    currency = rulebook.account.currency or market.numeraire
-    more = (*book.assets, currency)
-    table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
-    ladders, options = ladder_terms(plan, table), option_terms(plan, table)
+    return prepare_in(resolve(book.symbols, book.assets, market, rulebook), book)
+
+
+def prepare_in(resolved: Resolved, book: Book) -> Prepared:
+    """Prepare a book, or a chunk of one, whose instruments and assets are resolved already."""
+    market, rulebook, plan, table = resolved.market, resolved.rulebook, resolved.plan, resolved.table
+    ladders, options = resolved.ladders, resolved.options
     isolated = _isolated_margin(plan, ladders, options, table, book)
-    pools = pools_of(book, table, rulebook, isolated, table.assets.index(currency))
-    vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
+    pools = pools_of(book, table, rulebook, isolated, resolved.currency)
     recognised = recognise(plan, table, book, pools)
-    rows = np.flatnonzero(options.is_option[book.instrument])
-    issues = issues_of(plan, ladders, table, book, pools)
+    issues = issues_of(resolved, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
         scene = JointScene(plan, table, now(table), market.at, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
     return Prepared(
-        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, joined, issues
+        book,
+        market,
+        rulebook,
+        plan,
+        table,
+        ladders,
+        options,
+        pools,
+        recognised.position,
+        resolved.vols,
+        recognised,
+        joined,
+        issues,
     )
 
 

@@ -65,38 +65,39 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     row, bucket_row = by_account[first], by_account[opened]
     bucket, pool_of = np.empty(len(owner), dtype=np.int64), np.empty(len(owner), dtype=np.int64)
     bucket[by_account], pool_of[by_account] = bucket_of, pool
-    cash, held, asked = np.split(bucket, np.cumsum(counts)[:2])
+    end = counts[0] + counts[1]
+    cash, held, asked = bucket[: counts[0]], bucket[counts[0] : end], bucket[end:]
     balance = grouped_sum(book.balance[None, :], cash, len(bucket_row))[0]
-    balance[held[book.is_isolated]] = isolated_margin[book.is_isolated]
+    alone = isolated[row] - 1
+    is_isolated = alone >= 0
+    balance[held[alone[is_isolated]]] = isolated_margin[alone[is_isolated]]
     return Pools(
         owner[row],
-        isolated[row] > 0,
+        is_isolated,
         counted[row],
-        isolated[row] - 1,
-        spans_account & (isolated[row] == 0),
+        alone,
+        spans_account & ~is_isolated,
         pool_of[bucket_row],
         asset[bucket_row],
         balance,
-        pool_of[counts[0] : counts[0] + counts[1]],
+        pool_of[counts[0] : end],
         held,
-        pool_of[counts[0] + counts[1] :],
+        pool_of[end:],
         asked,
     )
 
 
-def _wanted(
-    book: Book, table: Table, counts: tuple[int, int, int], currency: int
-) -> tuple[I64, I64, I64]:
+def _wanted(book: Book, table: Table, counts: tuple[int, int, int], currency: int) -> tuple[I64, I64, I64]:
     # What needs a bucket: balances, positions, orders. Its account, its place if isolated (from 1), and its asset.
     owner = np.concatenate((book.balance_account, book.account, book.order_account))
     isolated = np.zeros(len(owner), dtype=np.int64)
-    isolated[counts[0] : counts[0] + counts[1]] = book.is_isolated * np.arange(1, counts[1] + 1)
-    row_of = {name: row for row, name in enumerate(table.assets)}
-    own = np.array([row_of[name] for name in book.assets], dtype=np.int64)
+    alone = np.flatnonzero(book.is_isolated)
+    isolated[counts[0] + alone] = alone + 1
+    own = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
     instrument = np.concatenate((book.instrument, book.order_instrument))
     asset = np.concatenate((own[book.balance_asset], table.settlement[instrument]))
-    unknown = np.array([i is None for i in table.instruments], dtype=np.bool_)[instrument]
-    if unknown.any():
+    if None in table.instruments:
+        unknown = np.array([i is None for i in table.instruments], dtype=np.bool_)[instrument]
         # What nobody knows settles nowhere: it stands with the account's first balance or contract that is known.
         rows = np.arange(len(owner))
         known = rows[isolated == 0]

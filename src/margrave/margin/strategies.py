@@ -58,6 +58,8 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
     Pools do not share cover, so that all are searched at once: every round takes one short leg of each bucket.
     """
     rows = np.flatnonzero(table.is_option[book.instrument])
+    if rows.size == 0:
+        return _none(rows)
     at = book.instrument[rows]
     allowed, fall = np.zeros((len(STRATEGIES), len(table.a)), dtype=np.bool_), np.zeros(len(table.a))
     for row in np.unique(at).tolist():
@@ -65,8 +67,7 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
             allowed[:, row] = [strategy in model.strategies for strategy in STRATEGIES]
             fall[row] = model.strategy_fall
     if not allowed.any():
-        nothing = np.zeros(0, dtype=np.int64)
-        return Recognised(rows, nothing, nothing, nothing, np.zeros(0), np.zeros(0))
+        return _none(rows)
     search = _Search(
         at,
         book.quantity[rows],
@@ -83,13 +84,17 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
             )
     counts = [len(short) for _, short, _, _ in search.found]
     strategies = np.repeat(np.array([s for s, _, _, _ in search.found], dtype=np.int64), counts)
-    short, cover = (_joined([pair[k] for pair in search.found]) for k in (1, 2))
+    short = np.concatenate([_NOTHING, *(short for _, short, _, _ in search.found)])
+    cover = np.concatenate([_NOTHING, *(cover for _, _, cover, _ in search.found)])
     size = np.concatenate([np.zeros(0), *(size for _, _, _, size in search.found)])
     return Recognised(rows, strategies, short, cover, size, fall[at[short]])
 
 
-def _joined(parts: list[I64]) -> I64:
-    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+def _none(rows: I64) -> Recognised:
+    return Recognised(rows, _NOTHING, _NOTHING, _NOTHING, np.zeros(0), np.zeros(0))
+
+
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 def _rounds(search: _Search, strategy: int) -> Iterator[I64]:
@@ -156,12 +161,10 @@ def _covers(search: _Search, table: Table, strategy: int, short: I64, cover: I64
     same_right = table.is_call[a] == table.is_call[b]
     if strategy == _VERTICAL:
         lives = table.years[b] >= table.years[a]
-        return alike & (search.quantity[cover] > 0.0) & same_right & lives
-    apart = np.where(
-        table.is_call[a], table.strike[a] >= table.strike[b], table.strike[a] <= table.strike[b]
-    )
+        return np.asarray(alike & (search.quantity[cover] > 0.0) & same_right & lives)
+    apart = np.where(table.is_call[a], table.strike[a] >= table.strike[b], table.strike[a] <= table.strike[b])
     together = ~same_right & (table.years[a] == table.years[b]) & apart
-    return alike & (search.quantity[cover] < 0.0) & together
+    return np.asarray(alike & (search.quantity[cover] < 0.0) & together)
 
 
 def recognised_margin(  # noqa: PLR0913 - every part of one formula
@@ -194,7 +197,8 @@ def recognised_margin(  # noqa: PLR0913 - every part of one formula
     """
     if recognised.short.size == 0:
         return alone
-    short, cover = recognised.short, recognised.cover
+    short = recognised.short
+    cover = np.where(recognised.cover >= 0, recognised.cover, short)
     size = np.abs(book.quantity[recognised.position]) * table.a[book.instrument[recognised.position]]
     each, mark = alone[:, short] / size[short], option.mark[level][:, short]
     other, other_mark = alone[:, cover] / size[cover], option.mark[level][:, cover]
@@ -215,7 +219,8 @@ def recognised_margin(  # noqa: PLR0913 - every part of one formula
 def _width(recognised: Recognised, table: Table, priced: Priced, book: Book) -> F64:
     # Loss of each pair at the worst settlement, per coin of size, in the premium's asset.
     short, cover = (
-        book.instrument[recognised.position[legs]] for legs in (recognised.short, recognised.cover)
+        book.instrument[recognised.position[np.where(legs >= 0, legs, recognised.short)]]
+        for legs in (recognised.short, recognised.cover)
     )
     ks, kl = table.strike[short], table.strike[cover]
     width = np.maximum(np.where(table.is_call[short], kl - ks, ks - kl), 0.0)

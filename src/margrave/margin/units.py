@@ -14,6 +14,7 @@ from margrave.rulebook.portfolio import ScenarioModel, UnitOf
 from margrave.rulebook.schema import PortfolioMember
 from margrave.valuation.table import Table
 
+
 @final
 @dataclass(frozen=True, slots=True)
 class Units:
