@@ -21,6 +21,7 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price, quote_price
+from margrave.margin.plan import plan_of, product_row
 from margrave.rulebook.catalogue import shipped
 from margrave.rulebook.clearing import ProductGroup, RangesModel, ScanModel, Share, UnderlyingClass
 from margrave.rulebook.portfolio import CorrelationOffset, CorrelationPair
@@ -97,14 +98,20 @@ MARKET = Market(
 )
 
 
-def accounts(seed: int, count: int) -> list[Account]:
-    """Accounts of 0 to 12 positions with every choice that a holder has, some of them beyond what can be valued."""
+def accounts(seed: int, count: int, rulebook: Rulebook) -> list[Account]:
+    """Accounts of 0 to 12 positions with every choice that a holder has.
+
+    They hold what the rulebook margins, and now and then something that it does not, or that nobody lists.
+    """
     rng = np.random.default_rng(seed)
-    return [_account(rng, f"account {row}") for row in range(count)]
+    plan = plan_of(rulebook)
+    ruled = [i for i in INSTRUMENTS if product_row(plan, i) >= 0]
+    return [_account(rng, f"account {row}", ruled or INSTRUMENTS) for row in range(count)]
 
 
-def _account(rng: np.random.Generator, name: str) -> Account:
-    held = [_position(rng) for _ in range(rng.integers(0, 13))]
+def _account(rng: np.random.Generator, name: str, ruled: list[Instrument]) -> Account:
+    few = [ruled[int(k)] for k in rng.integers(0, len(ruled), 8)]
+    held = [_position(rng, few) for _ in range(rng.integers(0, 13))]
     positions = {(p.symbol, p.leg, p.mode): p for p in held}
     assets = rng.permutation(list(INDEX))[: rng.integers(0, 5)]
     balances = [Balance(asset=str(a), amount=float(rng.normal(0.5, 1.0) * 2e5 / INDEX[a])) for a in assets]
@@ -112,17 +119,18 @@ def _account(rng: np.random.Generator, name: str) -> Account:
         name=name,
         balances=tuple(balances),
         positions=tuple(positions.values()),
-        orders=tuple(_order(rng) for _ in range(rng.integers(0, 5) * rng.integers(0, 2))),
+        orders=tuple(_order(rng, few) for _ in range(rng.integers(0, 5) * rng.integers(0, 2))),
         memory=tuple(_memory(rng, a) for a in ("BTC", "ETH") if rng.random() < 0.3),
         parent="house" if rng.random() < 0.1 else None,
     )
 
 
-def _pick(rng: np.random.Generator) -> tuple[str, float, float]:
-    # Few instruments of few underlyings, so that things offset; now and then one that nobody lists.
-    if rng.random() < 0.01:
+def _pick(rng: np.random.Generator, few: list[Instrument]) -> tuple[str, float, float]:
+    # Few instruments, so that things offset.
+    if (rare := rng.random()) < 0.005:
         return "GONE", 100.0, 1.0
-    instrument = INSTRUMENTS[int(rng.integers(0, len(INSTRUMENTS)))]
+    listed = INSTRUMENTS if rare < 0.02 else few
+    instrument = listed[int(rng.integers(0, len(listed)))]
     mark = max(_QUOTES[instrument.symbol].mark, 1e-6)
     match instrument.payoff:
         case Inverse():
@@ -134,8 +142,8 @@ def _pick(rng: np.random.Generator) -> tuple[str, float, float]:
     return instrument.symbol, float(size), mark
 
 
-def _position(rng: np.random.Generator) -> Position:
-    symbol, size, mark = _pick(rng)
+def _position(rng: np.random.Generator, few: list[Instrument]) -> Position:
+    symbol, size, mark = _pick(rng, few)
     quantity = float(size * rng.choice((-1.0, 1.0)) * (rng.random() > 0.02))
     isolated = bool(rng.random() < 0.2)
     leg = (Leg.LONG if quantity >= 0 else Leg.SHORT) if rng.random() < 0.2 else Leg.NET
@@ -151,8 +159,8 @@ def _position(rng: np.random.Generator) -> Position:
     )
 
 
-def _order(rng: np.random.Generator) -> Order:
-    symbol, size, mark = _pick(rng)
+def _order(rng: np.random.Generator, few: list[Instrument]) -> Order:
+    symbol, size, mark = _pick(rng, few)
     return Order(
         symbol=symbol,
         quantity=float(size * rng.choice((-1.0, 1.0))),

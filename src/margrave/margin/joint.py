@@ -13,12 +13,14 @@ from margrave.domain.book import Book
 from margrave.kernels.arrays import F64
 from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
+from margrave.margin.held import table_vols
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_issues, pool_margin
 from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
 from margrave.margin.units import Members, Units, members_of, units_of
+from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.valuation.scenarios import Priced
@@ -136,6 +138,8 @@ def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
     order, start = run_ends(members.pool, count)
     bucket_order, bucket_start = run_ends(pools.bucket_pool, count)
     counts = (quantity != 0.0) | (members.position >= 0)
+    clears = isinstance(scene.plan.rulebook.portfolio, ScanModel | RangesModel)
+    vols = table_vols(scene.table) if clears else None
     for pool in np.flatnonzero(np.diff(start)).tolist():
         mine = order[start[pool] : start[pool + 1]]
         mine = mine[counts[mine]]
@@ -152,6 +156,7 @@ def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
                 quantity[mine],
                 balance,
                 int(pools.currency[pool]),
+                vols,
             ),
         )
 

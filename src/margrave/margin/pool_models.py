@@ -35,6 +35,7 @@ class PoolView:
     quantity: F64  # (n,) signed contracts
     balance: F64  # (A,) [asset]
     currency: int  # row of the table's assets in which the pool counts
+    vols: F64 | None = None  # (I,) as `held.table_vols`, solved once for many pools
 
 
 @final
@@ -53,9 +54,11 @@ def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
         case StandardManager():
             return standard_pool.issues_of(model, view.table, _standard(view))
         case ScanModel():
-            return scan_issues(model, held_of(view.table, view.priced, _rows(view), view.at))
+            return scan_issues(model, held_of(view.table, view.priced, _rows(view), view.at, vols=view.vols))
         case RangesModel():
-            return ranges_issues(model, held_of(view.table, view.priced, _rows(view), view.at))
+            return ranges_issues(
+                model, held_of(view.table, view.priced, _rows(view), view.at, vols=view.vols)
+            )
         case unknown:
             assert_never(unknown)
 
@@ -66,12 +69,14 @@ def pool_margin(model: PoolModel, view: PoolView, row: int) -> PoolMargin:
         case StandardManager():
             return _standard_margin(model, view, row)
         case ScanModel():
-            scan = scan_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row))
+            scan = scan_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row, view.vols))
             return PoolMargin(
                 scan.initial, scan.maintenance, lambda level: scan_requirement(model, scan, level)
             )
         case RangesModel():
-            ranges = ranges_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row))
+            ranges = ranges_margin(
+                model, held_of(view.table, view.priced, _rows(view), view.at, row, view.vols)
+            )
             return PoolMargin(
                 ranges.initial, ranges.maintenance, lambda level: ranges_requirement(model, ranges, level)
             )
