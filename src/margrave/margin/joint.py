@@ -10,7 +10,7 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
 from margrave.margin.held import table_vols
@@ -19,7 +19,7 @@ from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_is
 from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
-from margrave.margin.units import Members, Units, members_of, units_of
+from margrave.margin.units import Members, Units, members_of, part_in, units_of
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
@@ -92,14 +92,15 @@ def joint_margin(scene: JointScene, balances: Balances) -> Joint:
     """
     book, members = scene.book, scene.joined.members
     held = _quantity(book.quantity, members.position)
-    initial, maintenance, workings = _asked(scene, balances, held)
+    every = np.ones(len(scene.pools.account), dtype=np.bool_)
+    initial, maintenance, workings = _asked(scene, balances, held, every)
     orders = np.zeros(initial.shape)
     if (members.order >= 0).any() and scene.plan.rulebook.account.orders is not OrderRule.NONE:
         waiting = _quantity(book.order_quantity, members.order)
         asks = np.zeros(initial.shape[1], dtype=np.bool_)
         asks[members.pool[members.order >= 0]] = True
         for side in (np.maximum(waiting, 0.0), np.minimum(waiting, 0.0)):
-            more = _asked(scene, balances, held + side)[INITIAL] - initial
+            more = _asked(scene, balances, held + side, asks)[INITIAL] - initial
             orders = np.where(asks, np.maximum(orders, more), 0.0)
     return Joint(initial, maintenance, orders, workings)
 
@@ -110,10 +111,14 @@ def _quantity(quantity: F64, rows: np.ndarray) -> F64:
     return out
 
 
-def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F64, Workings]:
+def _asked(scene: JointScene, balances: Balances, quantity: F64, wanted: Bools) -> tuple[F64, F64, Workings]:
+    # Of some pools; what the others are asked means nothing.
     model, units = scene.plan.rulebook.portfolio, scene.joined.units
     if isinstance(model, ScenarioModel):
         assert units is not None
+        if not wanted.all():
+            part = part_in(units, scene.pools, wanted)
+            units, quantity = part.units, quantity[part.member]
         collateral = balances.owned[:, units.bucket]
         margin = scenario_margin(
             Portfolio(model, scene.table, scene.priced, scene.pools, units, quantity, collateral)
@@ -123,7 +128,7 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
     workings: dict[int, PoolMargin] = {}
-    for pool, view in _views(scene, quantity):
+    for pool, view in _views(scene, quantity, wanted):
         for row in range(shape[0]):
             margin_of = pool_margin(model, view, row)
             initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
@@ -132,7 +137,7 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64) -> tuple[F64, F
     return initial, maintenance, workings
 
 
-def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
+def _views(scene: JointScene, quantity: F64, wanted: Bools) -> Iterator[tuple[int, PoolView]]:
     members, pools = scene.joined.members, scene.pools
     count = len(pools.account)
     order, start = run_ends(members.pool, count)
@@ -140,7 +145,7 @@ def _views(scene: JointScene, quantity: F64) -> Iterator[tuple[int, PoolView]]:
     counts = (quantity != 0.0) | (members.position >= 0)
     clears = isinstance(scene.plan.rulebook.portfolio, ScanModel | RangesModel)
     vols = table_vols(scene.table) if clears else None
-    for pool in np.flatnonzero(np.diff(start)).tolist():
+    for pool in np.flatnonzero(wanted & (np.diff(start) > 0)).tolist():
         mine = order[start[pool] : start[pool + 1]]
         mine = mine[counts[mine]]
         buckets = bucket_order[bucket_start[pool] : bucket_start[pool + 1]]
@@ -173,7 +178,8 @@ def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
 
 def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
     held = _quantity(scene.book.quantity, scene.joined.members.position)
-    found = {pool: pool_issues(model, view) for pool, view in _views(scene, held)}
+    every = np.ones(len(scene.pools.account), dtype=np.bool_)
+    found = {pool: pool_issues(model, view) for pool, view in _views(scene, held, every)}
     return {pool: issues for pool, issues in found.items() if issues}
 
 

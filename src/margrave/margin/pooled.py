@@ -115,7 +115,8 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     ladders, options = resolved.ladders, resolved.options
     isolated = _isolated_margin(plan, ladders, options, table, book)
     pools = pools_of(book, table, rulebook, isolated, resolved.currency)
-    recognised = recognise(plan, table, book, pools)
+    option_rows = np.flatnonzero(options.is_option[book.instrument])
+    recognised = recognise(plan, table, book, pools, option_rows)
     issues = issues_of(resolved, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
@@ -130,7 +131,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
         ladders,
         options,
         pools,
-        recognised.position,
+        option_rows,
         resolved.vols,
         recognised,
         joined,

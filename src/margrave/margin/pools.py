@@ -115,6 +115,9 @@ def pool_name(pools: Pools, table: Table, book: Book, pool: int) -> str:
     return f"cross {table.assets[int(pools.currency[pool])]}"
 
 
+_WIDE = 2_000
+
+
 def grouped_sum(values: F64, group: I64, count: int) -> F64:
     """Sum columns into groups, in every scenario, in the order of the columns.
 
@@ -136,6 +139,9 @@ def grouped_sum(values: F64, group: I64, count: int) -> F64:
     scenarios = values.shape[0]
     if scenarios == 1:
         return np.asarray(np.bincount(group, weights=values[0], minlength=count), dtype=np.float64)[None, :]
+    if len(group) > _WIDE:  # row by row: no index over all of them
+        rows = [np.bincount(group, weights=row, minlength=count) for row in values]
+        return np.array(rows, dtype=np.float64)
     flat = (np.arange(scenarios)[:, None] * count + group[None, :]).ravel()
     added = np.bincount(flat, weights=values.ravel(), minlength=scenarios * count)
     return np.asarray(added, dtype=np.float64).reshape(scenarios, count)

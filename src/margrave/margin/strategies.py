@@ -52,12 +52,18 @@ class _Search:
     found: list[tuple[int, I64, I64, F64]]  # strategy, short, cover, size
 
 
-def recognise(plan: Plan, table: Table, book: Book, pools: Pools) -> Recognised:
+def recognise(plan: Plan, table: Table, book: Book, pools: Pools, rows: I64) -> Recognised:
     """Find the recognised strategies of a book, for products whose rulebook names them.
 
     Pools do not share cover, so that all are searched at once: every round takes one short leg of each bucket.
+
+    Parameters
+    ----------
+    plan, table, book, pools : Plan, Table, Book, Pools
+        Rules, instruments, positions, and the cash of each bucket.
+    rows : (n,) ndarray of int
+        Positions that the standard option margin is asked of.
     """
-    rows = np.flatnonzero(table.is_option[book.instrument])
     if rows.size == 0:
         return _none(rows)
     at = book.instrument[rows]

@@ -165,13 +165,31 @@ def part_of(units: Units, chosen: I64) -> Part:
         Rows of units, ascending.
     """
     unit_at = _places(chosen, len(units.unit_pool))
+    bucket = np.flatnonzero(units.bucket_unit >= 0)
+    return _part(units, chosen, bucket[unit_at[units.bucket_unit[bucket]] >= 0])
+
+
+def part_in(units: Units, pools: Pools, wanted: Bools) -> Part:
+    """Everything of some pools, buckets that follow no unit too.
+
+    Parameters
+    ----------
+    units, pools : Units, Pools
+        The whole.
+    wanted : (K,) ndarray of bool
+        Which pools.
+    """
+    bucket = np.flatnonzero(wanted[pools.bucket_pool[units.bucket]])
+    return _part(units, np.flatnonzero(wanted[units.unit_pool]), bucket)
+
+
+def _part(units: Units, chosen: I64, bucket: I64) -> Part:
+    unit_at = _places(chosen, len(units.unit_pool))
     expiry = np.flatnonzero(unit_at[units.expiry_unit] >= 0)
     expiry_at = _places(expiry, len(units.expiry_unit))
     member = np.flatnonzero(expiry_at[units.expiry] >= 0)
     strike = np.flatnonzero(expiry_at[units.strike_expiry] >= 0)
     strike_at = _places(strike, len(units.strike_expiry))
-    bucket = np.flatnonzero(units.bucket_unit >= 0)
-    bucket = bucket[unit_at[units.bucket_unit[bucket]] >= 0]
     own_strike = units.strike[member]
     own_strike[own_strike >= 0] = strike_at[own_strike[own_strike >= 0]]
     part = Units(
@@ -189,7 +207,7 @@ def part_of(units: Units, chosen: I64) -> Part:
         units.unit_base[chosen],
         units.unit_instrument[chosen],
         units.bucket[bucket],
-        unit_at[units.bucket_unit[bucket]],
+        np.append(unit_at, -1)[units.bucket_unit[bucket]],
     )
     return Part(part, member, bucket)
 
