@@ -102,11 +102,11 @@ def made_book(count: int, seed: int, market: Market) -> Book:
     is_option = np.array([isinstance(i.kind, Option) for i in listed])[instrument]
     quantity = _sizes(rng, coin[account], is_option)
     face = np.array(list(_FACE.values()))[coin[account]]
-    # What a holder thinks of as at risk: a future's worth, a quarter of a short option's coin, nothing of a long one.
-    at_risk = np.where(is_option, 0.25 * np.maximum(-quantity, 0.0), np.abs(quantity) * face / mark)
+    # What a holder thinks of as at risk: a future's worth, two fifths of a short option's coin, nothing of a long one.
+    at_risk = np.where(is_option, 0.4 * np.maximum(-quantity, 0.0), np.abs(quantity) * face / mark)
     leverage = np.clip(np.round(rng.lognormal(np.log(5.0), 0.8, count)), 1.0, 50.0)
     backed = np.where(is_option, at_risk, at_risk / leverage[account])
-    balance = np.bincount(account, weights=backed, minlength=count) * rng.lognormal(0.6, 0.4, count)
+    balance = np.bincount(account, weights=backed, minlength=count) * rng.lognormal(1.1, 0.5, count)
     order_account = np.flatnonzero(rng.random(count) < 0.15)
     side = rng.choice((-1.0, 1.0), len(order_account))
     perpetual = np.array([listed.index(market.instruments[f"{base}-PERPETUAL"]) for base in _SPOT])

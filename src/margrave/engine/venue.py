@@ -29,8 +29,8 @@ from margrave.rulebook.schema import Rulebook
 STATUSES = tuple(Status)
 """Status of a row, best first: `PoolColumns.status` points into it."""
 
-_CELLS = 2_000_000  # rows times scenario cells of a chunk: about 100 MB of intermediate arrays
-_ROWS = 50_000  # rows of a chunk where no scenarios are valued: what a processor's cache holds
+_CELLS = 1_000_000  # rows times scenario cells of a chunk: a few intermediate arrays of it fit a cache
+_ROWS = 40_000  # rows of a chunk where no scenarios are valued: what a processor's cache holds
 
 
 @final
