@@ -227,8 +227,7 @@ def _kind(name: str, kind: Any) -> tuple[str, bool]:
 def _words(data: Any) -> _Words:
     if pa.types.is_dictionary(data.type):  # categories may be doubled, or belong to no row
         data = data.cast(data.type.value_type)
-    coded = data.dictionary_encode().combine_chunks()
-    coded = coded if isinstance(coded, pa.DictionaryArray) else coded.chunk(0)
+    coded = _piece(data.dictionary_encode().unify_dictionaries())
     code = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     return _Words(code, coded.dictionary.cast(pa.string()))
 
@@ -238,9 +237,15 @@ def _numbers(data: Any, name: str) -> F64:
         data = data.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
     if name in _FLAGS:
         data = data.fill_null(False).cast(pa.int8())
-    column = data.cast(pa.float64()).combine_chunks()
-    column = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+    numbers = _piece(data if pa.types.is_float64(data.type) else data.cast(pa.float64()))
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _piece(data: Any) -> Any:
+    # A column in one piece; the caller's own where it is one already.
+    return (
+        data.chunk(0) if data.num_chunks == 1 else pa.concat_arrays(data.chunks or [pa.array([], data.type)])
+    )
 
 
 def _unified(read: dict[str, _Table], columns: Mapping[str, str]) -> Any:

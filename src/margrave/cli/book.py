@@ -1,18 +1,20 @@
 """Commands on a whole venue: sample makes a book, book assesses one."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
 import click
+import numpy as np
 
-from margrave.adapters.files import Case
+from margrave.adapters.files import Case, dump_case
 from margrave.cli.inputs import echo_json, read_case, read_rules, show
 from margrave.core.errors import Reason, invalid
-from margrave.domain.book import Book
+from margrave.domain.book import Book, account_of
 from margrave.domain.market import Market
 from margrave.engine.assessment import Status
 from margrave.engine.trial import BookTrial, trial_book
@@ -117,6 +119,9 @@ def sample(count: int, out: Path, seed: int) -> int:
 @click.option(
     "--chunk", type=click.IntRange(1), help="Accounts a chunk; by default what fits in a few megabytes."
 )
+@click.option(
+    "--account", "name", metavar="NAME", help="Write this account alone as a case, for explain and others."
+)
 @click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def book_command(
     path: str,
@@ -127,6 +132,7 @@ def book_command(
     nearest: int,
     threads: int,
     chunk: int | None,
+    name: str | None,
     kind: str,
 ) -> int:
     """Assess a book of any size: who stands where, who is nearest to liquidation, and how ratios are spread.
@@ -135,6 +141,9 @@ def book_command(
     code 1 where a pool is unknown; calls and liquidations of a book are results, not faults.
     """
     venue = read_venue(path, market, partial=partial)
+    if name is not None:
+        click.echo(dump_case(_alone(venue, name, rules)), nl=False)
+        return 0
     rulebook = read_rules(rules, venue.case)
     with progress(len(venue.book.names), rulebook.id) as told:
         found = assess_book(venue.book, venue.market, rulebook, chunk=chunk, threads=threads, told=told)
@@ -150,10 +159,25 @@ def book_command(
     return _warned(found)
 
 
+def _alone(venue: Venue, name: str, rules: str | None) -> Case:
+    rows = np.flatnonzero(venue.book.names == name)
+    if not rows.size:
+        raise invalid(name, Reason.NOT_FOUND, "no account of the book has this name; correct it")
+    account, market = account_of(venue.book, int(rows[0])), venue.market
+    held = {p.symbol for p in account.positions} | {o.symbol for o in account.orders}
+    market = replace(
+        market,
+        instruments={s: i for s, i in market.instruments.items() if s in held},
+        quotes={s: q for s, q in market.quotes.items() if s in held},
+        open_interest={s: n for s, n in market.open_interest.items() if s in held},
+    )
+    return Case((account,), market, rules or venue.case.rules, venue.case.schedule, venue.case.title)
+
+
 @contextmanager
 def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
     """A bar on standard error, where that is a terminal; yields what is to be told the accounts done."""
-    with click.progressbar(length=count, label=label, file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
 
         def told(done: int) -> None:
             bar.update(done - bar.pos)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.core.words import MarginMode
-from margrave.domain.account import Account, Memory
+from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
 from margrave.domain.instruments import Instrument
 from margrave.kernels.arrays import F64, I64, Bools
 
@@ -226,6 +226,83 @@ def chunk_of(book: Book, first: int, last: int) -> Book:
         book.order_reduces[asked],
         memory,
     )
+
+
+def account_of(book: Book, row: int) -> Account:
+    """One account of a book as a person writes it; `book_of` gives its columns again.
+
+    A book does not keep hedge legs apart from netted positions: where an account holds an instrument twice in one mode,
+    its positions become a long and a short leg.
+    """
+    one = chunk_of(book, row, row + 1)
+    modes = [MarginMode.ISOLATED if alone else MarginMode.CROSS for alone in one.is_isolated.tolist()]
+    symbols = [book.symbols[i] for i in one.instrument.tolist()]
+    legs = _legs(list(zip(symbols, modes, strict=True)), one.quantity.tolist())
+    columns = (one.quantity, one.entry, one.leverage, one.isolated_margin)
+    positions = tuple(
+        Position(
+            symbol=symbol,
+            quantity=quantity,
+            entry=entry,
+            mode=mode,
+            leverage=_told(leverage),
+            isolated_margin=_told(margin),
+            leg=leg,
+        )
+        for symbol, mode, leg, quantity, entry, leverage, margin in zip(
+            symbols, modes, legs, *(column.tolist() for column in columns), strict=True
+        )
+    )
+    asked = (one.order_instrument, one.order_quantity, one.order_price, one.order_leverage, one.order_reduces)
+    orders = tuple(
+        Order(symbol=book.symbols[i], quantity=q, price=price, leverage=_told(leverage), reduce_only=reduces)
+        for i, q, price, leverage, reduces in zip(*(column.tolist() for column in asked), strict=True)
+    )
+    balances = tuple(
+        Balance(asset=book.assets[a], amount=amount)
+        for a, amount in zip(one.balance_asset.tolist(), one.balance.tolist(), strict=True)
+    )
+    memory = tuple(_memory_of(one, n) for n in range(len(one.memory.account)))
+    name, parent = str(book.names[row]), str(book.parents[row]) or None
+    return Account(
+        name=name, balances=balances, positions=positions, orders=orders, memory=memory, parent=parent
+    )
+
+
+def _legs(held: list[tuple[str, MarginMode]], quantity: list[float]) -> list[Leg]:
+    taken: set[tuple[tuple[str, MarginMode], Leg]] = set()
+    legs = []
+    for what, size in zip(held, quantity, strict=True):
+        side = [Leg.LONG, Leg.SHORT] if size == 0 else [Leg.LONG if size > 0 else Leg.SHORT]
+        order = [Leg.NET, *side] if held.count(what) == 1 else [*side, Leg.NET]
+        leg = next(leg for leg in order if (what, leg) not in taken)
+        taken.add((what, leg))
+        legs.append(leg)
+    return legs
+
+
+def _told(number: float) -> float | None:
+    return None if number != number else number
+
+
+def _memory_of(book: Book, row: int) -> Memory:
+    kept = book.memory
+    tier, closed = _told(float(kept.tier[row])), _told(float(kept.closed_at[row]))
+    return Memory(
+        underlying=book.assets[int(kept.underlying[row])],
+        at=_instant(float(kept.at[row])),
+        reference=_told(float(kept.reference[row])),
+        best_mark=_told(float(kept.best_mark[row])),
+        multiplier=_told(float(kept.multiplier[row])),
+        tier=None if tier is None else int(tier),
+        streak=int(np.nan_to_num(kept.streak[row])),
+        side=int(np.nan_to_num(kept.side[row])),
+        closed_at=None if closed is None else _instant(closed),
+    )
+
+
+def _instant(microseconds_since: float) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds_since)
 
 
 _MEMORY_FLOATS = ("at", "reference", "best_mark", "multiplier", "tier", "streak", "side", "closed_at")

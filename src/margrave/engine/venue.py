@@ -86,7 +86,8 @@ class BookAssessment:
     def ratio(self) -> F64:
         """Largest ratio of each account's known pools, (A,); NaN where a pool is unknown."""
         largest = np.zeros(len(self.names))
-        np.maximum.at(largest, self.pools.account, self.pools.ratio)
+        with np.errstate(invalid="ignore"):  # NaN is meant to stay
+            np.maximum.at(largest, self.pools.account, self.pools.ratio)
         return largest
 
 
