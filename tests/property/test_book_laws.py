@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from margrave.domain.book import book_of
 from margrave.engine.venue import assess_book
@@ -59,3 +61,22 @@ def test_a_book_gives_what_its_accounts_give_alone(rulebook):
     for chunk, threads in ((None, 1), (1, 1), (7, 2), (50, 2)):
         found = assess_book(book_of(accounts), made_books.MARKET, rulebook, chunk=chunk, threads=threads)
         agree(found, alone)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 2), st.sampled_from(RULES))
+def test_no_seed_chunk_or_thread_changes_a_digit(seed, chunk, threads, rulebook):
+    accounts = made_books.accounts(seed, 12, rulebook)
+    found = assess_book(book_of(accounts), made_books.MARKET, rulebook, chunk=chunk, threads=threads)
+    agree(found, one_by_one(accounts, made_books.MARKET, rulebook))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["example.inverse", "example.unified", "deribit.sm", "deribit.xpm", "made.strategies"]
+)
+def test_a_book_of_ten_thousand_accounts(name):
+    rulebook = next(r for r in RULES if r.id == name)
+    accounts = made_books.accounts(13, 10_000 if name == "example.inverse" else 1_000, rulebook)
+    found = assess_book(book_of(accounts), made_books.MARKET, rulebook, threads=2)
+    agree(found, one_by_one(accounts, made_books.MARKET, rulebook))

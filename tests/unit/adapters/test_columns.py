@@ -204,9 +204,8 @@ def test_a_column_of_the_wrong_type_is_one_line(columns, told):
 
 
 def test_instants_need_a_zone():
-    found = faults(
-        {"memory": {"account": ["a"], "underlying": ["BTC"], "at": pa.array([datetime(2026, 1, 1)])}}
-    )
+    at = datetime(2026, 1, 1)  # noqa: DTZ001 - that it has none is what is tested
+    found = faults({"memory": {"account": ["a"], "underlying": ["BTC"], "at": pa.array([at])}})
     assert "instants with a time zone" in found[0][2]
 
 
@@ -358,3 +357,16 @@ def test_results_are_columns_again(tmp_path):
     assert (tmp_path / "pools.csv").read_text().count("\n") == len(rows) + 1
     with pytest.raises(InvalidInputError, match="ends in none of"):
         write_results(found, tmp_path / "pools.xls")
+
+
+def test_empty_tables_and_tables_in_pieces():
+    table = pa.table(positions())
+    pieces = pa.concat_tables([table.slice(0, 1), table.slice(1, 0), table.slice(1)])
+    empty = {
+        "balances": table.select(["account"]).slice(0, 0).append_column("asset", pa.array([], pa.string()))
+    }
+    empty["balances"] = empty["balances"].append_column("amount", pa.array([], pa.float64()))
+    same(book_from({"positions": pieces, **empty}), book_from({"positions": table}))
+    nothing = book_from({"positions": table.slice(0, 0)})
+    assert len(nothing.names) == len(nothing.account) == 0
+    assert book_from({"positions": table.cast(table.schema), "orders": None}).names.tolist() == ["ann", "bob"]
