@@ -83,7 +83,7 @@ def book_tables(book: Book) -> dict[str, Any]:
     symbols, assets = (pa.array(list(words), type=pa.string()) for words in (book.symbols, book.assets))
     tables = {
         "positions": {
-            "account": _coded(book.account, names),
+            "account": names.take(pa.array(book.account)),
             "symbol": _coded(book.instrument, symbols),
             "quantity": book.quantity,
             "entry": book.entry,
@@ -92,12 +92,12 @@ def book_tables(book: Book) -> dict[str, Any]:
             "isolated_margin": _given(book.isolated_margin),
         },
         "balances": {
-            "account": _coded(book.balance_account, names),
+            "account": names.take(pa.array(book.balance_account)),
             "asset": _coded(book.balance_asset, assets),
             "amount": book.balance,
         },
         "orders": {
-            "account": _coded(book.order_account, names),
+            "account": names.take(pa.array(book.order_account)),
             "symbol": _coded(book.order_instrument, symbols),
             "quantity": book.order_quantity,
             "price": book.order_price,

@@ -225,10 +225,11 @@ def _kind(name: str, kind: Any) -> tuple[str, bool]:
 
 
 def _words(data: Any) -> _Words:
-    if pa.types.is_dictionary(data.type):  # categories may be doubled, or belong to no row
+    if pa.types.is_dictionary(data.type):  # categories may be doubled, in any order, or belong to no row
         data = data.cast(data.type.value_type)
-    coded = _piece(data.dictionary_encode().unify_dictionaries())
-    code = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    coded = _piece(data.dictionary_encode())
+    indices = coded.indices if coded.null_count == 0 else coded.indices.fill_null(-1)
+    code = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     return _Words(code, coded.dictionary.cast(pa.string()))
 
 
@@ -257,11 +258,19 @@ def _unified(read: dict[str, _Table], columns: Mapping[str, str]) -> Any:
     ]
     if not found:
         return pa.array([], type=pa.string())
-    known = pc.unique(pa.concat_arrays([table.words[column].words for table, column in found]))
-    for table, column in found:
+    known = found[0][0].words[found[0][1]].words
+    for table, column in found[1:]:
         words = table.words[column]
-        place = pc.index_in(words.words, value_set=known).to_numpy(zero_copy_only=False).astype(np.int32)
+        if words.words.equals(known.slice(0, len(words.words))):
+            continue
+        place = pc.index_in(words.words, value_set=known)
+        fresh = place.is_null()
+        known = pa.concat_arrays([known, words.words.filter(fresh)])
+        place = pc.index_in(words.words, value_set=known) if place.null_count else place
+        place = place.to_numpy(zero_copy_only=False).astype(np.int32)
         table.words[column] = _Words(np.append(place, np.int32(-1))[words.code], known)
+    for table, column in found:
+        table.words[column] = _Words(table.words[column].code, known)
     return known
 
 
@@ -448,6 +457,8 @@ def _parents(table: _Table | None, count: int) -> Names:
     if table is None or "parent" not in table.words:
         return no_parents(count)
     words = table.words["parent"]
+    if not len(words.words):
+        return no_parents(count)
     parents = np.zeros(count, dtype=np.dtypes.StringDType())
     parents[table.owner] = names_of([*words.words.to_pylist(), ""])[words.code]
     return parents
