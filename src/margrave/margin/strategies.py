@@ -15,7 +15,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.plan import Plan
 from margrave.margin.pools import Pools
 from margrave.margin.short_options import OptionMargin, model_of
-from margrave.rulebook.schema import Strategy
+from margrave.rulebook.schema import OptionModel, Strategy
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -64,7 +64,8 @@ def recognise(plan: Plan, table: Table, book: Book, pools: Pools, rows: I64) -> 
     rows : (n,) ndarray of int
         Positions that the standard option margin is asked of.
     """
-    if rows.size == 0:
+    named = any(isinstance(p.model, OptionModel) and p.model.strategies for p in plan.rulebook.products)
+    if rows.size == 0 or not named:
         return _none(rows)
     at = book.instrument[rows]
     allowed, fall = np.zeros((len(STRATEGIES), len(table.a)), dtype=np.bool_), np.zeros(len(table.a))
