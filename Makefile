@@ -22,7 +22,7 @@ endif
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format format-check lint types contracts coverage bench conformance docs lock clean
+.PHONY: help demo test explore check format format-check lint types contracts coverage bench conformance docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ demo: $(VENV)/run.stamp ## margin of one worked account, with nothing but the ru
 
 test: $(VENV)/dev.stamp ## the whole test suite, on all cores
 	$(BIN)/python -m pytest -n auto $(PYTESTFLAGS)
+
+explore: $(VENV)/dev.stamp ## the property tests on new random examples, many of them
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n auto tests/property $(PYTESTFLAGS)
 
 check: format-check lint types contracts demo coverage ## everything that CI asks
 

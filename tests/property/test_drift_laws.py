@@ -179,8 +179,8 @@ def test_integers_agree_with_exact_fractions(account, margin_type):
         for s in account.spots
     ]
     for value, asset, liability in values:
-        collateral += max(value, 0) * asset.at(margin_type) / WEIGHT
-        requirement -= min(value, 0) * liability.at(margin_type) / WEIGHT
+        collateral += max(value, Fraction(0)) * asset.at(margin_type) / WEIGHT
+        requirement -= min(value, Fraction(0)) * liability.at(margin_type) / WEIGHT
     for p in account.perps:
         worth = Fraction(p.base * p.market.price, BASE)
         requirement += abs(worth) * quote * p.market.ratio.at(margin_type) / WEIGHT

@@ -35,6 +35,8 @@ _SIDES = {"BUY": 1.0, "SELL": -1.0}
 _DIGITS = 8
 _WHOLE = 1e-3  # relative: how near to a whole number notional over margin is taken as the leverage
 
+_PORTFOLIO = "binance.pm-pro"
+
 
 def _rows(tree: Any) -> Iterator[dict[str, Any]]:
     if isinstance(tree, list):
@@ -93,6 +95,26 @@ def _account(row: Row, gathered: Gathered) -> None:
         gathered.notes.append(
             f"{row.where}: multi-assets mode adds assets up after haircuts that no rulebook here has; each is told alone"
         )
+
+
+def _portfolio(row: Row, gathered: Gathered) -> None:
+    gathered.rules = _PORTFOLIO
+    gathered.seen(row.raw("updateTime"))
+    outputs: dict[str, Output | None] = {
+        "accountEquity": CurrencyOutput(Figure.BALANCE, "USD"),
+        "accountMaintMargin": CurrencyOutput(Figure.MAINTENANCE, "USD"),
+        "accountInitialMargin": CurrencyOutput(Figure.INITIAL, "USD"),
+    }
+    gathered.claim_each(row, outputs, "USD", _DIGITS)
+    gathered.claim(row, "uniMMR", CurrencyOutput(Figure.RATIO, "USD"), "ratio", _DIGITS)
+
+
+def _portfolio_index(row: Row, gathered: Gathered) -> None:
+    gathered.index[row.text("asset")] = row.price("assetIndexPrice")
+
+
+def _portfolio_asset(row: Row, gathered: Gathered) -> None:
+    gathered.balance(row, row.text("asset"), row.number("totalWalletBalance"))
 
 
 def _asset(row: Row, gathered: Gathered) -> None:
@@ -163,7 +185,8 @@ def _held(row: Row, gathered: Gathered, source: str) -> None:
         gathered.leave_out(row, f"{symbol}: flat, left out")
         return
     instrument = gathered.require(symbol, lambda: binance(symbol, row.where))
-    gathered.ruled(row, _rules(instrument))
+    if gathered.rules != _PORTFOLIO:
+        gathered.ruled(row, _rules(instrument))
     mode = _mode(row, gathered, symbol)
     isolated = mode is MarginMode.ISOLATED
     shape = Position(
@@ -278,6 +301,29 @@ VENUE = Venue(
             _config,
             words("isAutoAddMargin maxNotionalValue"),
             lacks=words("positionAmt"),
+        ),
+        Shape(
+            "portfolio account",
+            words("uniMMR accountMaintMargin"),
+            _portfolio,
+            words("actualEquity accountStatus accountType virtualMaxWithdrawAmount totalMarginOpenLoss")
+            | words("totalAvailableBalance"),
+        ),
+        Shape(
+            "asset-index-price",
+            words("asset assetIndexPrice"),
+            _portfolio_index,
+        ),
+        Shape(
+            "portfolio balance",
+            words("asset totalWalletBalance umWalletBalance"),
+            _portfolio_asset,
+            words(
+                "crossMarginAsset crossMarginBorrowed crossMarginFree crossMarginInterest crossMarginLocked"
+            )
+            | words(
+                "umWalletBalance umUnrealizedPNL cmWalletBalance cmUnrealizedPNL updateTime negativeBalance"
+            ),
         ),
         Shape(
             "account",

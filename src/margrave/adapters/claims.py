@@ -67,7 +67,15 @@ class CurrencyOutput:
     pools: Literal["cross", "all"] = "cross"
 
 
-Output: TypeAlias = PositionOutput | PoolOutput | CurrencyOutput
+@final
+@dataclass(frozen=True, slots=True)
+class AnswerOutput:
+    """A number in an answer of ours that has the shape of the venue's, by its place in both."""
+
+    place: str
+
+
+Output: TypeAlias = PositionOutput | PoolOutput | CurrencyOutput | AnswerOutput
 
 
 @final

@@ -15,7 +15,14 @@ from typing import Any, TypeVar, final
 
 import msgspec
 
-from margrave.adapters.forms import AccountForm, CaseForm, InstrumentForm, MarketForm, QuoteForm
+from margrave.adapters.forms import (
+    VOL_PLAUSIBLE,
+    AccountForm,
+    CaseForm,
+    InstrumentForm,
+    MarketForm,
+    QuoteForm,
+)
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -39,7 +46,7 @@ from margrave.domain.market import Market, Quote
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 _QUOTED = ("index", "forward", "vol", "settlement", "at", "rate", "averaged", "confidence")
-_MARKET_TABLES = ("index", "vols", "correlations", "open_interest", "confidence")
+_MARKET_TABLES = ("index", "vols", "correlations", "returns", "open_interest", "confidence")
 
 
 @final
@@ -158,6 +165,7 @@ class _Reader:
                 index=form.index,
                 vols=form.vols,
                 correlations={(k[0], k[-1]): v for k, v in pairs.items()},
+                returns=form.returns,
                 open_interest=form.open_interest,
                 confidence=form.confidence,
                 numeraire=form.numeraire,
@@ -168,7 +176,7 @@ class _Reader:
                 message = f"{symbol!r} is not among market.instruments; add its terms or correct the name"
                 self.fault(f"market.open_interest.{symbol}", Reason.UNKNOWN_INSTRUMENT, message)
         for name, vol in form.vols.items():
-            if vol > 10:
+            if vol > VOL_PLAUSIBLE:
                 self.fault(
                     f"market.vols.{name}",
                     Reason.WRONG_UNIT,
@@ -211,7 +219,7 @@ class _Reader:
                 f"{form.symbol!r} has no mark; add it, or leave the quote out",
             )
             return None
-        if form.vol is not None and form.vol > 10:
+        if form.vol is not None and form.vol > VOL_PLAUSIBLE:
             self.fault(
                 f"{path}.vol",
                 Reason.WRONG_UNIT,
@@ -387,6 +395,7 @@ def case_form(case: Case) -> CaseForm:
         index=dict(case.market.index),
         vols=dict(case.market.vols),
         correlations={"/".join(k): v for k, v in case.market.correlations.items()},
+        returns=dict(case.market.returns),
         open_interest=dict(case.market.open_interest),
         confidence=dict(case.market.confidence),
         numeraire=case.market.numeraire,

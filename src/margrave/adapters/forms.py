@@ -8,6 +8,9 @@ from msgspec import Struct
 KindName = Literal["spot", "perpetual", "future", "option"]
 PayoffName = Literal["linear", "inverse", "quanto", "coin-premium", "quote-premium"]
 
+VOL_PLAUSIBLE = 10.0
+"""A vol above 1,000 % a year in a file is taken for one in per cent."""
+
 
 class _Form(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What every table of a case shares."""
@@ -56,6 +59,7 @@ class MarketForm(_Form):
     index: dict[str, float] = {}
     vols: dict[str, float] = {}
     correlations: dict[str, float] = {}  # "BTC/ETH" -> correlation
+    returns: dict[str, tuple[float, ...]] = {}  # asset -> simple returns on common dates, oldest first
     open_interest: dict[str, float] = {}  # symbol -> contracts outstanding, one side
     confidence: dict[str, float] = {}  # asset -> confidence of its index, 0..1
     numeraire: str = "USD"

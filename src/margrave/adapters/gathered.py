@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, final
 
 from margrave.adapters.claims import Claim, Output, digits_of
+from margrave.adapters.forms import VOL_PLAUSIBLE
 from margrave.adapters.rows import EMPTY, Row
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
@@ -55,6 +56,10 @@ class Gathered:
         """Add prices of an instrument; later ones win."""
         held = self.quotes.setdefault(symbol, {})
         told = {k: float(v) for k, v in prices.items() if v not in EMPTY}
+        if told.get("vol", 0.0) > VOL_PLAUSIBLE:
+            self.notes.append(
+                f"{symbol}: a vol of {told.pop('vol'):.0%} a year is left out; add the right one"
+            )
         here, there = told.get("mark"), held.get("mark")
         if here and there and abs(here - there) > _MARKS_APART * there:
             self.notes.append(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias, final
 
 from margrave.adapters.claims import (
+    AnswerOutput,
     Claim,
     Claims,
     CurrencyOutput,
@@ -26,7 +27,7 @@ from margrave.domain.account import Account, Leg
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment, PoolAssessment, PositionAssessment, Status
 from margrave.liquidation import NoBound, PoolLiquidation, liquidations
-from margrave.rulebook.schema import Rulebook
+from margrave.rulebook.schema import CrossPool, Rulebook
 
 
 class Verdict(StrEnum):
@@ -73,6 +74,7 @@ class Comparison:
 
 Lookup: TypeAlias = Callable[[Claim, Output], "float | Missing | None"]
 
+_OF_BALANCES: Final = (Figure.EQUITY, Figure.BALANCE, Figure.AVAILABLE, Figure.EXCESS, Figure.RATIO)
 _UNMAPPED: Final = "no single figure of ours stands for it"
 
 
@@ -113,6 +115,7 @@ class _Answers:
     case: Case
     assessment: Assessment
     bounds: tuple[PoolLiquidation, ...]
+    rulebook: Rulebook
 
 
 def outputs_of(case: Case, rulebook: Rulebook) -> Lookup:
@@ -123,6 +126,7 @@ def outputs_of(case: Case, rulebook: Rulebook) -> Lookup:
         case,
         assess(account, case.market, rulebook),
         liquidations(account, case.market, rulebook),
+        rulebook,
     )
 
     def ours(claim: Claim, output: Output) -> float | Missing | None:
@@ -133,6 +137,8 @@ def outputs_of(case: Case, rulebook: Rulebook) -> Lookup:
                 return _of_position(answers, output)
             case PoolOutput():
                 return _of_pool(answers, claim, output)
+            case AnswerOutput():
+                return Missing(_UNMAPPED)
 
     return ours
 
@@ -151,7 +157,18 @@ def _of_currency(answers: _Answers, output: CurrencyOutput) -> float | Missing:
         if held or output.currency == answers.case.market.numeraire:
             counted = ", ".join(sorted({pool.currency for pool in answers.assessment.pools}))
             return Missing(f"the rulebook counts this account in {counted}")
+    if output.figure in _OF_BALANCES and (assets := _uncounted(answers, output.currency)):
+        return Missing(f"{answers.rulebook.id} has no collateral rate of {', '.join(assets)}")
     return sum(_pool_figure(pool, output.figure) for pool in pools)
+
+
+def _uncounted(answers: _Answers, currency: str) -> list[str]:
+    # Assets that one pool an account holds and its rulebook does not know what they count for: a gap, no zero.
+    rules = answers.rulebook.account
+    if rules.cross_pool is not CrossPool.ACCOUNT or rules.haircut_unlisted is not None:
+        return []
+    listed = {currency, *(rule.asset for rule in rules.collateral)}
+    return [b.asset for b in answers.account.balances if b.asset not in listed]
 
 
 def _pool_figure(pool: PoolAssessment, figure: Figure) -> float:

@@ -20,9 +20,11 @@ from margrave.core.errors import Reason, invalid
 from margrave.engine.assess import assess_all
 from margrave.engine.assessment import Assessment
 from margrave.liquidation import COMMON_FACTOR, PoolLiquidation, liquidations
+from margrave.margin.plan import plan_of, product_of
 from margrave.report.number import money, percent, price, quantity
 from margrave.report.tables import Column
 from margrave.report.tree import as_dict, lines
+from margrave.rulebook.schema import PortfolioMember
 
 _POOLS = (
     Column("pool", "pool", left=True),
@@ -87,7 +89,8 @@ def _pool_rows(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:
     return rows
 
 
-def _position_rows(assessment: Assessment) -> list[dict[str, Any]]:
+def _position_rows(assessment: Assessment, joint: frozenset[str]) -> list[dict[str, Any]]:
+    # What is margined together with its pool has no requirement of its own, which is not one of zero.
     return [
         {
             "symbol": f"{p.symbol}",
@@ -95,12 +98,18 @@ def _position_rows(assessment: Assessment) -> list[dict[str, Any]]:
             "entry": p.entry,
             "mark": p.mark,
             "profit_shown": money(p.profit, p.currency),
-            "initial_shown": money(p.initial, p.currency),
-            "maintenance_shown": money(p.maintenance, p.currency),
+            "initial_shown": None if p.symbol in joint else money(p.initial, p.currency),
+            "maintenance_shown": None if p.symbol in joint else money(p.maintenance, p.currency),
         }
         for pool in assessment.pools
         for p in pool.positions
     ]
+
+
+def _joint(told: Inputs) -> frozenset[str]:
+    plan = plan_of(told.rulebook)
+    products = {symbol: product_of(plan, i) for symbol, i in told.case.market.instruments.items()}
+    return frozenset(s for s, p in products.items() if p and isinstance(p.model, PortfolioMember))
 
 
 def _heading(told: Inputs, assessment: Assessment) -> str:
@@ -118,7 +127,7 @@ def _margin(told: Inputs, kind: str) -> int:
         for assessment in assessments:
             click.echo(_heading(told, assessment))
             click.echo()
-            if rows := _position_rows(assessment):
+            if rows := _position_rows(assessment, _joint(told)):
                 show(rows, _POSITIONS, kind)
                 click.echo()
             show(_pool_rows([assessment]), _POOLS, kind)

@@ -17,6 +17,7 @@ from margrave.cli.inputs import (
 from margrave.core.words import LEVELS
 from margrave.domain.account import Account
 from margrave.engine.assess import assess
+from margrave.engine.assessment import Status
 from margrave.engine.candidates import Costs
 from margrave.engine.contributions import contributions, sensitivities
 from margrave.engine.offset import Offset, offsets
@@ -322,10 +323,39 @@ def stress(
         rows = [{"symbol": symbol, **_cell(cell)} for symbol, cell in found]
     else:
         cells = matrix(*case, shifts or MOVES, _moves(vols, "--vol-moves") or VOL_MOVES, along)
+        if kind == "table" and len({cell.vol_move for cell in cells}) > 1:
+            _show_matrix(cells)
+            return _warned(told, account)
         rows = [_cell(cell) for cell in cells]
     # A table tells what happens; the data have every amount.
     _show(rows, kind, () if reverse else ("initial", "maintenance"))
     return _warned(told, account)
+
+
+def _show_matrix(cells: Sequence[Cell]) -> None:
+    # A pool is a page of two grids: what is gained, and how much of the margin balance maintenance takes.
+    for pool in dict.fromkeys(cell.pool for cell in cells):
+        mine = [cell for cell in cells if cell.pool == pool]
+        currency = mine[0].currency
+        grids: tuple[tuple[str, Callable[[Cell], str]], ...] = (
+            (f"profit [{currency}]", lambda cell: money(cell.profit, cell.currency)),
+            ("maintenance over margin balance", _told_ratio),
+        )
+        for title, text in grids:
+            click.echo(f"{pool}: {title}; rows are price moves, columns vol moves")
+            rows: dict[float, dict[str, str]] = {}
+            for cell in mine:
+                row = rows.setdefault(cell.price_move, {"price": f"{cell.price_move:+.0%}"})
+                row[f"vol {cell.vol_move:+.0%}"] = text(cell)
+            table = list(rows.values())
+            show(table, [Column(k, k, str, k == "price") for k in table[0]], "table")
+            click.echo()
+
+
+def _told_ratio(cell: Cell) -> str:
+    return (
+        f"{percent(cell.ratio)} {cell.status}" if cell.status is not Status.HEALTHY else percent(cell.ratio)
+    )
 
 
 def _moves(text: str | None, option: str) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from margrave.engine.assess import notes_of
 from margrave.engine.trial import Trial, trial
 from margrave.report.number import money, percent
 from margrave.report.tables import Column, plain
-from margrave.rulebook.catalogue import in_force, shipped
+from margrave.rulebook.catalogue import in_force, shipped, unpublished
 from margrave.rulebook.difference import differences
 from margrave.rulebook.load import parse
 from margrave.rulebook.schema import Rulebook
@@ -41,7 +41,7 @@ def rules() -> None:
 @rules.command(name="list")
 @format_option
 def list_rules(kind: str) -> int:
-    """Every rulebook, with the time it holds for."""
+    """Every rulebook, with the time it holds for, and models whose parameters are not published."""
     rows = [
         {
             "id": b.id,
@@ -52,6 +52,11 @@ def list_rules(kind: str) -> int:
             "title": b.title,
         }
         for b in shipped()
+    ]
+    nothing = dict.fromkeys(("from", "until", "stale after"))
+    rows += [
+        {"id": u.id, **nothing, "from": "unpublished", "gaps": 1, "title": f"not published: {u.what}"}
+        for u in unpublished()
     ]
     keys = ("id", "from", "until", "stale after", "gaps") + (() if kind == "table" else ("title",))
     show(rows, [Column(k, k, left=k in ("id", "title")) for k in keys], kind)

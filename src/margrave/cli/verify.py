@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from margrave.adapters import deribit_pme, okx_builder
 from margrave.adapters.claims import Claim
 from margrave.adapters.payloads import import_payloads
 from margrave.adapters.rows import parse_payload
@@ -31,6 +32,14 @@ _COLUMNS = tuple(
 _RAW = tuple(
     Column(k, k)
     for k in ("where", "what", "venue", "ours", "difference", "unit", "digits", "verdict", "reason")
+)
+
+_PLACES = (
+    Column("of", "where", left=True),
+    Column("agree", Verdict.AGREES),
+    Column("differ", Verdict.DIFFERS),
+    Column("not computed", Verdict.NOT_COMPUTED),
+    Column("apart by", "greatest", lambda x: f"{x:.3g}"),
 )
 
 
@@ -58,6 +67,8 @@ def verify(
     short = {name: Path(name).name for name in payloads}
     unique = len(set(short.values())) == len(short)
     trees = [(parse_payload(read_text(name), name), short[name] if unique else name) for name in payloads]
+    if any(answer.recognises(tree) for tree, _ in trees for answer in (deribit_pme, okx_builder)):
+        return _simulation(trees, (rules, at, venue), kind)
     found = import_payloads(venue, trees, rules, at, strict)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
@@ -73,6 +84,38 @@ def verify(
     comparisons = compare_case(found.case, found.claims, rulebook)
     show([_row(c) for c in comparisons], _RAW if kind in ("json", "csv") else _COLUMNS, kind)
     return _close(comparisons, f"{rulebook.id} of {rulebook.valid_from:%Y-%m-%d}", kind in ("json", "csv"))
+
+
+def _simulation(trees: Sequence[tuple[Any, str]], asked: Sequence[Any], kind: str) -> int:
+    if len(trees) > 1 or any(asked):
+        raise click.UsageError("a simulation brings its own account, instant and rules; give it alone")
+    tree, where = trees[0]
+    as_data = kind in ("json", "csv")
+    if okx_builder.recognises(tree):
+        compared = okx_builder.compared(tree, where)
+        show([_row(c) for c in compared], _RAW if as_data else _COLUMNS, kind)
+        return _close(compared, "OKX's published charges", as_data)
+    found = deribit_pme.read(tree, where)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    compared = found.compared()
+    # Hundreds of cells: for people they are counted, vector by vector.
+    rows = [_row(c) for c in compared] if as_data else _by_place(compared)
+    show(rows, _RAW if as_data else _PLACES, kind)
+    return _close(compared, "the payload's own model_params", as_data)
+
+
+def _by_place(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for c in comparisons:
+        cell = c.claim.what.startswith(("standard ", "extended "))
+        where = c.claim.where.replace("_risk_vectors:", "")
+        name = f"{where} {c.claim.what.split()[0 if cell else -1]}"
+        row = rows.setdefault(name, {"where": name, **dict.fromkeys(Verdict, 0), "greatest": 0.0})
+        row[c.verdict] += 1
+        if c.ours is not None and c.claim.amount is not None:
+            row["greatest"] = max(row["greatest"], abs(c.ours - c.claim.amount))
+    return list(rows.values())
 
 
 def _row(comparison: Comparison) -> dict[str, Any]:

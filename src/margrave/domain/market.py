@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import final
+from typing import Final, final
 
 from margrave.core.words import NUMERAIRE
 from margrave.domain.checks import PRICE_MAX, VOL_MAX, require, require_finite, require_price, require_zone
 from margrave.domain.instruments import Instrument
+
+RETURN_MAX: Final = 1e3
+"""Returns beyond are faults of the feed, or per cent."""
 
 
 @final
@@ -62,6 +65,9 @@ class Market:
     open_interest: Mapping[str, float] = field(
         default_factory=dict
     )  # [contracts] outstanding of each instrument, one side
+    returns: Mapping[str, tuple[float, ...]] = field(
+        default_factory=dict
+    )  # asset -> simple returns on common dates, oldest first [fraction]
     numeraire: str = NUMERAIRE
 
     def __post_init__(self) -> None:
@@ -75,7 +81,8 @@ class Market:
         for symbol, contracts in self.open_interest.items():
             require_finite(f"open_interest.{symbol}", contracts)
             require(contracts >= 0, f"open_interest.{symbol}", contracts, "zero contracts or more")
-        for name in ("instruments", "quotes", "index", "vols", "correlations", "confidence", "open_interest"):
+        _require_returns(self.returns)
+        for name in _MAPPINGS:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def index_of(self, asset: str) -> float | None:
@@ -83,3 +90,24 @@ class Market:
         if asset == self.numeraire:
             return 1.0
         return self.index.get(asset)
+
+
+_MAPPINGS: Final = (
+    "instruments",
+    "quotes",
+    "index",
+    "vols",
+    "correlations",
+    "confidence",
+    "open_interest",
+    "returns",
+)
+
+
+def _require_returns(returns: Mapping[str, tuple[float, ...]]) -> None:
+    rows = len(next(iter(returns.values()), ()))
+    for asset, moves in returns.items():
+        name = f"returns.{asset}"
+        require(len(moves) == rows, name, len(moves), f"as many rows as the first asset has, {rows}")
+        for k, move in enumerate(moves):
+            require(-1 < move <= RETURN_MAX, f"{name}[{k}]", move, "a fraction above -1, -0.05 for -5 %")

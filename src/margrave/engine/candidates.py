@@ -37,7 +37,10 @@ class Candidate:
 
 
 def lot_of(market: Market, account: Account, symbol: str) -> float:
-    """Smallest size that is traded where nobody says: one contract, or the decimal place of what is held."""
+    """Smallest size that is traded where nobody says: the decimal place of what is held [contracts].
+
+    What is not held trades in contracts, or in thousandths where a contract is a whole coin or more.
+    """
     held = sum(abs(p.quantity) for p in account.positions if p.symbol == symbol)
     if held == 0.0:
         (size, _) = coefficients(market.instruments[symbol].payoff)

@@ -84,10 +84,14 @@ def variants(
     schedules: tuple[Plan | None, ...] = (None,),
     modes: tuple[MarginMode | None, ...] = (None,),
 ) -> tuple[Variant, ...]:
-    """Every combination, named by what it sets; None leaves a thing as the rules or the account have it."""
+    """Every combination, named by what it sets; None leaves a thing as the rules or the account have it.
+
+    Versions of one rulebook are told apart by their day.
+    """
+    ids = [book.id for book in books]
     return tuple(
         Variant(
-            " ".join(filter(None, [book.id, "" if plan is None else plan.name, mode or ""])),
+            " ".join(filter(None, [_called(book, ids), "" if plan is None else plan.name, mode or ""])),
             book if plan is None else with_schedule(book, plan.schedule),
             mode,
         )
@@ -95,6 +99,10 @@ def variants(
         for plan in schedules
         for mode in modes
     )
+
+
+def _called(book: Rulebook, ids: list[str]) -> str:
+    return book.id if ids.count(book.id) == 1 else f"{book.id}@{book.valid_from:%Y-%m-%d}"
 
 
 def compare(account: Account, market: Market, chosen: tuple[Variant, ...]) -> tuple[Compared, ...]:

@@ -15,7 +15,7 @@ from margrave.domain.market import Market
 from margrave.engine.parts import PoolPart, pools_with_positions, required
 from margrave.rulebook.schema import Rulebook
 
-_NOISE = 1e-12  # of what two positions ask alone: a smaller saving is rounding
+_NOISE = 1e-6  # of what two positions ask alone: a smaller saving is not worth telling
 
 
 @final

@@ -151,7 +151,7 @@ def optimise(
     start = _tried(problem, np.zeros(len(problem.candidates)))
     if start.shortfall <= 0.0 and _misses(problem, account) is None:
         return _proposal(problem, start.trade)
-    return _pruned(problem, _searched(problem))
+    return _trimmed(problem, _pruned(problem, _searched(problem)))
 
 
 def _searched(problem: _Problem) -> Proposal:
@@ -329,7 +329,7 @@ def _in_lots(problem: _Problem, best: _Tried) -> Proposal:
         nearest = tried if tried.is_better_than(nearest, 0.0) or turn == 0 else nearest
         missed = _misses(problem, _traded(problem, found))
         if missed is None:
-            return _proposal(problem, _trimmed(problem, found))
+            return _proposal(problem, found)
         trade, more = found, more + max(1.1 * tried.shortfall, 10.0 * _ENOUGH)
         if missed.factor is not None:
             problem = replace(problem, factor=(*problem.factor, missed.factor))
@@ -375,21 +375,28 @@ def _available(pool: PoolAssessment, level: str) -> float:
     return pool.margin_balance - float(getattr(pool, level))
 
 
-def _trimmed(problem: _Problem, trade: F64) -> F64:
-    # Every leg, dearest first, as small as it may be with the others as they are.
+def _trimmed(problem: _Problem, best: Proposal) -> Proposal:
+    # Every leg, dearest first, as small as it may be with the others as they are: halved on the prices that are
+    # looked at, then assessed exactly.
+    if not best.reached:
+        return best
+    size = {leg.symbol: leg.quantity for leg in best.legs}
+    trade = np.array([size.get(c.symbol, 0.0) / c.lot for c in problem.candidates])
     unit = np.array([c.unit_cost for c in problem.candidates])
     for k in np.argsort(-np.abs(trade) * unit, kind="stable").tolist():
-        low, high = 0, int(abs(trade[k]))
-        sign = np.sign(trade[k])
+        low, high = 0, int(np.ceil(abs(trade[k]) - _LOT_NOISE))
+        smaller = trade.copy()
         while low < high:
-            middle = (low + high) // 2
-            smaller = trade.copy()
-            smaller[k] = sign * middle
-            if _misses(problem, _traded(problem, smaller)) is None:
-                high, trade = middle, smaller
-            else:
-                low = middle + 1
-    return trade
+            smaller[k] = np.sign(trade[k]) * ((low + high) // 2)
+            low, high = (
+                (low, (low + high) // 2)
+                if _tried(problem, smaller).shortfall <= 0.0
+                else ((low + high) // 2 + 1, high)
+            )
+        smaller[k] = np.sign(trade[k]) * high
+        if high < abs(trade[k]) - _LOT_NOISE and _misses(problem, _traded(problem, smaller)) is None:
+            trade = smaller
+    return min(best, _proposal(problem, trade), key=_rank)
 
 
 def _proposal(problem: _Problem, trade: F64) -> Proposal:

@@ -9,7 +9,7 @@ must post), then ``schedule`` (how that moves with the market).
 
 =====================  ========================================================================================
 ``arrays``             F64 and its kin; finite, positive, non_negative
-``normal``             normal_pdf, normal_cdf
+``normal``             normal_pdf, normal_cdf, normal_quantile
 ``black76``            coin_price, usd_price, quote_price, quanto_inverse_price; coin_greeks → Greeks,
                        quote_greeks → QuoteGreeks
 ``discounted_option``  discounted_price, discounted_delta: Black-76 under a discount factor, defined at every edge
@@ -21,6 +21,12 @@ must post), then ``schedule`` (how that moves with the market).
 ``schedule``           log_, percent_, coin_, sigma_, return_on_margin_ and exposure_excursion; multiplier_ and
                        slope_ linear, pchip and step; validate_table; step_tier, rate_limited_release, ratchet,
                        high_water_mark, ewma, cap_release, floor_and_cap
+``tail``               lower_, upper_ and linear_quantile, expected_shortfall → Tail; quantile_ and
+                       shortfall_precision → Precision; normal_value_at_risk, normal_expected_shortfall;
+                       solvency_share, least_collateral
+``history``            ewma_variances, vol_ratios; rescaled, half_rescaled
+``draws``              standard_normals of a stated seed, correlation_root, correlated, student_scale
+``holding_period``     horizon_factor, liquidation_factor, square_root_impact, days_to_liquidate, normal_shortfall
 ``lambert``            lambert_w0, lambert_w0_exp
 ``roots``              bracketed_root
 =====================  ========================================================================================

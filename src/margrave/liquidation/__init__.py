@@ -1,8 +1,8 @@
 """At which prices an account is liquidated: the set of them, in every pool, along every underlying.
 
 Here: what is answered (`bounds`), along which prices (`direction`), where the excess may bend
-(`breakpoints`), formulas (`closed_form`), the search that judges them (`search`), one pool put together
-(`pool`) and the nearest joint move (`joint`). What a protocol's auction sells then: `dutch_auction`. May import: `margin` and below. Start reading at `pool`.
+(`breakpoints`), formulas (`closed_form`), the search that judges them (`search`), what asks most there (`binding`),
+one pool put together (`pool`) and the nearest joint move (`joint`). What a protocol's auction sells then: `dutch_auction`. May import: `margin` and below. Start reading at `pool`.
 Letters: S scenarios, A assets, K pools, P positions.
 """
 

@@ -68,7 +68,9 @@ class PoolLiquidation:
     reason: str | None  # why there is none, when `bounds` is empty
     bankruptcy: tuple[Bound, ...]  # where equity is zero, in the same order
     instrument: str = ""  # whose price the bounds are
-    liquidatable: tuple[tuple[float, float], ...] = ()  # intervals of exact prices; 0 and inf: without end
+    liquidatable: tuple[
+        tuple[float, float], ...
+    ] = ()  # intervals of exact prices; 0 and inf: without end, or to where the rules say nothing
     each: tuple["PoolLiquidation", ...] = ()  # along every single underlying, where there are several
     joint: JointMove | None = None  # where there are several underlyings
 

@@ -6,11 +6,12 @@ from margrave.core.rounding import Direction as Rounding
 from margrave.core.rounding import Step, round_to
 from margrave.core.words import MAINTENANCE
 from margrave.kernels.arrays import F64
+from margrave.liquidation.binding import binding
 from margrave.liquidation.bounds import Bound, Method, NoBound, PoolLiquidation, Side, daily_sigma
 from margrave.liquidation.breakpoints import Break, breaks_of, nearest_break, places
 from margrave.liquidation.closed_form import proposals
 from margrave.liquidation.direction import Direction, Excess, factors, pooled_at, positions_of
-from margrave.liquidation.search import sign_changes
+from margrave.liquidation.search import FACTOR_MAX, FACTOR_MIN, known_stretch, sign_changes
 from margrave.margin.pooled import Prepared
 from margrave.margin.pools import pool_name
 from margrave.rulebook.schema import Roundings
@@ -161,10 +162,13 @@ def _with_bankruptcy(bound: Bound, broken: tuple[Bound, ...]) -> Bound:
 def _intervals(excess: Excess, at: F64) -> list[tuple[float, float]]:
     # Stretches between crossings are probed once each: the set of factors at which the pool is liquidatable.
     if at.size == 0:
-        return [(0.0, float("inf"))] if float(excess(np.ones(1))[0]) < 0.0 else []
-    probes = np.concatenate([[at[0] * 0.5], np.sqrt(at[1:] * at[:-1]), [at[-1] * 2.0]])
-    ends = [0.0, *at.tolist(), float("inf")]
-    below = (excess(probes) < 0.0).tolist()
+        return [known_stretch(excess)] if float(excess(np.ones(1))[0]) < 0.0 else []
+    least, most = 0.0, float("inf")
+    if not np.isfinite(excess(np.array([FACTOR_MIN, FACTOR_MAX]))).all():
+        least, most = known_stretch(excess)
+    first, last = max(at[0] * 0.5, np.sqrt(at[0] * least)), min(at[-1] * 2.0, np.sqrt(at[-1] * most))
+    below = (excess(np.concatenate([[first], np.sqrt(at[1:] * at[:-1]), [last]])) < 0.0).tolist()
+    ends = [least, *at.tolist(), most]
     return [(low, high) for low, high, is_below in zip(ends, ends[1:], below, strict=False) if is_below]
 
 
@@ -182,16 +186,8 @@ def _what_binds(
         if jump and abs(left[s]) > _AGREES * float(scale[s]):
             told.append(f"jump at the {jump}")
         else:
-            told.append(_largest(prepared, direction, pooled.workings.charged[MAINTENANCE][s], excess.level))
+            told.append("equity" if excess.level is None else binding(prepared, direction, pooled, s, factor))
     return told
-
-
-def _largest(prepared: Prepared, direction: Direction, charged: F64, level: int | None) -> str:
-    if level is None:
-        return "equity"
-    rows = positions_of(prepared, direction.pool)
-    largest = int(rows[int(np.argmax(charged[rows]))])
-    return f"maintenance of {prepared.book.symbols[int(prepared.book.instrument[largest])]}"
 
 
 def _never(prepared: Prepared, direction: Direction) -> NoBound:

@@ -19,6 +19,7 @@ _DIP_POINTS = 33
 _DIP_ROUNDS = 6
 _ROOT_TOLERANCE = 2e-15  # relative, of the factor
 _ROOT_STEPS = 240
+_HALVINGS = 60
 
 Curve: TypeAlias = Callable[[F64], F64]
 
@@ -29,13 +30,52 @@ def grid() -> F64:
     return np.asarray(np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND)))
 
 
+def known_stretch(curve: Curve) -> tuple[float, float]:
+    """Factors around one between which a curve has a value; 0 and inf where it has one as far as is searched.
+
+    Parameters
+    ----------
+    curve : callable, (S,) ndarray -> (S,) ndarray
+        Function of the factor, finite at one. A rule may say nothing of prices beyond its reach: NaN.
+    """
+    whole = np.log(grid())
+
+    def of_log(u: F64) -> F64:
+        return curve(np.exp(u))
+
+    at, _ = _known(of_log, whole, of_log(whole))
+    low = 0.0 if at[0] == whole[0] else float(np.exp(at[0]))
+    return low, float("inf") if at[-1] == whole[-1] else float(np.exp(at[-1]))
+
+
+def _known(curve: Curve, at: F64, values: F64) -> tuple[F64, F64]:
+    # The points about zero at which a curve has a value, out to the last on either side.
+    unknown = np.flatnonzero(~np.isfinite(values))
+    if unknown.size == 0:
+        return at, values
+    here = int(np.searchsorted(at, 0.0))
+    low = max(unknown[unknown < here], default=-1) + 1
+    high = min(unknown[unknown > here], default=len(at))
+    ends = [_edge(curve, float(at[low - 1]), float(at[low]))] if low else []
+    ends += [_edge(curve, float(at[high]), float(at[high - 1]))] if high < len(at) else []
+    points, order = np.unique(np.concatenate([at[low:high], ends]), return_index=True)
+    return points, np.concatenate([values[low:high], curve(np.array(ends))])[order]
+
+
+def _edge(curve: Curve, unknown: float, known: float) -> float:
+    for _ in range(_HALVINGS):
+        middle = (unknown + known) / 2.0
+        unknown, known = (unknown, middle) if np.isfinite(curve(np.array([middle]))[0]) else (middle, known)
+    return known
+
+
 def sign_changes(curve: Curve, breaks: F64, proposed: F64) -> F64:
     """Factors at which a curve changes between ``< 0`` and ``>= 0``.
 
     Parameters
     ----------
     curve : callable, (S,) ndarray -> (S,) ndarray
-        Function of the factor, finite everywhere; may jump at the breaks.
+        Function of the factor, finite at one; may jump at the breaks. Searched to where it has no value.
     breaks : (n,) ndarray
         Factors at which the curve may bend or jump.
     proposed : (m,) ndarray
@@ -57,7 +97,7 @@ def sign_changes(curve: Curve, breaks: F64, proposed: F64) -> F64:
     def of_log(u: F64) -> F64:
         return curve(np.exp(u))
 
-    at, values = _with_dips(of_log, at, of_log(at))
+    at, values = _with_dips(of_log, *_known(of_log, at, of_log(at)))
     below = values < 0.0
     left = np.flatnonzero(below[1:] != below[:-1])
     if left.size == 0:

@@ -7,5 +7,6 @@ equity in `standard_pool`, explained in `standard_tree`), and all of it added up
 below. Start reading at `pooled`. Letters: S scenarios, P positions, K pools, B buckets (a pool's assets).
 
 Portfolio margin of clearing houses, for one pool in one row of the market: its positions as columns (`held`), the
-scan (`risk_arrays`, `spreads`, `scan`), and ranges of price points (`ranges`).
+scan (`risk_arrays`, `spreads`, `scan`), and ranges of price points (`ranges`). From joint scenarios: where rows come
+from (`joint_rows`), full revaluation (`revaluation`), the tail (`tail`, `tail_tree`), and its check (`tail_check`).
 """

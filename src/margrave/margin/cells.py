@@ -27,6 +27,9 @@ from margrave.rulebook.portfolio import (
 from margrave.valuation.scenarios import Priced, bounded_marks, model_worth, moved_forward
 from margrave.valuation.table import Table
 
+_NOTHING = 1e-15  # of a strike, a forward that has fallen to zero
+_DAYS_MIN = 1e-9
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     member *= rate[:, None, :]
     if power.any():
         move = grid.move[None, :, None]
-        member *= np.where(power == 0, 1.0, np.where(power > 0, 1.0 + move, 1.0 / (1.0 + move)))
+        with np.errstate(divide="ignore"):  # a coin that is worth nothing pays without bound
+            member *= np.where(power == 0, 1.0, np.where(power > 0, 1.0 + move, 1.0 / (1.0 + move)))
     shape = (*member.shape[:2], len(units.expiry_unit))
     worth = np.where(units.is_option, quantity * table.a[at] * rate, 0.0) * np.where(
         units.is_option, priced.mark[:, at], 0.0
@@ -187,14 +191,34 @@ def _moved_marks(scene: Scene, grid: Grid, listed: I64) -> F64:
     vol, less = base_vols(model, table, options), discounts(model, table, options)
     fixed = fixed_part(model, table, options, forward)[:, None, :]
     cell_forward = moved_forward(forward[:, None, :], fixed, 1.0 + grid.move[None, :, None])
-    cell_vol = _cell_vols(scene.terms, grid, table, options, forward, vol)
+    # A move of everything: a call is worth nothing, a put its strike.
+    cell_forward = np.where(cell_forward > 0.0, cell_forward, table.strike[options] * _NOTHING)
+    cell_vol = cell_vols(scene.terms, grid, table, options, forward, vol)
     shift = model_worth(table, options, cell_forward, cell_vol, less)
     shift = shift - model_worth(table, options, forward, vol, less)[:, None, :]
     moved[:, :, is_option] = bounded_marks(table, options, priced.mark[:, None, options], shift)
     return moved
 
 
-def _cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
+def cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward: F64, vol: F64) -> F64:
+    """Vols of options in every cell, (S, C, n).
+
+    Parameters
+    ----------
+    terms, grid, table : UnitTerms, Grid, Table
+        The moves, and the options' terms.
+    options : (n,) ndarray of int
+        Rows of the table.
+    forward : (S, n) ndarray
+        Their forwards before the move.
+    vol : (n,) ndarray
+        Their vols before the move.
+
+    Returns
+    -------
+    (S, C, n) ndarray
+        NaN where a vol is not known, or its move is not published.
+    """
     years = table.years[options]
     # Vol moves that are not published leave an option unknown in every cell that needs them.
     unknown = np.full(vol.shape, np.nan)
@@ -215,7 +239,7 @@ def _cell_vols(terms: UnitTerms, grid: Grid, table: Table, options: I64, forward
 
 
 def _shocked(shock: VolShock, days: F64, vol: F64) -> tuple[F64, F64]:
-    scale = tenor_scale(days, shock.power_short, shock.power_long, shock.days_least)
+    scale = tenor_scale(days, shock.power_short, shock.power_long, max(shock.days_least, _DAYS_MIN))
     if shock.unit is VolUnit.POINTS:
         return np.maximum(vol + shock.up * scale, shock.vol_least_up), np.maximum(
             vol - shock.down * scale, 0.0

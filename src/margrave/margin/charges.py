@@ -90,14 +90,27 @@ def _is_held(scene: Scene) -> F64:
     return np.where(held > 0.0, 1.0, 0.0)
 
 
-def _roll(scene: Scene, charge: RollCharge) -> F64:
+def expiry_deltas(scene: Scene) -> tuple[I64, I64, F64]:
+    """Net delta of every expiry and settlement asset, which is what a roll is charged on.
+
+    Returns
+    -------
+    expiry, settled : (R,) ndarray of int
+        Rows of the expiries, and of the table's assets.
+    net : (S, R) ndarray
+        Signed delta in coins.
+    """
     units = scene.units
     settled = scene.table.settlement[units.instrument]
     first, run = first_seen(units.expiry * len(scene.table.assets) + settled)
-    expiry = units.expiry[first]
-    net = np.abs(grouped_sum(coin_deltas(scene), run, len(expiry)))
+    return units.expiry[first], settled[first], grouped_sum(coin_deltas(scene), run, len(first))
+
+
+def _roll(scene: Scene, charge: RollCharge) -> F64:
+    units = scene.units
+    expiry, _, net = expiry_deltas(scene)
     share = np.maximum(charge.least, np.expm1(charge.rate * units.expiry_years[expiry]))
-    return grouped_sum(net * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
+    return grouped_sum(np.abs(net) * share, units.expiry_unit[expiry], scene.unit_count) * unit_price(scene)
 
 
 def _by_expiry(scene: Scene, values: F64) -> F64:

@@ -33,7 +33,7 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
     if table.issues or any(unruled):
         wrong = np.array(unruled, dtype=np.bool_)
         wrong[list(table.issues)] = True
-        for row, pool in _held(wrong, book, pools):
+        for row, pool in _held(wrong, table, book, pools):
             found.setdefault(pool, []).append(told(row))
     for pool, issue in _unpriced(table, pools):
         found.setdefault(pool, []).append(issue)
@@ -44,25 +44,24 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
     return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
 
-def _held(wrong: Bools, book: Book, pools: Pools) -> Iterator[tuple[int, int]]:
-    # Instruments that are wrong with the pools that hold them; an order troubles every cross pool of its account.
+def _held(wrong: Bools, table: Table, book: Book, pools: Pools) -> Iterator[tuple[int, int]]:
+    # Instruments that are wrong with the pools that hold them. What nobody lists may settle in any cross pool of its
+    # account, and so may an order: it troubles all of them.
+    unlisted = np.array([i is None for i in table.instruments], dtype=np.bool_)
     positions = np.flatnonzero(wrong[book.instrument])
-    yield from _pairs(book.instrument[positions], pools.position_pool[positions])
+    lost = unlisted[book.instrument[positions]] & ~book.is_isolated[positions]
+    known, anywhere = positions[~lost], positions[lost]
+    yield from zip(book.instrument[known].tolist(), pools.position_pool[known].tolist(), strict=True)
+    yield from _in_cross_pools(book.instrument[anywhere], book.account[anywhere], pools)
     orders = np.flatnonzero(wrong[book.order_instrument])
-    if orders.size == 0:
-        return
+    yield from _in_cross_pools(book.order_instrument[orders], book.order_account[orders], pools)
+
+
+def _in_cross_pools(instrument: I64, account: I64, pools: Pools) -> Iterator[tuple[int, int]]:
     cross = np.flatnonzero(~pools.is_isolated)
-    first, last = (
-        pools.account[cross].searchsorted(book.order_account[orders], side=side) for side in ("left", "right")
-    )
-    for row, start, end in zip(
-        book.order_instrument[orders].tolist(), first.tolist(), last.tolist(), strict=True
-    ):
+    first, last = (pools.account[cross].searchsorted(account, side=side) for side in ("left", "right"))
+    for row, start, end in zip(instrument.tolist(), first.tolist(), last.tolist(), strict=True):
         yield from ((row, pool) for pool in cross[start:end].tolist())
-
-
-def _pairs(rows: I64, pools: I64) -> Iterator[tuple[int, int]]:
-    return zip(rows.tolist(), pools.tolist(), strict=True)
 
 
 def _unpriced(table: Table, pools: Pools) -> Iterator[tuple[int, Issue]]:
@@ -103,5 +102,5 @@ def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> It
     if not missing.any():
         return
     message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
-    for row, pool in _held(missing, book, pools):
+    for row, pool in _held(missing, table, book, pools):
         yield pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message)

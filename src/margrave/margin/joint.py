@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias, final
 
 import numpy as np
@@ -10,12 +9,14 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
+from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
 from margrave.margin.held import table_vols
 from margrave.margin.plan import Plan
-from margrave.margin.pool_models import PoolMargin, PoolModel, PoolView, pool_issues, pool_margin
+from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
+from margrave.margin.pool_view import PoolView
 from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
@@ -23,6 +24,8 @@ from margrave.margin.units import Members, Units, members_of, part_in, units_of
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
+from margrave.rulebook.standard_manager import StandardManager
+from margrave.rulebook.tail import TailModel
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -48,7 +51,7 @@ class JointScene:
     plan: Plan
     table: Table
     priced: Priced
-    at: datetime
+    market: Market
     book: Book
     pools: Pools
     joined: Joined
@@ -128,7 +131,7 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64, wanted: Bools) 
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
     workings: dict[int, PoolMargin] = {}
-    for pool, view in _views(scene, quantity, wanted):
+    for pool, view in pool_views(scene, quantity, balances.owned, wanted):
         for row in range(shape[0]):
             margin_of = pool_margin(model, view, row)
             initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
@@ -137,29 +140,50 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64, wanted: Bools) 
     return initial, maintenance, workings
 
 
-def _views(scene: JointScene, quantity: F64, wanted: Bools) -> Iterator[tuple[int, PoolView]]:
-    members, pools = scene.joined.members, scene.pools
+def pool_views(
+    scene: JointScene, quantity: F64, owned: F64, wanted: Bools | None = None
+) -> Iterator[tuple[int, PoolView]]:
+    """Pools that a model of one pool is asked about.
+
+    Parameters
+    ----------
+    scene : JointScene
+        Members, prices and pools.
+    quantity : (M,) ndarray
+        Signed contracts of each member.
+    owned : (S, B) ndarray
+        What each bucket has, profit included. [asset]
+    wanted : (K,) ndarray of bool, optional
+        Which pools; by default all.
+    """
+    members, pools, model = scene.joined.members, scene.pools, scene.plan.rulebook.portfolio
     count = len(pools.account)
     order, start = run_ends(members.pool, count)
     bucket_order, bucket_start = run_ends(pools.bucket_pool, count)
     counts = (quantity != 0.0) | (members.position >= 0)
-    clears = isinstance(scene.plan.rulebook.portfolio, ScanModel | RangesModel)
-    vols = table_vols(scene.table) if clears else None
-    for pool in np.flatnonzero(wanted & (np.diff(start) > 0)).tolist():
+    # The standard manager asks of collateral too: a pool without a position has its second factor to bear. So does
+    # a tail in which collateral moves.
+    everyone = isinstance(model, StandardManager) or (isinstance(model, TailModel) and model.collateral_moves)
+    asked = np.diff(start) > 0 if not everyone else np.ones(count, dtype=np.bool_)
+    vols = table_vols(scene.table) if isinstance(model, ScanModel | RangesModel) else None
+    for pool in np.flatnonzero(asked if wanted is None else asked & wanted).tolist():
         mine = order[start[pool] : start[pool + 1]]
         mine = mine[counts[mine]]
         buckets = bucket_order[bucket_start[pool] : bucket_start[pool + 1]]
-        balance = np.zeros(len(scene.table.assets))
-        np.add.at(balance, pools.bucket_asset[buckets], pools.bucket_balance[buckets])
+        assets = pools.bucket_asset[buckets]
+        balance, has = np.zeros(len(scene.table.assets)), np.zeros((len(owned), len(scene.table.assets)))
+        balance[assets] = pools.bucket_balance[buckets]
+        has[:, assets] = owned[:, buckets]
         yield (
             pool,
             PoolView(
                 scene.table,
                 scene.priced,
-                scene.at,
+                scene.market,
                 members.instrument[mine],
                 quantity[mine],
                 balance,
+                has,
                 int(pools.currency[pool]),
                 vols,
             ),
@@ -178,8 +202,10 @@ def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
 
 def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
     held = _quantity(scene.book.quantity, scene.joined.members.position)
-    every = np.ones(len(scene.pools.account), dtype=np.bool_)
-    found = {pool: pool_issues(model, view) for pool, view in _views(scene, held, every)}
+    found = {
+        pool: pool_issues(model, view)
+        for pool, view in pool_views(scene, held, scene.pools.bucket_balance[None, :])
+    }
     return {pool: issues for pool, issues in found.items() if issues}
 
 

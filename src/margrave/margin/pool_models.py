@@ -1,41 +1,26 @@
-"""Portfolio models that see one pool in one row of the market at a time: the standard manager, scan, ranges."""
+"""Portfolio models that see one pool in one row of the market at a time: the standard manager, scan, ranges, tails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias, assert_never, final
 
 from margrave.core.errors import Issue
-from margrave.kernels.arrays import F64, I64
 from margrave.margin import standard_pool
 from margrave.margin.held import Rows, held_of
+from margrave.margin.pool_view import PoolView
 from margrave.margin.ranges import ranges_issues, ranges_margin, ranges_requirement
 from margrave.margin.requirement import Requirement
 from margrave.margin.scan import scan_issues, scan_margin, scan_requirement
 from margrave.margin.standard_manager import net_margin, terms_of
 from margrave.margin.standard_tree import requirement_tree
+from margrave.margin.tail import tail_issues, tail_margin
+from margrave.margin.tail_tree import tail_requirement
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.standard_manager import StandardManager
-from margrave.valuation.scenarios import Priced
-from margrave.valuation.table import Table
+from margrave.rulebook.tail import TailModel
 
-PoolModel: TypeAlias = StandardManager | ScanModel | RangesModel
+PoolModel: TypeAlias = StandardManager | ScanModel | RangesModel | TailModel
 """Models that are functions of one pool."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """One pool's members and balances."""
-
-    table: Table
-    priced: Priced
-    at: datetime
-    instrument: I64  # (n,) rows of the table
-    quantity: F64  # (n,) signed contracts
-    balance: F64  # (A,) [asset]
-    currency: int  # row of the table's assets in which the pool counts
-    vols: F64 | None = None  # (I,) as `held.table_vols`, solved once for many pools
 
 
 @final
@@ -54,11 +39,15 @@ def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
         case StandardManager():
             return standard_pool.issues_of(model, view.table, _standard(view))
         case ScanModel():
-            return scan_issues(model, held_of(view.table, view.priced, _rows(view), view.at, vols=view.vols))
+            return scan_issues(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, vols=view.vols)
+            )
         case RangesModel():
             return ranges_issues(
-                model, held_of(view.table, view.priced, _rows(view), view.at, vols=view.vols)
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, vols=view.vols)
             )
+        case TailModel():
+            return tail_issues(model, view)
         case unknown:
             assert_never(unknown)
 
@@ -69,16 +58,23 @@ def pool_margin(model: PoolModel, view: PoolView, row: int) -> PoolMargin:
         case StandardManager():
             return _standard_margin(model, view, row)
         case ScanModel():
-            scan = scan_margin(model, held_of(view.table, view.priced, _rows(view), view.at, row, view.vols))
+            scan = scan_margin(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, row, view.vols)
+            )
             return PoolMargin(
                 scan.initial, scan.maintenance, lambda level: scan_requirement(model, scan, level)
             )
         case RangesModel():
             ranges = ranges_margin(
-                model, held_of(view.table, view.priced, _rows(view), view.at, row, view.vols)
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, row, view.vols)
             )
             return PoolMargin(
                 ranges.initial, ranges.maintenance, lambda level: ranges_requirement(model, ranges, level)
+            )
+        case TailModel():
+            tail = tail_margin(model, view, row)
+            return PoolMargin(
+                tail.initial, tail.maintenance, lambda level: tail_requirement(model, tail, level)
             )
         case unknown:
             assert_never(unknown)

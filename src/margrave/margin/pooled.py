@@ -120,7 +120,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     issues = issues_of(resolved, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
-        scene = JointScene(plan, table, now(table), market.at, book, pools, joined)
+        scene = JointScene(plan, table, now(table), market, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
     return Prepared(
         book,
@@ -195,7 +195,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None) -> Pooled:
     order_margin = _orders_in_pools(table, priced, pools, orders)
     joint = None
     if prepared.joined is not None:
-        scene = JointScene(plan, table, priced, prepared.market.at, book, pools, prepared.joined)
+        scene = JointScene(plan, table, priced, prepared.market, book, pools, prepared.joined)
         joint = joint_margin(scene, balances)
         held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
         order_margin = order_margin + joint.orders

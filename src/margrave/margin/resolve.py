@@ -10,6 +10,7 @@ from margrave.kernels.arrays import F64
 from margrave.margin.ladder import LadderTerms, ladder_terms
 from margrave.margin.plan import Known, Plan, known_of, plan_of
 from margrave.margin.short_options import OptionTerms, option_terms
+from margrave.margin.units import followed
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.table import Table, table_of
 
@@ -49,7 +50,7 @@ def resolve(
     """
     plan = plan_of(rulebook)
     currency = rulebook.account.currency or market.numeraire
-    more = (*assets, currency)
+    more = (*assets, currency, *followed(rulebook))
     table = table_of(symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
     known = tuple([None if i is None else known_of(plan, i) for i in table.instruments])
     return Resolved(

@@ -11,13 +11,12 @@ import numpy as np
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.groups import run_ends
 from margrave.margin.charges import unsure_collateral
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import Scene, collateral_worth
 from margrave.margin.unit_risk import Block, block_of
 from margrave.margin.units import Units, part_of
-from margrave.rulebook.portfolio import ConfidenceCharge, Held, ScenarioModel, terms_of
+from margrave.rulebook.portfolio import ConfidenceCharge, CorrelationOffset, Held, ScenarioModel, terms_of
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -148,7 +147,7 @@ def _factor(p: Portfolio, level: int) -> F64:
     return factor + np.maximum(levels.depeg.below - price, 0.0) * levels.depeg.factor
 
 
-def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
+def combine(p: Portfolio, risk: F64, side: F64) -> F64:
     """Risk of a pool's units together, (S, K).
 
     Parameters
@@ -159,8 +158,6 @@ def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
         Of each unit, >= 0.
     side : (S, U) ndarray
         Sign of the move that hurts the unit; 0 where a move does not matter: such a unit is not offset.
-    breakdown : float
-        What correlations are multiplied by: 0 when they vanish, -1 when they turn (spec CMS-3, PM-1).
 
     Returns
     -------
@@ -172,26 +169,32 @@ def combine(p: Portfolio, risk: F64, side: F64, breakdown: float = 1.0) -> F64:
     total = grouped_sum(risk, pool, count)
     if rule is None:
         return total
-    names = p.table.assets
-    known = {frozenset((pair.first, pair.second)): pair.correlation for pair in rule.pairs}
-    rho = np.array([[known.get(frozenset((a, b)), np.nan) for b in names] for a in names])
-    one, other = _pairs(pool, count)
-    base = p.units.unit_base
+    one, other = _pairs(pool)
+    rho = _correlations(p.table.assets, rule)[p.units.unit_base[one], p.units.unit_base[other]]
     signed = np.where(side == 0.0, 1.0, side)
     # Units without a published correlation, or hurt by no move, add up: the worst that correlation can do.
-    told = rho[base[one], base[other]]
-    usable = ~np.isnan(told) & (side[:, one] != 0.0) & (side[:, other] != 0.0)
-    used = np.where(usable, breakdown * np.nan_to_num(told), signed[:, one] * signed[:, other])
-    used = np.where(one == other, 1.0, used)
-    exposed = signed * risk
-    squares = grouped_sum(used * exposed[:, one] * exposed[:, other], pool[one], count)
-    return np.clip(np.sqrt(np.maximum(squares, 0.0)), (1.0 - rule.benefit_most) * total, total)
+    usable = ~np.isnan(rho) & (side[:, one] != 0.0) & (side[:, other] != 0.0)
+    used = np.where(usable, np.nan_to_num(rho) * signed[:, one] * signed[:, other], 1.0)
+    products = np.where(one == other, 1.0, used) * risk[:, one] * risk[:, other]
+    joint = np.sqrt(np.maximum(grouped_sum(products, pool[one], count), 0.0))
+    return np.clip(joint, (1.0 - rule.benefit_most) * total, total)
 
 
-def _pairs(pool: I64, count: int) -> tuple[I64, I64]:
-    """Every unit with every unit of its pool, itself among them, in the order of pools and units."""
-    order, start = run_ends(pool, count)
-    size = np.diff(start)[pool[order]]
-    one = np.repeat(order, size)
-    offset = np.arange(len(one)) - np.repeat(np.cumsum(size) - size, size)
-    return one, order[np.repeat(start[pool[order]], size) + offset]
+def _pairs(pool: I64) -> tuple[I64, I64]:
+    # Every ordered pair of units of one pool; pairs across pools do not exist, so that no pool sees another.
+    order = np.argsort(pool, kind="stable")
+    sizes = np.bincount(pool)
+    run = sizes[pool[order]]  # how many units stand with each
+    first = (np.cumsum(sizes) - sizes)[pool[order]]
+    within = np.arange(run.sum()) - np.repeat(np.cumsum(run) - run, run)
+    return np.repeat(order, run), order[np.repeat(first, run) + within]
+
+
+def _correlations(assets: tuple[str, ...], rule: CorrelationOffset) -> F64:
+    places = {name: row for row, name in enumerate(assets)}
+    rho = np.full((len(assets), len(assets)), np.nan)
+    for pair in rule.pairs:
+        if pair.first in places and pair.second in places:
+            at = places[pair.first], places[pair.second]
+            rho[at] = rho[at[::-1]] = pair.correlation
+    return rho

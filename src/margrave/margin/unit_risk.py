@@ -95,19 +95,33 @@ def _level(worst: F64, charges: tuple[Charged, ...], level: int) -> LevelRisk:
 
 
 def _unit_gains(scene: Scene, grid: Grid, worth: CellWorth) -> F64:
-    units, pools = scene.units, scene.pools
+    units = scene.units
     s, c, e = worth.expiry.shape
     gains = grouped_sum(worth.expiry.reshape(s * c, e), units.expiry_unit, scene.unit_count)
     gains = gains.reshape(s, c, scene.unit_count)
-    moving = units.bucket_unit >= 0
-    if moving.any():
-        value = collateral_value(scene)[:, None, moving] * grid.move[None, :, None]
-        flat = grouped_sum(value.reshape(s * c, -1), units.bucket_unit[moving], scene.unit_count)
+    moving = np.flatnonzero(units.bucket_unit >= 0)
+    if moving.size:
+        flat = bucket_gains(scene, grid)[:, :, moving].reshape(s * c, -1)
+        flat = grouped_sum(flat, units.bucket_unit[moving], scene.unit_count)
         gains = gains + flat.reshape(s, c, scene.unit_count)
-    # A loss of the tail is scaled in quote; a unit that counts in its own coin gets it at the grid's edge.
+    return gains * cell_weights(scene, grid)
+
+
+def bucket_gains(scene: Scene, grid: Grid) -> F64:
+    """What collateral buckets gain in every cell, (S, C, V), in their pools' currencies, before weights."""
+    return np.asarray(collateral_value(scene)[:, None, :] * grid.move[None, :, None])
+
+
+def cell_weights(scene: Scene, grid: Grid) -> F64:
+    """What each cell of each unit is multiplied by, (C, U).
+
+    A loss of the tail is scaled in quote; a unit that counts in its own coin gets it at the grid's edge
+    (Deribit 3.1 step 5).
+    """
+    units, pools = scene.units, scene.pools
     in_coin = units.unit_base == pools.currency[units.unit_pool]
     at_edge = (1.0 + grid.move) / (1.0 + grid.edge)
-    return gains * grid.weight[:, None] * np.where(in_coin, at_edge[:, None], 1.0)
+    return np.asarray(grid.weight[:, None] * np.where(in_coin, at_edge[:, None], 1.0))
 
 
 def _net(scene: Scene, grid: Grid, rule: Gains, gross: F64) -> F64:

@@ -11,7 +11,7 @@ from margrave.kernels.groups import first_seen
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools
 from margrave.rulebook.portfolio import ScenarioModel, UnitOf
-from margrave.rulebook.schema import PortfolioMember
+from margrave.rulebook.schema import PortfolioMember, Rulebook
 from margrave.valuation.table import Table
 
 
@@ -51,6 +51,14 @@ class Members:
     order: I64  # rows of the book's orders; -1 for a position
     pool: I64
     instrument: I64  # rows of the table
+
+
+def followed(rulebook: Rulebook) -> tuple[str, ...]:
+    """Underlyings whose moves collateral follows: a table needs their rows, whether they are held or not."""
+    model = rulebook.portfolio
+    if not isinstance(model, ScenarioModel):
+        return ()
+    return tuple(member.moves_with for member in model.collateral if member.moves_with is not None)
 
 
 def members_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Members:
@@ -132,7 +140,7 @@ def _collateral(model: ScenarioModel, table: Table, pools: Pools) -> tuple[I64, 
     places = {asset: row for row, asset in enumerate(table.assets)}
     follows = np.array(
         [
-            -1 if (to := named.get(name, name)) is None else places.get(to, row)
+            -1 if (to := named.get(name, name)) is None else places[to]
             for row, name in enumerate(table.assets)
         ],
         dtype=np.int64,

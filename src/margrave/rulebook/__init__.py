@@ -5,5 +5,5 @@ one in force at an instant (`catalogue`), differences between two (`difference`)
 another (`reform`), and the venues' files (`venues/*.toml`). May import: `core`, `kernels`. Start reading at
 `schema`.
 
-Parameters of clearing houses' portfolio margin stand in `clearing`.
+Parameters of clearing houses' portfolio margin stand in `clearing`, those of joint scenarios in `tail`.
 """

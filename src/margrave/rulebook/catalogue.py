@@ -4,10 +4,38 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from typing import final
 
-from margrave.core.errors import Reason, invalid
+import msgspec
+
+from margrave.core.errors import Reason, invalid, refused
+from margrave.rulebook.form import Form
 from margrave.rulebook.load import parse
 from margrave.rulebook.schema import Rulebook
+
+
+@final
+class Unpublished(Form, frozen=True):
+    """A venue's model of which too little is published for a rulebook."""
+
+    id: str  # venue.model
+    venue: str
+    what: str  # what is missing
+    source: str  # where the rest was read
+    instead: str  # id of what ships of this venue
+
+
+@final
+class _Unpublished(Form, frozen=True):
+    unpublished: tuple[Unpublished, ...]
+
+
+@cache
+def unpublished() -> tuple[Unpublished, ...]:
+    """Models that are known and cannot be answered, in order of id."""
+    text = (resources.files("margrave.rulebook") / "unpublished.toml").read_text(encoding="utf-8")
+    known = msgspec.toml.decode(text, type=_Unpublished).unpublished
+    return tuple(sorted(known, key=lambda u: u.id))
 
 
 @cache
@@ -47,6 +75,8 @@ def in_force(name: str, at: datetime, books: Iterable[Rulebook] | None = None) -
     ------
     InvalidInputError
         No rulebook of that id, or none in force at that instant; the message lists what there is.
+    RefusedError
+        The venue has such a model and does not publish its parameters; the message says what is missing.
     """
     identity, _, day = name.partition("@")
     if day:
@@ -59,6 +89,7 @@ def in_force(name: str, at: datetime, books: Iterable[Rulebook] | None = None) -
     every = tuple(shipped() if books is None else books)
     versions = [b for b in every if b.id == identity]
     if not versions:
+        _refuse_unpublished(identity)
         raise invalid(
             name,
             Reason.NOT_FOUND,
@@ -76,3 +107,10 @@ def in_force(name: str, at: datetime, books: Iterable[Rulebook] | None = None) -
             f"no version was in force at {at:%Y-%m-%d %H:%M}Z; known: {spans}. Choose a day with {identity}@YYYY-MM-DD",
         )
     return max(held, key=lambda b: b.valid_from)
+
+
+def _refuse_unpublished(identity: str) -> None:
+    for model in unpublished():
+        if model.id == identity:
+            message = f"{model.venue} does not publish {model.what} (read: {model.source}); choose {model.instead}, or write a rulebook"
+            raise refused(identity, Reason.NOT_PUBLISHED, message)

@@ -10,8 +10,11 @@ from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.rulebook.bands import band_faults
 from margrave.rulebook.clearing import RangesModel, ScanModel, contradictions
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
+from margrave.rulebook.portfolio import ScenarioModel
+from margrave.rulebook.scenario_checks import scenario_contradictions
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
-from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, RateRule, Rulebook
+from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, PortfolioMember, RateRule, Rulebook
+from margrave.rulebook.tail import TailModel, tail_contradictions
 
 
 def parse(text: str, where: str) -> Rulebook:
@@ -273,8 +276,19 @@ def _bands(rulebook: Rulebook, where: str) -> Iterator[Issue]:
 
 def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
     model = rulebook.portfolio
+    members = [k for k, p in enumerate(rulebook.products) if isinstance(p.model, PortfolioMember)]
+    if model is None and members:
+        message = "is margined by the portfolio model, and the file has none; state [portfolio]"
+        yield Issue(f"{where}: products[{members[0]}].model", Reason.CONTRADICTION, message)
+    if model is not None and not members:
+        message = "margins no product; give a product the model 'portfolio' or drop it"
+        yield Issue(f"{where}: portfolio", Reason.CONTRADICTION, message)
     if isinstance(model, ScanModel | RangesModel):
         yield from contradictions(model, f"{where}: portfolio")
+    elif isinstance(model, ScenarioModel):
+        yield from scenario_contradictions(model, f"{where}: portfolio")
+    elif isinstance(model, TailModel):
+        yield from tail_contradictions(model, f"{where}: portfolio")
 
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
@@ -285,4 +299,5 @@ _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (
     _products,
     _collateral,
     _bands,
+    _portfolio,
 )

@@ -142,8 +142,10 @@ class Gains(Form, frozen=True):
 
     code: str
     share: Fraction
-    most: NonNegative | None = None  # [numeraire]
-    tail_dampener: NonNegative = 0.0  # [numeraire]
+    most: NonNegative | None = None  # [pool currency; numeraire where the pool counts in the unit's own coin]
+    tail_dampener: NonNegative = (
+        0.0  # [pool currency; numeraire where the pool counts in the unit's own coin]
+    )
 
 
 class _Charge(Form, frozen=True, kw_only=True, tag_field="charge"):
@@ -158,7 +160,7 @@ class ForwardCharge(_Charge, frozen=True, kw_only=True, tag="forward"):
     """Basis risk: the worst of two forward moves of every expiry, times ``add + multiple years``."""
 
     up: Move
-    down: Move
+    down: Annotated[float, Meta(ge=-1)]
     add: NonNegative
     multiple: NonNegative = 0.0
 
@@ -203,7 +205,7 @@ class RollCharge(_Charge, frozen=True, kw_only=True, tag="roll"):
 class LiquidityCharge(_Charge, frozen=True, kw_only=True, tag="delta-liquidity"):
     """Cost of a large net delta: ``min(max(|D| price - free, 0) |D| increment, most |D| price)``."""
 
-    free: NonNegative  # [numeraire]
+    free: NonNegative  # [pool currency; numeraire where the pool counts in the unit's own coin]
     increment: NonNegative  # [per coin]
     most: Fraction = 1.0
 
@@ -305,6 +307,14 @@ class UnitTerms(Form, frozen=True):
 
 
 @final
+class Eligibility(Form, frozen=True):
+    """Who may choose the model; everybody else has the venue's standard margin."""
+
+    code: str
+    least_equity: NonNegative  # [numeraire] of the whole account
+
+
+@final
 class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     """Portfolio margin from scenarios."""
 
@@ -318,6 +328,7 @@ class ScenarioModel(Form, frozen=True, tag_field="model", tag="scenarios"):
     collateral: tuple[CollateralMember, ...] = ()
     collateral_moves: bool = False  # balances in an underlying are revalued in its scenarios
     correlation: CorrelationOffset | None = None
+    eligibility: Eligibility | None = None
     worst_digits: Annotated[int, Meta(ge=0, le=15)] | None = None  # decimals of the worst case
 
 

@@ -47,8 +47,18 @@ def stated(name: str, model: Model, account: AccountRules, **parts: object) -> R
         The rules.
     **parts
         Further fields of `Rulebook`, such as ``ladders`` and ``rounding``.
+
+    Raises
+    ------
+    InvalidInputError
+        The rules contradict themselves.
     """
-    book = Rulebook(
+    return checked(as_stated(name, model, account, **parts))
+
+
+def as_stated(name: str, model: Model, account: AccountRules, **parts: object) -> Rulebook:
+    """The same without a check: a protocol's own tests vary parameters beyond what a venue would use."""
+    return Rulebook(
         schema=1,
         id=name,
         venue=name.split(".", maxsplit=1)[0],
@@ -59,4 +69,3 @@ def stated(name: str, model: Model, account: AccountRules, **parts: object) -> R
         sources=(Source(id="stated", url="stated with the example"),),
         **parts,  # type: ignore[arg-type]
     )
-    return checked(book)

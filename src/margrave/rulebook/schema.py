@@ -19,6 +19,7 @@ from margrave.rulebook.ladders import Ladder
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
 from margrave.rulebook.standard_manager import StandardManager
+from margrave.rulebook.tail import TailModel
 
 SCHEMA_VERSION = 1
 
@@ -214,7 +215,7 @@ class PortfolioMember(Form, frozen=True, tag_field="model", tag="portfolio"):
 
 
 Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
-Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel
+Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel | TailModel
 """Models that margin the members of a pool together."""
 
 

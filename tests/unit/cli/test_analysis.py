@@ -41,6 +41,14 @@ def test_every_format_reads_back(argv):
     assert told["md"].stdout.startswith("|")
 
 
+def test_a_matrix_of_two_axes_is_a_grid():
+    text = run("stress", "example:inverse", "--moves=-20%,0", "--vol-moves=-30%,0").stdout
+    assert "rows are price moves, columns vol moves" in text
+    header = next(line for line in text.splitlines() if line.startswith("price"))
+    assert header.split() == ["price", "vol", "-30%", "vol", "+0%"]
+    assert any(line.startswith("-20%") and "liquidatable" in line for line in text.splitlines())
+
+
 def test_offset_data_add_up():
     rows = json.loads(run("offset", "example:inverse", "--format", "json").stdout)
     amount = {row["what"]: row["amount"] for row in rows}

@@ -86,6 +86,9 @@ BAD = [
     ),
     (lambda: Market(at=AT, instruments={}, quotes={}, index={"BTC": 0.0}), "index.BTC"),
     (lambda: Market(at=AT, instruments={}, quotes={}, vols={"BTC": 0.0}), "vols.BTC"),
+    (lambda: Market(at=AT, instruments={}, quotes={}, returns={"BTC": (0.1, -6.1)}), r"returns.BTC\[1\]"),
+    (lambda: Market(at=AT, instruments={}, quotes={}, returns={"BTC": (float("nan"),)}), r"returns.BTC\[0\]"),
+    (lambda: Market(at=AT, instruments={}, quotes={}, returns={"BTC": (0.1,), "ETH": ()}), "returns.ETH"),
     (lambda: average_entry(Linear(contract_size=1.0), ()), "fills"),
     (lambda: average_entry(Linear(contract_size=1.0), ((1.0, 1.0), (-1.0, 1.0))), "one side"),
 ]

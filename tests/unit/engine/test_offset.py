@@ -120,3 +120,16 @@ def test_sensitivities_are_differences_of_the_requirement():
     assert told.vol > 0 > told.vega  # a short option asks more when vol rises
     (future,) = sensitivities(replace(account, positions=account.positions[:1]), market, rulebook)
     assert future.vol is None
+
+
+def test_a_model_of_scenarios_is_asked_the_same_questions():
+    # Losses of a scenario add up: at one worst scenario the requirement scales with size, so Euler is exact.
+    account, market, _ = example("inverse")
+    rulebook = in_force("deribit.spm", market.at)
+    (told,) = offsets(account, market, rulebook)
+    (shares,) = contributions(account, market, rulebook)
+    assert told.requirement == assess(account, market, rulebook).pools[0].initial
+    assert 0.0 < told.fraction < 1.0
+    assert told.pairs[0].saving == max(p.saving for p in told.pairs) > 0.0
+    assert shares.residual == pytest.approx(0.0, abs=1e-8)
+    assert shares.positions[1].marginal < 0.0  # the short future hedges the long one

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from margrave.core.errors import Reason
+from margrave.domain.account import Account, Balance
 from margrave.domain.instruments import (
     CoinPremium,
     Future,
@@ -21,8 +22,10 @@ from margrave.domain.instruments import (
     Right,
 )
 from margrave.domain.market import Market, Quote
+from margrave.engine.assess import assess
 from margrave.margin.standard_manager import net_margin, terms_of
 from margrave.margin.standard_pool import Confidence, Held, holding_of, issues_of, requirement_of, sure
+from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.valuation.scenarios import now, shifted
 from margrave.valuation.table import table_of
@@ -211,3 +214,13 @@ def test_the_rulebook_has_the_values_of_the_specification():
     # The equity's haircut and the model's factor are one number in two places.
     haircut = {c["asset"]: c["discounts"][0]["rate"] for c in tree["account"]["collateral"]}
     assert haircut == {m.base: m.collateral.factor for m in rules.markets if m.collateral is not None}
+
+
+def test_collateral_alone_bears_the_second_factor_of_initial_margin():
+    # 1 ETH at 10 USDC counts 8 (factor 0.8), and 7.5 for initial margin (scale 0.9375): spec defi 1.1.
+    market = Market(at=AT, instruments={}, quotes={}, index={"ETH": 10.0, "USDC": 1.0})
+    account = Account(balances=(Balance(asset="ETH", amount=1.0),))
+    (pool,) = assess(account, market, in_force("derive.srm", AT)).pools
+    assert pool.margin_balance == pytest.approx(8.0, rel=1e-12)
+    assert pool.available == pytest.approx(7.5, rel=1e-12)
+    assert pool.maintenance == 0.0

@@ -9,8 +9,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from margrave.core.errors import InvalidInputError, Reason
-from margrave.rulebook.catalogue import in_force, shipped
+from margrave.core.errors import InvalidInputError, Reason, RefusedError
+from margrave.rulebook.catalogue import in_force, shipped, unpublished
 from margrave.rulebook.ladders import Progressive, resolve
 from margrave.rulebook.schema import Rulebook
 
@@ -45,7 +45,7 @@ every_file = pytest.mark.parametrize("name", FILES)
 
 
 def test_every_file_is_a_rulebook_named_by_id_and_first_day():
-    assert [f"{name_of(book)}.toml" for book in BOOKS] == FILES
+    assert sorted(f"{name_of(book)}.toml" for book in BOOKS) == FILES
 
 
 @every_book
@@ -142,6 +142,25 @@ def test_an_unknown_id_lists_the_ids_that_there_are():
     (issue,) = caught.value.issues
     assert issue.reason is Reason.NOT_FOUND
     assert "binance.usdm" in issue.message
+
+
+@pytest.mark.parametrize("model", unpublished(), ids=lambda m: m.id)
+def test_a_model_that_is_not_published_is_refused_with_what_is_missing(model):
+    for name in (model.id, f"{model.id}@2026-01-01"):
+        with pytest.raises(RefusedError) as caught:
+            in_force(name, datetime(2026, 1, 1, tzinfo=UTC))
+        (issue,) = caught.value.issues
+        assert (issue.where, issue.reason) == (model.id, Reason.NOT_PUBLISHED)
+        assert model.what in issue.message
+        assert model.source in issue.message
+
+
+def test_what_is_not_published_is_no_rulebook_and_names_one_of_its_venue():
+    ids = {book.id: book.venue for book in BOOKS}
+    assert {m.id for m in unpublished()} == {"binance.pm-span", "bybit.pm", "gate.pm"}
+    for model in unpublished():
+        assert model.id not in ids
+        assert ids[model.instead] == model.venue
 
 
 def test_a_malformed_day_says_how_to_write_one():

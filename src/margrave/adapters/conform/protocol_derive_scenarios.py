@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from margrave.adapters.conform.objects import AT, CODE, book
+from margrave.adapters.conform.objects import AT, CODE
 from margrave.adapters.conform.protocol_derive import auction_of
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import book_of
+from margrave.domain.checks import PRICE_MIN
 from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, QuotePremium, Right
 from margrave.domain.market import Market, Quote
 from margrave.kernels.discounted_option import discounted_price
@@ -40,11 +41,13 @@ from margrave.rulebook.portfolio import (
     VolShock,
     VolSource,
 )
+from margrave.rulebook.reform import as_stated
 from margrave.rulebook.schema import AccountRules, CrossPool, PortfolioMember, Rulebook
 
 _BASE, _CASH, _PERPETUAL = "UNDERLYING", "USDC", "UNDERLYING-PERP"
 _DAY = 86_400.0
-_VOL = {"None": VolMove.SAME, "LINEAR": VolMove.LINEAR, "ABS": VolMove.ABSOLUTE}
+_VOL = {"LINEAR": VolMove.LINEAR, "ABS": VolMove.ABSOLUTE}
+_PLAIN = {"NONE": VolMove.SAME, "UP": VolMove.UP, "DOWN": VolMove.DOWN}
 
 
 def first(vector: Vector) -> dict[str, Any]:
@@ -62,11 +65,15 @@ def second(vector: Vector) -> dict[str, Any]:
     known = {f"{row} {c['name']}": c for row, c in enumerate(inputs["collateral"])}
     held = [Balance(asset=asset, amount=float(c["amount"])) for asset, c in known.items()]
     pooled = _evaluated(inputs, _second_model(inputs, known), held, known)
-    block = _workings(pooled).blocks
+    blocks, scenarios = _workings(pooled).blocks, inputs["scenarios"]
+    gains = blocks[0].gross[0].sum(axis=1).tolist() if blocks else [0.0] * len(scenarios)
+    plain = [gain for gain, row in zip(gains, scenarios, strict=True) if row[1].upper() not in _VOL]
+    told = vector.expected.get("scenario_pnl", gains)
     return {
         **_levels(pooled),
         **_worths(pooled, float(inputs["cash"])),
-        "scenario_pnl": block[0].gross[0].sum(axis=1).tolist() if block else [0.0] * len(inputs["scenarios"]),
+        # A source may leave its skew moves out of the list.
+        "scenario_pnl": plain if len(told) == len(plain) else gains,
     }
 
 
@@ -111,7 +118,7 @@ def _second_model(inputs: dict[str, Any], known: dict[str, dict[str, Any]]) -> S
         code=CODE,
         cells=_cells(inputs["scenarios"]),
         vol=_second_vol(p["VolShock"]),
-        skew=_skew(p["SkewShock"]),
+        skew=_skew(p["SkewShock"]) if "SkewShock" in p else None,
         static_discount=StaticDiscount(
             code=CODE,
             long_base=margin["BASE_STATIC_DISCOUNT"],
@@ -139,9 +146,9 @@ def _second_model(inputs: dict[str, Any], known: dict[str, dict[str, Any]]) -> S
             CollateralMember(
                 asset=asset,
                 code=CODE,
-                moves_with=_BASE if c["risk_cancelling"] else None,
-                initial_haircut=c["im_haircut"],
-                maintenance_haircut=c["mm_haircut"],
+                moves_with=_BASE if c.get("risk_cancelling") else None,
+                initial_haircut=c.get("im_haircut", 0.0),
+                maintenance_haircut=c.get("mm_haircut", 0.0),
             )
             for asset, c in known.items()
         ),
@@ -215,7 +222,7 @@ def _cells(rows: list[list[Any]]) -> Cells:
         listed=tuple(
             Cell(
                 move=float(factor) - 1.0,
-                vol=_VOL.get(vol) or VolMove(vol.lower()),
+                vol=(_VOL | _PLAIN)[vol.upper()],
                 weight=float(weight[0]) if weight else 1.0,
             )
             for factor, vol, *weight in rows
@@ -231,7 +238,7 @@ def _rulebook(model: ScenarioModel) -> Rulebook:
         option_value_credit=True,
         haircut_unlisted=0.0,
     )
-    return book(PortfolioMember(), account, portfolio=model)
+    return as_stated("derive.vector", PortfolioMember(), account, portfolio=model)
 
 
 def _evaluated(
@@ -252,7 +259,9 @@ def _evaluated(
         entry = mark - float(inputs.get("perp_pnl", 0.0)) / size
         positions.append(Position(symbol=_PERPETUAL, quantity=size, entry=entry))
     index = {_BASE: spot * stable, _CASH: stable} | {a: float(c["price"]) for a, c in collateral.items()}
-    sure = {_BASE: float(inputs.get("spot_conf", 1.0))} | {a: float(c["conf"]) for a, c in collateral.items()}
+    sure = {_BASE: float(inputs.get("spot_conf", 1.0))} | {
+        a: float(c.get("conf", 1.0)) for a, c in collateral.items()
+    }
     market = Market(at=AT, instruments=instruments, quotes=quotes, index=index, confidence=sure)
     cash = Balance(asset=_CASH, amount=float(inputs["cash"]))
     account = Account(balances=(cash, *held), positions=tuple(positions))
@@ -272,7 +281,7 @@ def _option(symbol: str, expiry: dict[str, Any], option: list[Any], spot: float)
         vol, discount = float(option[3]), 1.0
     kind = Option(
         expiry=AT + timedelta(seconds=float(expiry["T"])),
-        strike=strike,
+        strike=max(strike, PRICE_MIN),  # a strike of zero: the call is the forward
         right=Right.CALL if is_call else Right.PUT,
     )
     quote = Quote(
