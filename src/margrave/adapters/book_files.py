@@ -3,6 +3,7 @@
 Files are mapped into memory where their format allows it: Arrow files are then used as they lie. Needs the ``frames`` extra.
 """
 
+from errno import ENOMEM
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,8 @@ def read_table(path: Path) -> Any:
     except FileNotFoundError as fault:
         raise invalid(str(path), Reason.NOT_FOUND, "is not there; check the name") from fault
     except (OSError, pa.ArrowException) as fault:
+        if isinstance(fault, OSError) and fault.errno == ENOMEM:
+            raise MemoryError(str(path)) from fault
         told = str(fault).splitlines()[0].rstrip(".")
         message = f"cannot be read ({told}); it may be cut off or of another format: write it again"
         raise invalid(str(path), Reason.MALFORMED, message) from fault
