@@ -1,98 +1,102 @@
-"""`assess` of one account of 20 positions, beside plain NumPy code of the same rules, in one run, warmed up."""
+"""Run the benchmarks, print their tables and write them with the machine's facts: ``python -m bench [section ...]``."""
 
-import statistics
-import time
+import argparse
+import json
+import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
 
-import numpy as np
+from tabulate import tabulate
 
-from margrave.domain.account import Account, Balance, Position
-from margrave.domain.instruments import Future, Instrument, Inverse
-from margrave.domain.market import Market, Quote
-from margrave.engine.assess import assess
-from margrave.rulebook.catalogue import in_force
+from bench import account, aggregation, pricing, scenarios, tiers
+from bench.measure import Section, machine
+from margrave.kernels.compiled.warming import warm
 
-COUNT = 20
-AT = datetime(2026, 11, 1, tzinfo=UTC)
+SECTIONS: dict[str, Callable[[Executor], list[Section]]] = {
+    "account": lambda _pool: account.sections(),
+    "scenarios": lambda _pool: scenarios.sections(),
+    "pricing": pricing.sections,
+    "aggregation": aggregation.sections,
+    "tiers": tiers.sections,
+}
+UNITS = ((1e-6, "ns", 1e9), (1e-3, "us", 1e6), (1.0, "ms", 1e3))
 
 
-def inputs() -> tuple[Account, Market]:
-    """A made account of inverse futures of many expiries."""
-    days = [datetime(2027, 1, 1 + k, 8, tzinfo=UTC) for k in range(COUNT)]
-    listed = {
-        f"BTC-{k}": Instrument(
-            symbol=f"BTC-{k}",
-            base="BTC",
-            quote="USD",
-            settlement="BTC",
-            kind=Future(expiry=day),
-            payoff=Inverse(contract_value=100.0),
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for below, unit, factor in UNITS:
+        if seconds < below:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def table(section: Section) -> str:
+    """Ways and gates of a section, in Markdown."""
+    first = section.rows[0]
+    ways = [
+        (
+            row.name + (f" ({row.note})" if row.note else ""),
+            duration(row.seconds / row.count),
+            f"{row.count / row.seconds / 1e6:.4g}",
+            f"{row.seconds / row.count / (first.seconds / first.count):.3g}",
         )
-        for k, day in enumerate(days)
-    }
-    quotes = {symbol: Quote(mark=60_000.0 + 37.0 * k) for k, symbol in enumerate(listed)}
-    market = Market(at=AT, instruments=listed, quotes=quotes, index={"BTC": 60_000.0})
-    held = tuple(
-        Position(symbol=s, quantity=(-1.0) ** k * 400.0 * (k + 1), entry=58_000.0 + 100.0 * k, leverage=10.0)
-        for k, s in enumerate(listed)
-    )
-    return Account(balances=(Balance(asset="BTC", amount=25.0),), positions=held), market
-
-
-def plain(
-    floors: np.ndarray, rates: np.ndarray, cuts: np.ndarray
-) -> Callable[[Account, Market], tuple[float, float, float]]:
-    """Plain NumPy code of the same rules: objects in, three numbers out."""
-
-    def run(account: Account, market: Market) -> tuple[float, float, float]:
-        quantity = np.array([p.quantity for p in account.positions]) * 100.0
-        entry = np.array([p.entry for p in account.positions])
-        leverage = np.array([p.leverage for p in account.positions])
-        mark = np.array([market.quotes[p.symbol].mark for p in account.positions])
-        value = np.abs(quantity) / mark
-        profit = quantity * (1.0 / entry - 1.0 / mark)
-        tier = np.searchsorted(floors[1:], value)
-        maintenance = value * rates[tier] - cuts[tier]
-        step = 1e-8
-        initial = np.floor(value / leverage / step) * step
-        maintenance = np.floor(maintenance / step) * step
-        return account.balances[0].amount + profit.sum(), float(initial.sum()), float(maintenance.sum())
-
-    return run
-
-
-def timed(run: Callable[[], object], seconds: float = 1.0) -> float:
-    """Median time of one call [s], after warm-up."""
-    for _ in range(50):
-        run()
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for row in section.rows
+    ]
+    head = ("way", f"time a {section.unit}", f"M {section.unit}s/s", "ours is quicker by")
+    text = f"### {section.title}\n\n{tabulate(ways, head, tablefmt='github', disable_numparse=True)}\n"
+    if section.facts:
+        text += "\n" + "; ".join(f"{name} {value:,.4g}" for name, value in section.facts.items()) + "\n"
+    if section.gates:
+        marks = [
+            (g.code, g.text, f"{g.ratio:.3g}", f"{g.least:.3g}", "yes" if g.reached else "**no**")
+            for g in section.gates
+        ]
+        text += (
+            "\n"
+            + tabulate(
+                marks,
+                ("gate", "ratio of this run", "is", "least", "reached"),
+                tablefmt="github",
+                disable_numparse=True,
+            )
+            + "\n"
+        )
+    return text
 
 
 def main() -> None:
-    """Print both times and their ratio."""
-    account, market = inputs()
-    rulebook = in_force("binance.coinm", AT)
-    tiers = rulebook.ladders["BTCUSD"].tiers  # type: ignore[union-attr]
-    floors, rates = np.array([t.floor for t in tiers]), np.array([t.maintenance for t in tiers])
-    cuts = np.concatenate(([0.0], np.cumsum(floors[1:] * np.diff(rates))))
-    baseline = plain(floors, rates, cuts)
-    pool = assess(account, market, rulebook).pools[0]
-    np.testing.assert_allclose(
-        (pool.equity, pool.initial, pool.maintenance), baseline(account, market), atol=2e-7
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all of them if none is named")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).with_name("out"), help="folder of the results"
     )
-    ours, theirs = timed(lambda: assess(account, market, rulebook)), timed(lambda: baseline(account, market))
-    print(
-        f"assess, one account of {COUNT} positions: {ours * 1e6:.0f} us; plain NumPy, three sums only: {theirs * 1e6:.0f} us; ratio {ours / theirs:.1f}"
+    options = parser.parse_args()
+    unknown = set(options.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section is called {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
+    warm(
+        lambda title: print(f"compiling {title}", end="\033[K\r", flush=True) if sys.stdout.isatty() else None
     )
-    print(
-        "assess also partitions pools, checks rules and marks, gives every position's numbers and its explanation"
-    )
+    before, done, texts = machine(), [], []
+    with ThreadPoolExecutor(2) as pool:
+        for name in options.sections or SECTIONS:
+            for section in SECTIONS[name](pool):
+                done.append(section)
+                texts.append(table(section))
+                print(texts[-1])
+    options.out.mkdir(parents=True, exist_ok=True)
+    result = {
+        "machine": before,
+        "sections": [
+            {**asdict(s), "gates": [{**asdict(g), "reached": g.reached} for g in s.gates]} for s in done
+        ],
+    }
+    (options.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    (options.out / "bench.md").write_text("\n".join(texts))
+    print(f"written: {options.out / 'bench.json'} and bench.md")
 
 
 if __name__ == "__main__":

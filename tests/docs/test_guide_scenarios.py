@@ -1,16 +1,19 @@
-"""The guide's example of scenario margin prints what it says."""
+"""The guide's examples of scenario margin print what they say."""
 
 import contextlib
 import io
 import re
 from pathlib import Path
 
+import pytest
+
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide.md"
 
 
-def test_the_example_of_solvency_prints_what_it_says():
+@pytest.mark.parametrize("module", ["margrave.engine.solvency ", "margrave.engine.scenario_attribution "])
+def test_an_example_prints_what_it_says(module):
     blocks = re.findall(r"```python\n([^`]*)```\n\n```\n([^`]*)```", GUIDE.read_text(encoding="utf-8"))
-    ((code, shown),) = [pair for pair in blocks if "margrave.engine.solvency " in pair[0]]
+    ((code, shown),) = [pair for pair in blocks if module in pair[0]]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, str(GUIDE), "exec"), {})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from margrave.core.words import LEVELS, MAINTENANCE
@@ -233,6 +233,7 @@ def test_the_order_of_positions_does_not_matter(coins, dice):
 
 
 @given(st.lists(held, min_size=2, max_size=5))
+@example([{"ETH-C2-30": 1.0}, {"BTC-C55-90q": 0.7448666420604075, "BTC-C55-7": 4.46875, "BTC-C50-7q": 0.25}])
 def test_an_account_in_a_book_has_the_digits_that_it_has_alone(books):
     accounts = [account_of(coins, name=f"account {k}") for k, coins in enumerate(books)]
     for rules in (CHARGED, FULL):
@@ -241,13 +242,20 @@ def test_an_account_in_a_book_has_the_digits_that_it_has_alone(books):
             assert assess(account, MARKET, rules).pools == found.pools
 
 
+DATES = np.arange(80.0)
+WHOLE = replace(  # joint scenarios need a history
+    MARKET,
+    vols={"BTC": 0.6, "ETH": 0.8},
+    correlations={("BTC", "ETH"): 0.7},
+    returns={"BTC": tuple(0.04 * np.sin(DATES)), "ETH": tuple(0.05 * np.sin(1.1 * DATES + 1.0))},
+)
 PORTFOLIOS = [r for r in shipped() if r.portfolio is not None]
 
 
 def known_under(rules):
     """Instruments that a rulebook margins alone."""
     accounts = [account_of({s: 1.0}, name=s) for s in OF]
-    found = assess_all(accounts, MARKET, rules)
+    found = assess_all(accounts, WHOLE, rules)
     return [a.account for a in found if not a.issues]
 
 
@@ -258,7 +266,7 @@ def test_the_tree_gives_back_the_number_under_every_shipped_rulebook(rules, data
     names = known_under(rules)
     sizes = st.floats(-5.0, 5.0).filter(lambda q: abs(q) > 1e-3)
     coins = data.draw(st.dictionaries(st.sampled_from(names), sizes, min_size=1, max_size=7))
-    found = assess(account_of(coins), MARKET, rules)
+    found = assess(account_of(coins), WHOLE, rules)
     assert found.issues == ()
     for k, pool in enumerate(found.pools):
         for level in LEVELS:

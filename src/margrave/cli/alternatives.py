@@ -1,6 +1,7 @@
 """Commands on an account as it might be: whatif, compare."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from margrave.cli.inputs import (
 from margrave.core.words import MarginMode
 from margrave.engine.assessment import Assessment, PoolAssessment, Status
 from margrave.engine.compare import Compared, Plan, compare, variants
+from margrave.engine.models import ModelRow, model_table
 from margrave.engine.whatif import Leg, WhatIf, what_if
 from margrave.liquidation import PoolLiquidation, liquidations
 from margrave.report.number import money, percent, price
@@ -135,9 +137,18 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
 )
 @click.option("--mode", metavar="cross,isolated", help="Margin modes; by default as the account has them.")
 @click.option("--account", "name", metavar="NAME", help="Which account, where the case has several.")
+@click.option(
+    "--models", is_flag=True, help="Instead of prices and savings, what binds and the time it took."
+)
 @format_option
 def compare_command(
-    file: str, rules: str | None, schedule: str | None, mode: str | None, name: str | None, kind: str
+    file: str,
+    rules: str | None,
+    schedule: str | None,
+    mode: str | None,
+    name: str | None,
+    models: bool,
+    kind: str,
 ) -> int:
     """The account in FILE under each combination of rules, schedules and modes; the first is the reference."""
     case = read_case(file)
@@ -148,6 +159,8 @@ def compare_command(
     except ValueError as fault:
         raise click.UsageError(f"--mode {mode!r}: write cross, isolated, or both with a comma") from fault
     chosen = variants(books, tuple(_plan(s, books[0]) for s in _listed(schedule)), modes)
+    if models:
+        return _models(model_table(account, case.market, chosen, perf_counter), kind)
     found = compare(account, case.market, chosen)
     rows = [_compared(row, kind in ("table", "md")) for row in found]
     columns = [
@@ -164,6 +177,26 @@ def compare_command(
     for note in dict.fromkeys(note for row in found for note in row.notes):
         click.echo(f"note: {note}", err=True)
     return 1 if found and all(row.pool.issues for row in found) else 0
+
+
+def _models(found: Sequence[ModelRow], kind: str) -> int:
+    is_text = kind in ("table", "md")
+    rows = [
+        {
+            "model": row.model,
+            "pool": row.pool,
+            "initial": money(row.initial, row.currency) if is_text else row.initial,
+            "maintenance": money(row.maintenance, row.currency) if is_text else row.maintenance,
+            "currency": row.currency,
+            "ms": f"{row.seconds * 1e3:.1f}" if is_text else row.seconds * 1e3,
+            "binds": row.binds,
+        }
+        for row in found
+    ]
+    words = ("model", "pool", "currency", "binds")
+    keys = ("model", "pool", "initial", "maintenance", "currency", "ms", "binds")
+    show(rows, [Column(k, k, left=k in words) for k in keys], kind)
+    return 1 if found and all(row.maintenance != row.maintenance for row in found) else 0
 
 
 def _listed(text: str | None) -> tuple[str | None, ...]:

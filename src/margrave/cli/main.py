@@ -32,6 +32,7 @@ COMMANDS = {
     "validate": ("data", "Check case files and rulebooks; every fault with its place."),
     "import": ("data", "Turn a venue's own payloads into a case file."),
     "verify": ("verify", "A venue's own numbers beside ours; the first that differs."),
+    "warm": ("warm", "Compile the kernels for whole books, so that no command waits for them."),
     "conform": ("data", "Run published numbers through the calculation."),
 }
 

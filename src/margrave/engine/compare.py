@@ -204,9 +204,17 @@ def _same(a: float, b: float) -> bool:
 def _leaves(tree: Requirement) -> dict[tuple[str, int], Requirement]:
     kinds: list[str] = []
     leaves: dict[tuple[str, int], Requirement] = {}
-    for _, node in tree.walk():
-        if not node.parts:
-            kind = _FIGURES.split(node.label, maxsplit=1)[0] or node.label
-            leaves[kind, kinds.count(kind)] = node
-            kinds.append(kind)
+    for node in _ends(tree):
+        kind = _FIGURES.split(node.label, maxsplit=1)[0] or node.label
+        leaves[kind, kinds.count(kind)] = node
+        kinds.append(kind)
     return leaves
+
+
+def _ends(node: Requirement) -> Iterator[Requirement]:
+    # A cell that binds speaks for the positions in it.
+    if not node.parts or (node.rule == "sum" and node.binds):
+        yield node
+        return
+    for part in node.parts:
+        yield from _ends(part)

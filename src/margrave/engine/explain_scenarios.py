@@ -3,6 +3,7 @@
 import numpy as np
 
 from margrave.core.words import INITIAL
+from margrave.margin.cell_parts import cell_parts, moving_balances, symbols
 from margrave.margin.charges import unit_confidence
 from margrave.margin.pooled import Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
@@ -55,16 +56,9 @@ def scenario_tree(prepared: Prepared, margin: ScenarioMargin, pool: int, level: 
 
 
 def _unit(block: Block, unit: int, level: int, currency: str) -> Requirement:
-    scene, grid, cell = block.scene, block.worth.grid, int(block.cell[0, unit])
+    scene = block.scene
     name = scene.table.assets[int(scene.units.unit_base[unit])]
-    weight = f", weight {grid.weight[cell]:.4g}" if grid.weight[cell] != 1.0 else ""
-    tree = Requirement(
-        f"worst of {len(grid.vol)} cells: price {grid.move[cell]:+.4g}, vol {grid.vol[cell]}{weight}",
-        float(block.worst[0, unit]),
-        unit=currency,
-        code=scene.terms.cells.code,
-        binds=f"cell {cell + 1}",
-    )
+    tree = _binding_cell(block, unit, currency)
 
     def of(role: Role) -> list[Requirement]:
         charges = block.level[level].charges
@@ -77,6 +71,24 @@ def _unit(block: Block, unit: int, level: int, currency: str) -> Requirement:
     if least := of(Role.LEAST):
         tree = worst_of("at least", tree, total("least", *least, unit=currency), unit=currency)
     return total(name, tree, unit=currency, code=scene.terms.code)
+
+
+def _binding_cell(block: Block, unit: int, currency: str) -> Requirement:
+    scene, grid, found = block.scene, block.worth.grid, cell_parts(block, unit)
+    weight = grid.weight[found.cell]
+    told = f", weight {weight:.4g}" if weight != 1.0 else ""
+    rows = [*zip(symbols(scene, found), found.profit.tolist(), strict=True)]
+    rows += zip(moving_balances(scene, found), found.collateral.tolist(), strict=True)
+    parts = [Requirement(label, -profit, unit=currency) for label, profit in (*rows, *found.rest)]
+    return Requirement(
+        f"worst of {len(grid.vol)} cells: price {found.move:+.4g}, vol {found.vol}{told}",
+        found.worst,
+        "sum" if parts else "leaf",
+        tuple(parts),
+        currency,
+        scene.terms.cells.code,
+        binds=f"cell {found.cell + 1}",
+    )
 
 
 def _charge(block: Block, charged: Charged, unit: int, currency: str) -> Requirement:

@@ -175,12 +175,8 @@ def _pruned(problem: _Problem, best: Proposal) -> Proposal:
 def _problem(
     account: Account, market: Market, rulebook: Rulebook, target: Target, pool: str | None, costs: Costs
 ) -> _Problem:
-    fees = {
-        s: i if i.taker_fee is not None else replace(i, taker_fee=costs.fee)
-        for s, i in market.instruments.items()
-    }
-    market = replace(market, instruments=fees)
-    chosen = _pool(account, assess(account, market, rulebook), pool)
+    market = with_fees(market, costs)
+    chosen = chosen_pool(account, assess(account, market, rulebook), pool)
     prepared = prepare(book_of((account,)), market, rulebook)
     row = next(
         k
@@ -198,7 +194,17 @@ def _problem(
     return _Problem(account, market, rulebook, chosen, target, candidates, factor, assets)
 
 
-def _pool(account: Account, assessment: Assessment, name: str | None) -> PoolAssessment:
+def with_fees(market: Market, costs: Costs) -> Market:
+    """The market with a fee on every instrument: its own, or that of the costs."""
+    fees = {
+        s: i if i.taker_fee is not None else replace(i, taker_fee=costs.fee)
+        for s, i in market.instruments.items()
+    }
+    return replace(market, instruments=fees)
+
+
+def chosen_pool(account: Account, assessment: Assessment, name: str | None) -> PoolAssessment:
+    """A cross pool by its name, or the only one that holds positions; refused where there is none to trade for."""
     held = [p for p in assessment.pools if p.positions and p.mode == "cross"]
     found = [p for p in held if name in (None, p.name)]
     if len(found) != 1:

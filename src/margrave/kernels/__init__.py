@@ -1,6 +1,7 @@
 """Formulas on NumPy arrays: pure functions, no clock, disk or dice.
 
-May import numpy and nothing else, not even another room. Everything broadcasts; shapes, units and signs
+May import numpy and nothing else, not even another room; ``compiled`` numba as well, and only when one of its
+modules is imported. Everything broadcasts; shapes, units and signs
 stand in the docstrings. Long > 0, profit > 0, margin >= 0, fractions not per cent. Bad arguments raise
 ValueError by name.
 
@@ -29,5 +30,6 @@ must post), then ``schedule`` (how that moves with the market).
 ``holding_period``     horizon_factor, liquidation_factor, square_root_impact, days_to_liquidate, normal_shortfall
 ``lambert``            lambert_w0, lambert_w0_exp
 ``roots``              bracketed_root
+``compiled``           the hot loops of whole books: options × scenarios, worst cells, tiers (extra ``fast``)
 =====================  ========================================================================================
 """

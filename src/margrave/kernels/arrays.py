@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
+I32: TypeAlias = NDArray[np.int32]
 C128: TypeAlias = NDArray[np.complex128]
 Bools: TypeAlias = NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ from margrave.kernels.arrays import F64, Real
 
 # R(a) = P(a) / Q(a) on [0, 40], degrees 9 and 10, relative error 5.4e-17 before rounding. Fitted here by
 # iteratively reweighted least squares in 60 digits against erfc(a/√2) exp(a²/2) / 2. Lowest power first.
-_P = (
+TAIL_NUMERATOR = (
     142819.42400796822436,
     221511.046396631027,
     169939.21760786750561,
@@ -23,7 +23,7 @@ _P = (
     10.711532829405013423,
     0.39894228040036112779,
 )
-_Q = (
+TAIL_DENOMINATOR = (
     285638.84801593646408,
     670928.91959069090246,
     732382.83754542267326,
@@ -39,8 +39,8 @@ _Q = (
 # P and Q side by side, split by the remainder of the power modulo 4: eight short polynomials in a⁴ then need
 # few NumPy calls, which is what a small array pays for. Axes of each: (remainder, [P Q], 1).
 _COEFFICIENTS = np.zeros((2, 12))
-_COEFFICIENTS[0, : len(_P)] = _P
-_COEFFICIENTS[1, : len(_Q)] = _Q
+_COEFFICIENTS[0, : len(TAIL_NUMERATOR)] = TAIL_NUMERATOR
+_COEFFICIENTS[1, : len(TAIL_DENOMINATOR)] = TAIL_DENOMINATOR
 _BY_POWER_0, _BY_POWER_4, _BY_POWER_8 = np.ascontiguousarray(
     _COEFFICIENTS.reshape(2, 3, 4).transpose(1, 2, 0)
 )[..., None]

@@ -111,7 +111,7 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     listed, place = np.unique(at, return_inverse=True)
     # What a contract gains is worked out once an instrument, however many hold it.
     member = quantity * _gain(scene, grid, listed)[:, :, place]
-    rate, power = _conversion(table, priced, scene.pools, units)
+    rate, power = pool_rates(table, priced, scene.pools, units)
     member *= rate[:, None, :]
     if power.any():
         move = grid.move[None, :, None]
@@ -152,8 +152,8 @@ def _summed(values: F64, group: I64, count: int) -> F64:
     return grouped_sum(values.reshape(s * c, m), group, count).reshape(s, c, count)
 
 
-def _conversion(table: Table, priced: Priced, pools: Pools, units: Units) -> tuple[F64, I64]:
-    # Pool currency per payoff asset now, and the power of (1 + move) by which a cell changes it.
+def pool_rates(table: Table, priced: Priced, pools: Pools, units: Units) -> tuple[F64, I64]:
+    """Pool currency per payoff asset of each member now, (S, M), and the power of (1 + move) by which a cell changes it."""
     paid, base = table.payoff[units.instrument], table.base[units.instrument]
     currency = pools.currency[units.pool]
     with np.errstate(invalid="ignore"):

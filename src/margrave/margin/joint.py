@@ -14,6 +14,7 @@ from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
 from margrave.margin.held import table_vols
+from margrave.margin.incremental import updated
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
 from margrave.margin.pool_view import PoolView
@@ -78,7 +79,7 @@ def joined_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Joined | No
     return Joined(members, units)
 
 
-def joint_margin(scene: JointScene, balances: Balances) -> Joint:
+def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = None) -> Joint:
     """Portfolio margin of every pool in every row of prices.
 
     Parameters
@@ -87,6 +88,8 @@ def joint_margin(scene: JointScene, balances: Balances) -> Joint:
         Rules, prices and who belongs where.
     balances : Balances
         What pools have: a balance that moves with its coin is revalued whole, profit included.
+    before : Joint, optional
+        Of an earlier evaluation: risk units that nothing has touched keep their workings (`incremental`).
 
     Returns
     -------
@@ -95,8 +98,9 @@ def joint_margin(scene: JointScene, balances: Balances) -> Joint:
     """
     book, members = scene.book, scene.joined.members
     held = _quantity(book.quantity, members.position)
+    known = before.workings if before is not None and isinstance(before.workings, ScenarioMargin) else None
     every = np.ones(len(scene.pools.account), dtype=np.bool_)
-    initial, maintenance, workings = _asked(scene, balances, held, every)
+    initial, maintenance, workings = _asked(scene, balances, held, every, known)
     orders = np.zeros(initial.shape)
     if (members.order >= 0).any() and scene.plan.rulebook.account.orders is not OrderRule.NONE:
         waiting = _quantity(book.order_quantity, members.order)
@@ -114,8 +118,10 @@ def _quantity(quantity: F64, rows: np.ndarray) -> F64:
     return out
 
 
-def _asked(scene: JointScene, balances: Balances, quantity: F64, wanted: Bools) -> tuple[F64, F64, Workings]:
-    # Of some pools; what the others are asked means nothing.
+def _asked(
+    scene: JointScene, balances: Balances, quantity: F64, wanted: Bools, known: ScenarioMargin | None = None
+) -> tuple[F64, F64, Workings]:
+    # Of some pools; what the others are asked means nothing. What is known already is of all of them.
     model, units = scene.plan.rulebook.portfolio, scene.joined.units
     if isinstance(model, ScenarioModel):
         assert units is not None
@@ -123,9 +129,8 @@ def _asked(scene: JointScene, balances: Balances, quantity: F64, wanted: Bools) 
             part = part_in(units, scene.pools, wanted)
             units, quantity = part.units, quantity[part.member]
         collateral = balances.owned[:, units.bucket]
-        margin = scenario_margin(
-            Portfolio(model, scene.table, scene.priced, scene.pools, units, quantity, collateral)
-        )
+        portfolio = Portfolio(model, scene.table, scene.priced, scene.pools, units, quantity, collateral)
+        margin = scenario_margin(portfolio) if known is None else updated(known, portfolio)[0]
         return margin.level[INITIAL].required, margin.level[MAINTENANCE].required, margin
     assert model is not None
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))

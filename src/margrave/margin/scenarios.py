@@ -16,7 +16,14 @@ from margrave.margin.pools import Pools, grouped_sum
 from margrave.margin.scene import Scene, collateral_worth
 from margrave.margin.unit_risk import Block, block_of
 from margrave.margin.units import Units, part_of
-from margrave.rulebook.portfolio import ConfidenceCharge, CorrelationOffset, Held, ScenarioModel, terms_of
+from margrave.rulebook.portfolio import (
+    ConfidenceCharge,
+    CorrelationOffset,
+    Held,
+    ScenarioModel,
+    UnitTerms,
+    terms_of,
+)
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
@@ -77,7 +84,14 @@ def scenario_margin(portfolio: Portfolio) -> ScenarioMargin:
     ----------
     Spec rows PMS-1 to PMS-8; Deribit 3.1, Derive 1.2 and 1.3, Paradex, as their rulebooks state.
     """
-    blocks = tuple(_blocks(portfolio))
+    found = terms_and_units(portfolio)
+    return margin_of_blocks(
+        portfolio, tuple(block_of(scene_of(portfolio, terms, units), units) for terms, units in found)
+    )
+
+
+def margin_of_blocks(portfolio: Portfolio, blocks: tuple[Block, ...]) -> ScenarioMargin:
+    """Portfolio margin of units whose risk is known, each in one block."""
     rows, count = portfolio.priced.mark.shape[0], len(portfolio.units.unit_pool)
     side = np.full((rows, count), np.nan)
     for block in blocks:
@@ -87,25 +101,21 @@ def scenario_margin(portfolio: Portfolio) -> ScenarioMargin:
     return ScenarioMargin(portfolio, blocks, side, haircut, (levels[0], levels[1]))
 
 
-def _blocks(p: Portfolio) -> list[Block]:
+def terms_and_units(p: Portfolio) -> list[tuple[UnitTerms, I64]]:
+    """Terms of the model with the units that they hold for; units without terms are left out."""
     terms = [terms_of(p.model, asset) for asset in p.table.assets]
-    blocks = []
-    for own in p.model.terms:
-        chosen = np.flatnonzero(np.array([t is own for t in terms], dtype=np.bool_)[p.units.unit_base])
-        if chosen.size:
-            part = part_of(p.units, chosen)
-            scene = Scene(
-                p.model,
-                own,
-                p.table,
-                p.priced,
-                p.pools,
-                part.units,
-                p.quantity[part.member],
-                p.collateral[:, part.bucket],
-            )
-            blocks.append(block_of(scene, chosen))
-    return blocks
+    found = [
+        (own, np.flatnonzero(np.array([t is own for t in terms], dtype=np.bool_)[p.units.unit_base]))
+        for own in p.model.terms
+    ]
+    return [(own, units) for own, units in found if units.size]
+
+
+def scene_of(p: Portfolio, terms: UnitTerms, units: I64) -> Scene:
+    """Some units of a portfolio, all of the same terms."""
+    part = part_of(p.units, units)
+    quantity, collateral = p.quantity[part.member], p.collateral[:, part.bucket]
+    return Scene(p.model, terms, p.table, p.priced, p.pools, part.units, quantity, collateral)
 
 
 def _level(p: Portfolio, blocks: tuple[Block, ...], side: F64, haircut: F64, level: int) -> LevelMargin:

@@ -176,6 +176,19 @@ def test_a_name_gives_the_terms_of_an_option(run):
     assert run("price", "--days", "30", *market)[0] == 2
 
 
+def test_compare_of_models_says_what_binds_and_how_long_it_took(run):
+    command = ("compare", "example:portfolio", "--rules", "deribit.spm,example.scan", "--models")
+    code, out, _ = run(*command, "--format", "json")
+    rows = json.loads(out)
+    assert (code, [row["binds"] for row in rows]) == (
+        0,
+        ["worst of 35 cells: price -0.12, vol down (cell 6)", "losses in scenario 10"],
+    )
+    assert all(row["ms"] > 0.0 for row in rows)
+    assert "losses in scenario 10" in run(*command)[1]
+    assert run("compare", "example:portfolio", "--rules", "derive.pmrm", "--models")[0] == 1
+
+
 def test_compare_says_what_differs(run):
     _, out, _ = run("compare", "example:inverse", "--schedule", "none,T1", "--format", "json")
     first, second = json.loads(out)

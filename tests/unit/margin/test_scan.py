@@ -457,3 +457,46 @@ def test_scenarios_are_sixteen():
     made = scenarios_of(NSE)
     assert made.price.shape == made.vol.shape == made.weight.shape == (16, 1)
     assert made.weight[:, 0].tolist() == [1.0] * 14 + [0.35] * 2
+
+
+# --- the rows of the specification ---
+
+
+def test_pmm_2_price_and_vol_scan_two_extremes_short_option_minimum_and_calendar_charge():
+    """Specification PMM-2: every part of a scan in one account, extremes of three times the range at 33 %."""
+    extreme = Extreme(multiple=3.0, fraction=0.33)
+    least = ShortOptionMinimum(code="TEST-SOM", rate=Amount(value=25.0))
+    spread = CalendarSpread(code="TEST-CAL", tiers=("near", "far"), rate=Amount(value=500.0))
+    model = scan(
+        commodity(tiers=TIERS, spreads=(spread,), short_option_minimum=least),
+        extreme=extreme,
+        look_ahead_years=0.0,
+    )
+    scenarios = scenarios_of(extreme)
+    assert scenarios.price[:14:2, 0] == pytest.approx([0.0, 1 / 3, -1 / 3, 2 / 3, -2 / 3, 1.0, -1.0])
+    assert scenarios.vol[:14, 0].tolist() == [1.0, -1.0] * 7
+    assert [c[14:, 0].tolist() for c in (scenarios.price, scenarios.vol, scenarios.weight)] == [
+        [3.0, -3.0],
+        [0.0, 0.0],
+        [0.33, 0.33],
+    ]
+    # Two futures against each other, and a call so far out that only an extreme reaches it.
+    near, far = (position(name, q, BTC, days=d) for name, q, d in (("near", 10.0, 20.0), ("far", -6.0, 90.0)))
+    call = option("CALL", -4.0, BTC, is_call=True, strike=80_000.0, vol=0.05, days=20.0, mark=0.0)
+    part = only(model, near, far, call)
+    price = [0.0, 3_000.0, -3_000.0, 6_000.0, -6_000.0, 9_000.0, -9_000.0]
+    assert part.losses[:14, 0] == pytest.approx([-10.0 * p for p in price for _ in range(2)])
+    assert part.losses[14:, 0] == pytest.approx([-10.0 * 27_000.0 * 0.33, 10.0 * 27_000.0 * 0.33])
+    assert part.losses[:14, 2] == pytest.approx([0.0] * 14, abs=1e-6)
+    assert part.losses[14:, 2] == pytest.approx([4.0 * 7_000.0 * 0.33, 0.0], abs=1e-6)
+    # One range down binds for the futures, four net: 9,000 each is more than 33 % of 27,000.
+    assert (part.active, part.scan) == (13, pytest.approx(36_000.0))
+    assert [(c.code, c.amount) for c in part.calendar] == [("TEST-CAL", pytest.approx(6.0 * 500.0, abs=1e-6))]
+    assert part.short_minimum == 4.0 * 25.0
+    assert part.requirement == pytest.approx(36_000.0 + 3_000.0, abs=1e-6)
+    # Alone the calls are scanned by the extreme; at the money a vol that rises costs, and one that falls pays.
+    assert only(model, call).scan == pytest.approx(4.0 * 7_000.0 * 0.33, abs=1e-6)
+    at_money = only(model, option("C", -1.0, BTC, is_call=True, mark=0.0))
+    assert at_money.losses[0, 0] > 0.0 > at_money.losses[1, 0]
+    small = scan(commodity(short_option_minimum=least), extreme=Extreme(multiple=3.0, fraction=0.0))
+    assert only(small, call).requirement == pytest.approx(100.0, abs=1e-6)

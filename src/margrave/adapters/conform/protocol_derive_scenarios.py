@@ -397,6 +397,5 @@ def _remaining(
 TRANSLATORS = {
     "derive.auction_sim": auction_sim,
     "derive.pmrm": first,
-    "derive.pmrm_integer": first,
     "derive.pmrm2": second,
 }

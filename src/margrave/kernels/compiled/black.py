@@ -1,0 +1,429 @@
+"""Black-76 values and Greeks, option by option and on a grid of scenarios.
+
+The out-of-the-money option is priced and the intrinsic value added, so that neither loses the other's digits. With
+m = |ln(K/F)|, s = σ√τ, h = m/s, u = s/2 - h, v = -(s/2 + h) and R(a) = N(-a) exp(a²/2), it is worth
+
+    min(F, K) (N(u) - exp(m) N(v)) = min(F, K) exp(-u²/2) (R(-u) - R(-v)):
+
+one exponential, two rationals and one division, with the difference of the two tails taken before any of the
+factors that they share. Below a deviation of 1/64 that difference is a series in s around R(h), which loses
+nothing as s goes to zero.
+"""
+
+from concurrent.futures import Executor
+
+import numpy as np
+
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.compiled.columns import GridOptions
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel
+from margrave.kernels.compiled.intrinsics import WIDTH, fma, turn_square
+from margrave.kernels.compiled.normal import (
+    FURTHEST,
+    ROOT_TWO_PI_INVERSE,
+    exponential,
+    log_ratio,
+    tail_denominator,
+    tail_numerator,
+)
+from margrave.kernels.compiled.rows import check_rows
+
+_NEAR = 0.015625  # deviation below which the series is taken
+_NEAR_SQUARE = 1.001 * _NEAR * _NEAR  # a little above, so that no rounding hides a small deviation
+_LEAST = 1e-100  # deviation below which there is none
+_MOST_RATIO, _LEAST_RATIO = 1e300, 1e-300  # of strike and forward: beyond, their quotient is not normal
+_BLOCK = 256  # options at a time: the results stay in the first-level cache
+_TILE = 64  # options of a tile of the grid: its cells stay there too
+_PIECE = 8192  # options, or prices of a grid, that are worth a thread
+_INFINITE = float("inf")
+_NAN = float("nan")
+
+
+# --- kernels ---
+
+
+@kernel
+def _distance(m: float, inverse: float) -> float:
+    """h, cut at what the rationals can take; NaN stays NaN."""
+    far = abs(m) * inverse
+    return FURTHEST if far > FURTHEST else far
+
+
+@kernel
+def _tails_apart(h: float, half: float) -> tuple[float, float, float]:
+    """exp(-u²/2), R(|u|) with the sign of -u, and R(-v)."""
+    u = half - h
+    a, b = abs(u), half + h
+    qa, qb = tail_denominator(a), tail_denominator(b)
+    pa = tail_numerator(a)
+    inverse = 1.0 / (qa * qb)
+    signed = -pa if u > 0.0 else pa
+    return exponential(-0.5 * a * a), signed * qb * inverse, tail_numerator(b) * qa * inverse
+
+
+@kernel
+def _otm_wide(h: float, half: float) -> float:
+    """(N(u) - exp(m) N(v)) of a deviation that is not small."""
+    u = half - h
+    a, b = abs(u), half + h
+    qa, qb = tail_denominator(a), tail_denominator(b)
+    pa = tail_numerator(a)
+    signed = -pa if u > 0.0 else pa
+    difference = fma(signed, qb, -(tail_numerator(b) * qa)) * (1.0 / (qa * qb))
+    return fma(exponential(-0.5 * a * a), difference, 1.0 if u > 0.0 else 0.0)
+
+
+@kernel
+def _otm_near(h: float, half: float) -> float:
+    """The same of a small deviation: R(h - s/2) - R(h + s/2) by odd derivatives, R' = hR - n(0) and on."""
+    a = abs(half - h)
+    r0 = tail_numerator(h) / tail_denominator(h)
+    r1 = fma(h, r0, -ROOT_TWO_PI_INVERSE)
+    r2 = fma(h, r1, r0)
+    r3 = fma(h, r2, 2.0 * r1)
+    r4 = fma(h, r3, 3.0 * r2)
+    r5 = fma(h, r4, 4.0 * r3)
+    x2 = half * half
+    series = fma(x2, fma(x2, r5 * (1.0 / 120.0), r3 * (1.0 / 6.0)), r1)
+    return exponential(-0.5 * a * a) * (-2.0 * half) * series
+
+
+@kernel
+def _block_values(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
+    """Price, delta, gamma, vega and theta of some options into five runs of `_BLOCK` numbers."""
+    forwards, strikes, vols, times, calls = options
+    for j in range(len(forwards)):
+        f, k, vol, years, is_call = forwards[j], strikes[j], vols[j], times[j], calls[j]
+        sign = 1.0 if is_call else -1.0
+        root = np.sqrt(years)
+        deviation = vol * root
+        inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        inverse_forward = 1.0 / f
+        ratio = k * inverse_forward
+        m = log_ratio(k, f, inverse_forward)
+        h = _distance(m, inverse)
+        half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
+        tail, upper, lower = _tails_apart(h, half)
+        inside = 1.0 if half > h else 0.0
+        otm = fma(tail, upper - lower, inside)
+        above = k >= f
+        least = f if above else k
+        intrinsic = sign * (f - k)
+        # NaN where an argument is out of range, by a factor of one or NaN.
+        ok = (f > 0.0) & (k > 0.0) & (vol >= 0.0) & (years >= 0.0) & (deviation < _INFINITE)
+        ok = ok & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO) & (vol < _INFINITE) & (years < _INFINITE)
+        one = 1.0 if ok else _NAN
+        out[j] = one * fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
+        # N(d1) of the out-of-the-money side, then of the option itself.
+        side = fma(tail, upper, inside) if above else -tail * lower * ratio
+        whole = (0.0 if above else 1.0) if is_call else (-1.0 if above else 0.0)
+        out[_BLOCK + j] = one * (side + whole)
+        density = least * ROOT_TWO_PI_INVERSE * tail  # F n(d1) = K n(d2)
+        spike = density * inverse if deviation >= _LEAST else 0.0
+        out[2 * _BLOCK + j] = one * (spike * inverse_forward * inverse_forward)
+        out[3 * _BLOCK + j] = one * (density * root)
+        out[4 * _BLOCK + j] = one * (-0.5 * spike * vol * vol)
+
+
+@kernel
+def _near_prices(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
+    """Prices again where the deviation is small. A loop by itself: the one above stays free of its cost."""
+    forwards, strikes, vols, times, calls = options
+    for j in range(len(forwards)):
+        f, k = forwards[j], strikes[j]
+        deviation = vols[j] * np.sqrt(times[j])
+        inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        otm = _otm_near(_distance(log_ratio(k, f, 1.0 / f), inverse), 0.5 * deviation)
+        intrinsic = f - k if calls[j] else k - f
+        value = fma(f if k >= f else k, otm, intrinsic if intrinsic > 0.0 else 0.0)
+        sound = out[j] == out[j]
+        out[j] = value if (deviation < _NEAR) & sound else out[j]
+
+
+@kernel
+def _copy(source: F64, target: F64) -> None:
+    for j in range(len(target)):
+        target[j] = source[j]
+
+
+@kernel
+def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int, out: F64) -> None:
+    """Columns ``first`` to ``past - 1`` of `option_values`; one option's numbers do not depend on its neighbours."""
+    forwards, strikes, vols, times, calls = options
+    room = np.empty(5 * _BLOCK)
+    for start in range(first, past, _BLOCK):
+        end = min(start + _BLOCK, past)
+        # Slices: the compiler sees that no index of theirs is negative, and loads whole vectors.
+        block = (
+            forwards[start:end],
+            strikes[start:end],
+            vols[start:end],
+            times[start:end],
+            calls[start:end],
+        )
+        near = 0
+        for vol, years in zip(block[2], block[3]):  # noqa: B905 - Numba knows no strict
+            near += 1 if vol * vol * years < _NEAR_SQUARE else 0
+        _block_values(block, room)
+        if near > 0:
+            _near_prices(block, room)
+        for row in range(5):
+            _copy(room[row * _BLOCK : (row + 1) * _BLOCK], out[row, start:end])
+
+
+@kernel
+def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: F64) -> None:
+    """What a tile's cells need of its options: rows of `_TILE` numbers.
+
+    m = ln(K/F), K/F, sign, what a unit of value is worth at rest and per unit of factor, and the mark.
+    """
+    forwards, strikes, _years, calls, coins, sizes, marks = options
+    for j in range(len(forwards)):
+        f, k, size = forwards[j], strikes[j], sizes[j]
+        inverse = 1.0 / f
+        ratio = k * inverse
+        m = log_ratio(k, f, inverse)
+        ok = (f > 0.0) & (k > 0.0) & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO)
+        room[j] = m if ok else _NAN
+        room[_TILE + j] = ratio
+        room[2 * _TILE + j] = 1.0 if calls[j] else -1.0
+        room[3 * _TILE + j] = size if coins[j] else 0.0
+        room[4 * _TILE + j] = 0.0 if coins[j] else size * f
+        room[5 * _TILE + j] = size * marks[j]
+
+
+@kernel
+def _hoist_level(vols: F64, years: F64, level: F64) -> bool:
+    """Half the deviation and its inverse at one level of vol, NaN out of range; whether one is small."""
+    near = 0
+    for j in range(len(vols)):
+        deviation = vols[j] * np.sqrt(years[j])
+        ok = (deviation >= 0.0) & (deviation < _INFINITE)
+        half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
+        level[0, j] = half if ok else _NAN
+        level[1, j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        near += 1 if deviation < _NEAR else 0
+    return near > 0
+
+
+@kernel
+def _premium(options: F64, j: int, otm: float, factor: float, inverse_factor: float) -> float:
+    """Premium less mark of one option of a tile, from the value of its out-of-the-money side."""
+    moneyness = options[_TILE + j] * inverse_factor
+    least = 1.0 if moneyness > 1.0 else moneyness
+    intrinsic = options[2 * _TILE + j] * (1.0 - moneyness)
+    value = fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
+    weight = fma(options[4 * _TILE + j], factor, options[3 * _TILE + j])
+    return fma(value, weight, -options[5 * _TILE + j])
+
+
+@kernel
+def _tile_cells(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
+    """All cells of a tile, a row each: the premium of `_TILE` options."""
+    log_factors, factors, level = cells
+    for c in range(len(level)):
+        move, factor, at = log_factors[c], factors[c], 2 * level[c]
+        inverse_factor = 1.0 / factor
+        for j in range(_TILE):
+            otm = _otm_wide(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
+            premiums[c, j] = _premium(options, j, otm, factor, inverse_factor)
+
+
+@kernel
+def _tile_cells_near(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
+    """The same again where the deviation is small. A loop by itself: the one above stays free of its cost."""
+    log_factors, factors, level = cells
+    for c in range(len(level)):
+        move, factor, at = log_factors[c], factors[c], 2 * level[c]
+        inverse_factor = 1.0 / factor
+        for j in range(_TILE):
+            otm = _otm_near(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
+            value = _premium(options, j, otm, factor, inverse_factor)
+            premiums[c, j] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, j]
+
+
+@kernel
+def grid_rows(
+    options: tuple[F64, F64, F64, Bools, Bools, F64, F64],
+    cells: tuple[F64, I64, F64],
+    first: int,
+    past: int,
+    out: F64,
+) -> None:
+    """Rows ``first`` to ``past - 1`` of `grid_values`."""
+    factor, level, vol = cells
+    count, lanes = len(factor), out.shape[1]
+    log_factor = np.empty(count)
+    for c in range(count):
+        log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
+    # Past the last option a tile holds ones, whose premiums nobody reads.
+    room, levels, premiums = np.ones(6 * _TILE), np.ones((2 * len(vol), _TILE)), np.empty((lanes, _TILE))
+    for start in range(first, past, _TILE):
+        end = min(start + _TILE, past)
+        _hoist_options(_sliced(options, start, end), room)
+        near = False
+        for row in range(len(vol)):
+            of_level = levels[2 * row : 2 * row + 2]
+            near |= _hoist_level(vol[row, start:end], options[2][start:end], of_level)
+        _tile_cells(room, levels, (log_factor, factor, level), premiums)
+        if near:
+            _tile_cells_near(room, levels, (log_factor, factor, level), premiums)
+        for c in range(count, lanes):
+            premiums[c] = premiums[0]
+        _turn(premiums, out, start, end)
+
+
+@kernel
+def _sliced(
+    options: tuple[F64, F64, F64, Bools, Bools, F64, F64], start: int, end: int
+) -> tuple[F64, F64, F64, Bools, Bools, F64, F64]:
+    forward, strike, years, is_call, in_coin, size, mark = options
+    return (
+        forward[start:end],
+        strike[start:end],
+        years[start:end],
+        is_call[start:end],
+        in_coin[start:end],
+        size[start:end],
+        mark[start:end],
+    )
+
+
+@kernel
+def _turn(premiums: F64, out: F64, start: int, end: int) -> None:
+    """A tile's cells into rows of options, square by square."""
+    lanes = out.shape[1]
+    whole = (end - start) // WIDTH * WIDTH
+    source, target = premiums.reshape(-1), out.reshape(-1)
+    for j in range(0, whole, WIDTH):
+        for c in range(0, lanes, WIDTH):
+            turn_square(source, c * _TILE + j, _TILE, target, (start + j) * lanes + c, lanes)
+    for j in range(whole, end - start):
+        for c in range(lanes):
+            out[start + j, c] = premiums[c, j]
+
+
+# --- what callers use ---
+
+
+def option_values(
+    forward: F64, strike: F64, vol: F64, years: F64, is_call: Bools, pool: Executor | None = None
+) -> F64:
+    """Price and four Greeks of quote-settled options, undiscounted.
+
+    Parameters
+    ----------
+    forward, strike : (I,) ndarray
+        > 0 [quote per coin]; strike / forward within 1e±300.
+    vol : (I,) ndarray
+        >= 0, fraction per square root of a year.
+    years : (I,) ndarray
+        Time to expiry, >= 0.
+    is_call : (I,) ndarray of bool
+    pool : Executor, optional
+        Threads; the answer is the same bytes.
+
+    Returns
+    -------
+    (5, I) ndarray
+        Rows: price [quote], delta d(price)/dF [coin], gamma [coin per quote], vega [quote per 1.00 of vol], theta
+        d(price)/dt at constant forward [quote per year]. A coin-settled option is worth price / forward.
+
+    Raises
+    ------
+    ValueError
+        The arguments are not of one length.
+
+    Notes
+    -----
+    An option with an argument that is NaN, infinite or out of range has five NaN; its neighbours are untouched.
+    Zero vol or zero time is as in `margrave.kernels.black76.quote_greeks`: intrinsic value, delta of the intrinsic
+    value and one half at the money, gamma and theta zero. Price: absolute error below 1e-15 of the larger of
+    forward and strike, relative error below 1e-12 where it is above 1e-12 of the forward, at any deviation.
+
+    References
+    ----------
+    Black, Journal of Financial Economics 3, 1976.
+    """
+    options = _float(forward), _float(strike), _float(vol), _float(years), _bool(is_call)
+    count = len(options[0])
+    if any(column.shape != (count,) for column in options):
+        raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")
+    out = np.empty((5, count))
+    in_pieces(lambda a, b: option_rows(options, a, b, out), even_bounds(count, _BLOCK, _PIECE), pool)
+    return out
+
+
+def grid_values(
+    options: GridOptions, factor: F64, level: I64, vol: F64, out: F64, pool: Executor | None = None
+) -> F64:
+    """Premium of every option in every scenario, less its mark: a table for `worst.worst_cells`.
+
+    Parameters
+    ----------
+    options : GridOptions
+    factor : (C,) ndarray
+        What the cell multiplies forwards by, > 0.
+    level : (C,) ndarray of int
+        Row of `vol` that the cell takes.
+    vol : (L, I) ndarray
+        Vols of each option: now, shocked up, shocked down, or one row a cell. >= 0.
+    out : (I, lanes) ndarray
+        From `rows.empty_rows`; overwritten.
+    pool : Executor, optional
+        Threads; the answer is the same bytes.
+
+    Returns
+    -------
+    (I, lanes) ndarray
+        ``out``: size × (premium - mark), in coin or quote currency as the option settles; lanes past C repeat the
+        first cell.
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, or a level is not a row of ``vol``.
+
+    Notes
+    -----
+    NaN, infinite or out-of-range arguments of an option make its row NaN, those of a cell its column. Zero vol or
+    zero time gives the intrinsic value. Accuracy as `option_values` from a deviation of 2e-4 on (a few seconds of
+    life): the logarithms of moneyness and move are added.
+    """
+    columns = (
+        _float(options.forward),
+        _float(options.strike),
+        _float(options.years),
+        _bool(options.is_call),
+        _bool(options.in_coin),
+        _float(options.size),
+        _float(options.mark),
+    )
+    check_rows(out)
+    cells = _float(factor), np.ascontiguousarray(level, dtype=np.int64), _float(vol)
+    _check_grid(columns, cells, out)
+    in_pieces(
+        lambda a, b: grid_rows(columns, cells, a, b, out),
+        even_bounds(len(out), _TILE, _PIECE // len(cells[0]) + 1),
+        pool,
+    )
+    return out
+
+
+def _float(array: F64) -> F64:
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _bool(array: Bools) -> Bools:
+    return np.ascontiguousarray(array, dtype=np.bool_)
+
+
+def _check_grid(columns: tuple[F64 | Bools, ...], cells: tuple[F64, I64, F64], out: F64) -> None:
+    # A kernel checks no index.
+    factor, level, vol = cells
+    if {column.shape for column in columns} != {(len(out),)} or vol.shape != (len(vol), len(out)):
+        raise ValueError(f"options and vols must be of one length, {len(out)} as the table")
+    if factor.shape != level.shape or not 0 < len(factor) <= out.shape[1]:
+        raise ValueError(f"factor and level must be of one length from 1 to {out.shape[1]}, the lanes")
+    if level.view(np.uint64).max() >= len(vol):  # a negative one is huge without its sign
+        raise ValueError(f"level must be a row of vol, 0 to {len(vol) - 1}")

@@ -1,0 +1,88 @@
+"""How kernels are compiled, and how their work is cut into pieces."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from hashlib import sha256
+from itertools import pairwise
+from pkgutil import get_data
+from typing import TypeVar, cast
+
+import numpy as np
+
+from margrave.kernels.arrays import I64
+
+try:
+    import numba
+except ImportError as missing:  # pragma: no cover - shown by a test in a process of its own
+    raise ImportError(
+        "the compiled kernels need Numba, which is not installed: pip install 'margrave[fast]'"
+    ) from missing
+
+PIECES = 8
+"""Pieces of work that a pool gets at most: a few for each thread, so that none waits long for the last."""
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _stamp() -> str:
+    """Digest of the files whose functions and numbers are compiled into those of other files."""
+    shared = ("compiled/compiler.py", "compiled/intrinsics.py", "compiled/normal.py", "normal.py")
+    return sha256(b"".join(get_data("margrave.kernels", name) or b"" for name in shared)).hexdigest()
+
+
+_STAMP = _stamp()
+
+
+def kernel(function: _F) -> _F:
+    """Compile a function on first call, with strict arithmetic, without the interpreter's lock, cached on disk.
+
+    Numba asks only whether the function's own file has changed before it takes machine code from the cache, and would
+    go on with old versions of what was inlined from others: our stamp is theirs as well.
+    """
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    if not numba.config.DISABLE_JIT:
+        file = compiled._cache._cache_file
+        file._source_stamp = (file._source_stamp, _STAMP)
+    return cast(_F, compiled)
+
+
+def in_pieces(work: Callable[[int, int], object], bounds: I64, pool: Executor | None) -> None:
+    """Do ``work(first, past)`` for each piece between neighbouring bounds, in a pool's threads if there is one.
+
+    Parameters
+    ----------
+    work : callable
+        Writes rows ``first`` to ``past - 1`` of its results and nothing else.
+    bounds : (N + 1,) ndarray of int
+        Ascending ends of the pieces.
+    pool : Executor or None
+        Of threads; None does all the work here, in one piece.
+    """
+    if pool is None:
+        work(int(bounds[0]), int(bounds[-1]))
+        return
+    tasks = [pool.submit(work, int(a), int(b)) for a, b in pairwise(bounds) if b > a]
+    for task in tasks:
+        task.result()
+
+
+def even_bounds(count: int, multiple: int, least: int) -> I64:
+    """Ends of up to `PIECES` pieces of about one length, at least `least`, each but the last a multiple of `multiple`.
+
+    A piece must be worth the waking of a thread, some tens of microseconds.
+    """
+    pieces = _pieces(count, least)
+    steps = -(-count // multiple)
+    return np.minimum(np.arange(pieces + 1) * steps // pieces * multiple, count)
+
+
+def row_bounds(start: I64, least: int) -> I64:
+    """Ends of up to `PIECES` pieces of compressed rows (K + 1,) with about as many entries each, at least `least`."""
+    pieces = _pieces(int(start[-1] - start[0]), least)
+    bounds = np.searchsorted(start, np.linspace(start[0], start[-1], pieces + 1))
+    bounds[0], bounds[-1] = 0, len(start) - 1
+    return np.asarray(bounds)
+
+
+def _pieces(count: int, least: int) -> int:
+    return min(max(count // least, 1), PIECES)

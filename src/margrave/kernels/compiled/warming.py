@@ -1,0 +1,65 @@
+"""Compile everything before it is needed."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from margrave.kernels.arrays import F64
+from margrave.kernels.compiled.black import grid_values, option_values
+from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
+from margrave.kernels.compiled.rows import padded_rows
+from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
+from margrave.kernels.compiled.worst import worst_cells, worst_in_units
+
+VECTORS = (1, 2, 3, 4, 5, 6)
+"""Widths of scenario rows, in vectors of eight cells, that are compiled ahead: up to 48 cells."""
+
+_PAIRS = ((np.uint16, np.int32), (np.uint16, np.float64), (np.int32, np.int32), (np.int32, np.float64))
+
+
+def warm(announce: Callable[[str], object] = lambda _text: None) -> None:
+    """Compile every kernel for the usual types; the machine code is kept on disk, beside the package.
+
+    Parameters
+    ----------
+    announce : callable
+        Told what is compiled next, in a few words: the first time it takes a second or so each, later nothing.
+    """
+    for title, run in _steps():
+        announce(title)
+        run()
+
+
+def _steps() -> Iterator[tuple[str, Callable[[], object]]]:
+    one, yes, none = np.ones(1), np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.int64)
+    yield "option values", lambda: option_values(one, one, one, one, yes)
+    options = GridOptions(forward=one, strike=one, years=one, is_call=yes, in_coin=yes, size=one, mark=one)
+    table = padded_rows(np.ones((1, 1)))
+    yield "scenario grid", lambda: grid_values(options, one, none, np.ones((1, 1)), table)
+    for vectors in VECTORS:
+        for index, quantity in _PAIRS:
+            name = f"{8 * vectors} scenarios, index {index.__name__}, quantity {quantity.__name__}"
+            yield f"worst of {name}", lambda v=vectors, i=index, q=quantity: _worst(v, i, q)  # type: ignore[misc]
+    yield "tiered margin and liquidation prices", lambda: _tiers(one)
+
+
+def _worst(vectors: int, index: type, quantity: type) -> None:
+    table = padded_rows(np.ones((1, 8 * vectors)))
+    start = np.array([0, 1])
+    holdings = holdings_of(start, np.zeros(1, dtype=index), np.ones(1, dtype=quantity))
+    worst_cells(table, holdings)
+    worst_in_units(table, holdings, start)
+
+
+def _tiers(one: F64) -> None:
+    nothing, start = np.zeros(1), np.array([0, 1])
+    for width in (1, 12):  # up to nine tiers, and up to seventeen
+        floor = np.arange(float(width))
+        table = tier_table([floor], [0.0 * floor], [0.0 * floor], [0.0 * floor])
+        positions = TierPositions(
+            ladder=np.zeros(1, dtype=np.int64), quantity=one, entry=one, mark=one, initial_rate=nothing
+        )
+        for isolated in (linear_positions, inverse_positions):
+            isolated(table, positions, nothing)
+        for cross in (linear_pools, inverse_pools):
+            cross(table, positions, start, nothing)

@@ -1,0 +1,113 @@
+"""A seeded book for the compiled kernels, and the digest of everything that they say of it."""
+
+import hashlib
+from concurrent.futures import Executor
+
+import numpy as np
+
+from margrave.kernels.compiled.black import grid_values, option_values
+from margrave.kernels.compiled.columns import (
+    GridOptions,
+    Holdings,
+    TierPositions,
+    TierTable,
+    holdings_of,
+    tier_table,
+)
+from margrave.kernels.compiled.rows import empty_rows
+from margrave.kernels.compiled.tiers import (
+    inverse_pools,
+    inverse_positions,
+    linear_pools,
+    linear_positions,
+)
+from margrave.kernels.compiled.worst import worst_cells, worst_in_units
+from margrave.kernels.ladder import progressive_deduction
+
+FLOORS = np.array([0.0, 5e4, 2.5e5, 1e6, 1e7, 2e7, 5e7, 1e8, 2e8, 3e8])
+RATES = np.array([0.004, 0.005, 0.01, 0.025, 0.05, 0.1, 0.125, 0.15, 0.25, 0.5])
+
+
+def options(dice: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
+    """Forward, strike, vol, years, is_call: an hour to 18 months, up to some eight deviations out, edges among them."""
+    forward, vol = dice.uniform(0.5, 1e5, count), dice.uniform(0.05, 3.0, count)
+    years = dice.uniform(1.0 / 8760.0, 1.5, count)
+    strike = forward * np.exp(dice.uniform(-8.0, 8.0, count) * vol * np.sqrt(years))
+    vol[::97], years[::101] = 0.0, 0.0
+    strike[::89] = forward[::89]
+    return forward, strike, vol, years, dice.random(count) < 0.5
+
+
+def grid(dice: np.random.Generator, count: int, cells: int) -> tuple[GridOptions, np.ndarray, ...]:
+    """Options, factor, level and vol of a grid."""
+    forward, strike, vol, years, is_call = options(dice, count)
+    in_coin = dice.random(count) < 0.5
+    made = GridOptions(
+        forward=forward,
+        strike=strike,
+        years=years,
+        is_call=is_call,
+        in_coin=in_coin,
+        size=dice.uniform(0.1, 10.0, count),
+        mark=np.where(in_coin, 0.01, 100.0),
+    )
+    return (
+        made,
+        dice.uniform(0.5, 1.5, cells),
+        dice.integers(0, 3, cells),
+        np.array([vol, vol * 1.5, vol * 0.7]),
+    )
+
+
+def holdings(
+    dice: np.random.Generator, accounts: int, instruments: int, index=np.uint16, quantity=np.int32
+) -> Holdings:
+    """About twenty positions an account, some accounts without."""
+    count = dice.poisson(20, accounts) * (dice.random(accounts) < 0.95)
+    start = np.concatenate(([0], np.cumsum(count)))
+    held, amount = dice.integers(0, instruments, start[-1]), dice.integers(-1000, 1001, start[-1])
+    return holdings_of(start, held.astype(index), amount.astype(quantity))
+
+
+def ladders() -> TierTable:
+    """Three ladders of ten, ten and one tier."""
+    floor, rate = [FLOORS, 0.5 * FLOORS, FLOORS[:1]], [RATES, RATES, RATES[-1:]]
+    cut = [progressive_deduction(f, r) for f, r in zip(floor, rate, strict=True)]
+    return tier_table(floor, rate, cut, [2.0 * RATES, 0.0 * RATES, np.array([0.02])])
+
+
+def tier_positions(dice: np.random.Generator, count: int) -> tuple[TierPositions, np.ndarray]:
+    """Positions from cents to beyond the last tier, and collateral from too little to more than they are worth."""
+    mark = dice.uniform(5e4, 7e4, count)
+    quantity = dice.normal(0.0, 1.0, count) * np.exp(dice.normal(1.0, 3.0, count))
+    quantity[::50] = 0.0
+    positions = TierPositions(
+        ladder=dice.integers(0, 3, count),
+        quantity=quantity,
+        entry=mark * dice.uniform(0.9, 1.1, count),
+        mark=mark,
+        initial_rate=dice.uniform(0.0, 0.5, count),
+    )
+    return positions, np.abs(quantity) * mark * dice.uniform(-0.2, 1.4, count)
+
+
+def digest(pool: Executor | None = None) -> str:
+    """SHA-256 of the bytes of every kernel's answer for one seeded book."""
+    dice = np.random.default_rng(20261101)
+    answers = [option_values(*options(dice, 5_000), pool)]
+    table = grid_values(*grid(dice, 300, 41), empty_rows(300, 41), pool)
+    table[np.isnan(table)] = 0.0
+    held = holdings(dice, 3_000, 300)
+    answers += [table, *worst_cells(table, held, pool)]
+    answers += worst_in_units(table, held, np.arange(0, 3_001, 3), pool)
+    positions, collateral = tier_positions(dice, 5_000)
+    start, balance = np.arange(0, 5_001, 10), dice.uniform(1e4, 1e8, 500)
+    for isolated in (linear_positions, inverse_positions):
+        answers.append(isolated(ladders(), positions, collateral, pool))
+    for cross in (linear_pools, inverse_pools):
+        answers += cross(ladders(), positions, start, balance, pool)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
+
+
+if __name__ == "__main__":
+    print(digest())
