@@ -59,6 +59,7 @@ coverage: test ## the test suite; fails when branch coverage of the calculation 
 
 bench: $(VENV)/dev.stamp ## speed, as ratios against a baseline of the same run
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.book 100000
 
 VECTORS ?= ../shared/vectors
 conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build

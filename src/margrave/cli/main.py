@@ -21,6 +21,8 @@ COMMANDS = {
     "contributions": ("analysis", "What each position does to its pool's requirement."),
     "optimise": ("analysis", "The cheapest trades that free margin or move liquidation away."),
     "stress": ("analysis", "Price, vol and basis shocks, and the smallest that breaks the account."),
+    "sample": ("book", "A made book of N accounts and its market, as Parquet: nobody's positions."),
+    "book": ("book", "A whole book of accounts: who stands where, who is nearest to liquidation."),
     "tails": ("tails", "Tail of joint scenarios: precision, solvency, error of the quick formula."),
     "matrix": ("matrix", "Portfolio margin cell by cell: each instrument and unit, the worst marked."),
     "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),
@@ -77,6 +79,9 @@ def main(argv: list[str] | None = None) -> Any:
     except MargraveError as fault:
         for issue in fault.issues:
             click.echo(f"error: {issue}", err=True)
+        code = 1
+    except MemoryError:
+        click.echo("error: memory: not enough for this; give fewer accounts or a smaller --chunk", err=True)
         code = 1
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing may be flushed into the closed pipe at the end.

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from margrave.cli.book import is_book, test_book
 from margrave.cli.inputs import echo_json, format_option, read_case, read_text, show
 from margrave.core.errors import Reason, invalid
 from margrave.engine.assess import notes_of
@@ -183,8 +184,12 @@ def import_table(file: str, venue: str, base: str, day: datetime | None, output:
 @click.argument("cases", metavar="CASES...", nargs=-1, required=True)
 @click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def test_rules(old: str, new: str, cases: tuple[str, ...], kind: str) -> int:
-    """Rulebook NEW against OLD (ID[@DATE] or FILE.toml) on case files, folders of them, or example:NAME."""
+    """Rulebook NEW against OLD (ID[@DATE] or FILE.toml) on case files, folders of them, example:NAME, or one book."""
     books = [parse(read_text(n), n) if n.endswith(".toml") else _find(n) for n in (old, new)]
+    if any(is_book(case) for case in cases):
+        if len(cases) > 1:
+            raise click.UsageError("give one book, or case files")
+        return test_book(books[0], books[1], cases[0], kind)
     files = [file for case in cases for file in _files(case)]
     read = [read_case(file) for file in files]
     found = trial(books[0], books[1], [(case.accounts, case.market) for case in read])

@@ -15,7 +15,7 @@ from margrave.domain.book import book_of
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, I64
 from margrave.liquidation.direction import pooled_at
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
 from margrave.rulebook.schema import Rulebook
@@ -83,14 +83,10 @@ def required(
     return initial, maintenance
 
 
-def pool_of_each(prepared: Prepared) -> list[int]:
+def pool_of_each(prepared: Prepared) -> I64:
     """Pool of the first position of every account; every account holds one."""
-    first: dict[int, int] = {}
-    for account, pool in zip(
-        prepared.book.account.tolist(), prepared.pools.position_pool.tolist(), strict=True
-    ):
-        first.setdefault(account, pool)
-    return [first[account] for account in range(len(prepared.book.accounts))]
+    first = np.searchsorted(prepared.book.account, np.arange(len(prepared.book.names)))
+    return prepared.pools.position_pool[first]
 
 
 def _unrounded(prepared: Prepared) -> Pooled:

@@ -19,7 +19,7 @@ from margrave.kernels.lambert import lambert_w0_exp
 from margrave.liquidation.breakpoints import Break, places
 from margrave.liquidation.direction import Direction, Powers, factors, pooled_at, positions_of, powers_of
 from margrave.liquidation.search import FACTOR_MAX, FACTOR_MIN
-from margrave.margin.directional import Net, reference_of
+from margrave.margin.directional import Net, recalled, reference_of
 from margrave.margin.equity import collateral_rule
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
@@ -292,7 +292,6 @@ def _only_net(prepared: Prepared, direction: Direction) -> Net | None:
         return None
     g = np.flatnonzero(here[0].pool == direction.pool)
     net = here[0]
-    memory = tuple(net.memory[int(k)] for k in g)
     return (
         Net(
             net.schedule,
@@ -305,7 +304,7 @@ def _only_net(prepared: Prepared, direction: Direction) -> Net | None:
             net.reference[:, g],
             net.profit[:, g],
             net.exposure_x[:, g],
-            memory,
+            recalled(net.memory, g),
         )
         if g.size == 1 and np.isnan(net.exposure_x[0, g[0]])
         else None

@@ -109,25 +109,22 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     )
     at = units.instrument
     listed, place = np.unique(at, return_inverse=True)
-    move = grid.move[None, :, None]
-    mark = priced.mark[:, None, at]
-    moved = _moved_marks(scene, grid, listed)[:, :, place]
-    per_contract = np.where(
-        units.is_option,
-        table.a[at] * (moved - mark),
-        (moved - mark) * (table.a[at] + _over(table.c[at], mark * moved)),
-    )
+    # What a contract gains is worked out once an instrument, however many hold it.
+    member = quantity * _gain(scene, grid, listed)[:, :, place]
     rate, power = pool_rates(table, priced, scene.pools, units)
-    with np.errstate(divide="ignore"):  # a coin that is worth nothing pays without bound
-        factor = np.where(power == 0, 1.0, np.where(power > 0, 1.0 + move, 1.0 / (1.0 + move)))
-    member = quantity * per_contract * rate[:, None, :] * factor
+    member *= rate[:, None, :]
+    if power.any():
+        move = grid.move[None, :, None]
+        with np.errstate(divide="ignore"):  # a coin that is worth nothing pays without bound
+            member *= np.where(power == 0, 1.0, np.where(power > 0, 1.0 + move, 1.0 / (1.0 + move)))
     shape = (*member.shape[:2], len(units.expiry_unit))
     worth = np.where(units.is_option, quantity * table.a[at] * rate, 0.0) * np.where(
         units.is_option, priced.mark[:, at], 0.0
     )
     option_now = grouped_sum(worth, units.expiry, shape[2])
-    gain = _summed(np.where(units.is_option, member, 0.0), units.expiry, shape[2])
-    rest = _summed(np.where(units.is_option, 0.0, member), units.expiry, shape[2])
+    options, others = np.flatnonzero(units.is_option), np.flatnonzero(~units.is_option)
+    gain = _summed(member[:, :, options], units.expiry[options], shape[2])
+    rest = _summed(member[:, :, others], units.expiry[others], shape[2])
     option = option_now[:, None, :] + gain
     if scene.terms.static_discount is not None:
         gain = _discounted(scene.terms.static_discount, model, table, units, option) - option_now[:, None, :]
@@ -135,6 +132,15 @@ def cell_worth(scene: Scene, grid: Grid) -> CellWorth:
     # Both directions of a skew move are charged: whichever way it pays, it costs.
     gain = np.where(skew, -np.abs(gain), gain)
     return CellWorth(grid, member, option_now, option, gain + rest)
+
+
+def _gain(scene: Scene, grid: Grid, listed: I64) -> F64:
+    # What one contract of each instrument gains in every cell, (S, C, n) [payoff asset].
+    table = scene.table
+    a, c, mark = table.a[listed], table.c[listed], scene.priced.mark[:, None, listed]
+    moved = _moved_marks(scene, grid, listed)
+    gained = moved - mark
+    return np.where(table.is_option[listed], a * gained, gained * (a + _over(c, mark * moved)))
 
 
 def _over(c: F64, price: F64) -> F64:

@@ -122,12 +122,8 @@ def _held(scene: Scene, of: Held) -> Bools:
     if of is Held.OPTIONS:
         return units.is_option
     if of is Held.PERPETUALS:
-        instruments = scene.table.instruments
-        perpetual = [
-            isinstance(i.kind, Perpetual) if (i := instruments[row]) else False
-            for row in units.instrument.tolist()
-        ]
-        return np.array(perpetual, dtype=np.bool_)
+        perpetual = [i is not None and isinstance(i.kind, Perpetual) for i in scene.table.instruments]
+        return np.array(perpetual, dtype=np.bool_)[units.instrument]
     return ~units.is_option & (of in (Held.FUTURES, Held.DELTA_ONE))
 
 
@@ -191,11 +187,10 @@ def unsure_collateral(table: Table, pools: Pools, units: Units, value: F64, char
     charge : ConfidenceCharge
         The rule.
     """
-    sure = table.asset_confidence[pools.bucket_asset[units.bucket]].copy()
-    pool_of = pools.bucket_pool[units.bucket]
-    for unit, pool in enumerate(units.unit_pool.tolist()):
-        here = pool_of == pool
-        sure[here] = np.minimum(sure[here], table.asset_confidence[units.unit_base[unit]])
+    least = np.ones(len(pools.account))
+    np.minimum.at(least, units.unit_pool, table.asset_confidence[units.unit_base])
+    own = table.asset_confidence[pools.bucket_asset[units.bucket]]
+    sure = np.minimum(own, least[pools.bucket_pool[units.bucket]])
     share = np.where(sure < charge.below, 1.0 - sure, 0.0) * charge.rate
     return np.abs(value) * share
 

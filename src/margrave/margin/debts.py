@@ -4,7 +4,7 @@ import numpy as np
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import F64
-from margrave.margin.equity import Balances, collateral_rule
+from margrave.margin.equity import Balances
 from margrave.margin.pools import Pools
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import Priced
@@ -45,9 +45,10 @@ def debt_margin_of(
 
 def debt_rates(rulebook: Rulebook, table: Table, pools: Pools, level: int) -> F64:
     """Rate of each bucket's asset at a level, (B,); zero in pools of one asset and where there is no rule."""
-    rates = np.zeros(len(pools.bucket_asset))
-    for bucket in np.flatnonzero(pools.spans_assets[pools.bucket_pool]).tolist():
-        rule = collateral_rule(rulebook, table.assets[int(pools.bucket_asset[bucket])])
-        if rule is not None and rule.debt is not None:
-            rates[bucket] = rule.debt.initial if level == INITIAL else rule.debt.maintenance
-    return rates
+    by_asset = np.zeros(len(table.assets))
+    for rule in rulebook.account.collateral:
+        if rule.debt is not None and rule.asset in table.assets:
+            by_asset[table.assets.index(rule.asset)] = (
+                rule.debt.initial if level == INITIAL else rule.debt.maintenance
+            )
+    return np.where(pools.spans_assets[pools.bucket_pool], by_asset[pools.bucket_asset], 0.0)

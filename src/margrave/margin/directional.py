@@ -11,11 +11,11 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from margrave.domain.account import Memory
-from margrave.domain.book import Book
+from margrave.domain.book import Book, microseconds
 from margrave.kernels import schedule as kernel
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import coin_greeks
+from margrave.kernels.groups import rows_of
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
@@ -34,6 +34,29 @@ _MULTIPLIER: dict[Interpolation, _Multiplier] = {
 
 @final
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """What memory holds of each group, (G,); NaN where it holds nothing."""
+
+    at: F64  # [us since 1970, UTC]
+    reference: F64
+    best_mark: F64
+    multiplier: F64
+    tier: F64
+
+
+def recalled(memory: Recalled, groups: I64) -> Recalled:
+    """Memory of some of the groups."""
+    return Recalled(
+        memory.at[groups],
+        memory.reference[groups],
+        memory.best_mark[groups],
+        memory.multiplier[groups],
+        memory.tier[groups],
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Net:
     """Net positions that one schedule applies to, (G,) and (S, G)."""
 
@@ -47,7 +70,7 @@ class Net:
     reference: F64  # (S, G) net entry; inf or 0 where profit already taken out puts it beyond every price
     profit: F64  # (S, G) [settlement asset] of the group
     exposure_x: F64  # (S, G) excursion by exposure; NaN where the group is delta-one
-    memory: tuple[Memory | None, ...]  # (G,)
+    memory: Recalled
 
 
 @final
@@ -127,7 +150,6 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     )
     pool = unique // (len(table.assets) + 1)
     base = unique % (len(table.assets) + 1)
-    memory = tuple(_memory(book, pools, table, int(p), int(b)) for p, b in zip(pool, base, strict=True))
     return Net(
         schedule,
         rows,
@@ -139,7 +161,7 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
         reference,
         grouped_sum(profit, group, count),
         np.where(simple, np.nan, exposure),
-        memory,
+        _memory(book, pools, table, pool, base),
     )
 
 
@@ -178,9 +200,16 @@ def _volume_weighted(book: Book, rows: I64, table: Table, group: I64, count: int
         return total / grouped_sum(weight[None, :], group, count)
 
 
-def _memory(book: Book, pools: Pools, table: Table, pool: int, base: int) -> Memory | None:
-    account = book.accounts[int(pools.account[pool])]
-    return next((m for m in account.memory if m.underlying == table.assets[base]), None)
+def _memory(book: Book, pools: Pools, table: Table, pool: I64, base: I64) -> Recalled:
+    kept, count = book.memory, len(table.assets)
+    if len(kept.account) == 0:
+        nothing = np.full(len(pool), np.nan)
+        return Recalled(nothing, nothing, nothing, nothing, nothing)
+    rows = {name: row for row, name in enumerate(table.assets)}
+    asset = np.array([rows[name] for name in book.assets], dtype=np.int64)[kept.underlying]
+    at = rows_of(pools.account[pool] * count + base, kept.account * count + asset)
+    columns = (kept.at, kept.reference, kept.best_mark, kept.multiplier, kept.tier)
+    return Recalled(*(np.where(at >= 0, column[at], np.nan) for column in columns))
 
 
 def _log_ratio(mark: F64, reference: F64) -> F64:
@@ -189,15 +218,9 @@ def _log_ratio(mark: F64, reference: F64) -> F64:
         return np.log(mark) - np.log(reference)
 
 
-def _recalled(net: Net, name: str) -> F64:
-    """A price that memory holds of each group, (G,); NaN where it holds none."""
-    prices = [None if m is None else getattr(m, name) for m in net.memory]
-    return np.array([np.nan if p is None else p for p in prices], dtype=np.float64)
-
-
 def reference_of(net: Net) -> F64:
     """Reference price of each group, (S, G): the entry unless memory carries another (spec 1.3 rules 1 and 8)."""
-    carried = _recalled(net, "reference")
+    carried = net.memory.reference
     if net.schedule.reference is Reference.HIGH_WATER:
         return best_mark_of(net)
     return np.where(np.isnan(carried), net.reference, carried)
@@ -205,7 +228,7 @@ def reference_of(net: Net) -> F64:
 
 def best_mark_of(net: Net) -> F64:
     """Best mark since entry in the holder's favour, now included, (S, G)."""
-    best = _recalled(net, "best_mark")
+    best = net.memory.best_mark
     start = np.where(np.isnan(best), net.reference, best)
     return np.where(net.side > 0, np.maximum(start, net.mark), np.minimum(start, net.mark))
 
@@ -247,8 +270,7 @@ def _stepped(net: Net, knots: tuple[Knot, ...], x: F64) -> F64:
     # Tightening is immediate; a release waits for `advance`, which writes the tier into memory.
     edges, g, home = boundaries(knots)
     tier = np.searchsorted(edges, np.nan_to_num(x), side="right")
-    recalled = [None if m is None else m.tier for m in net.memory]
-    held = np.array([len(g) if t is None else t + home for t in recalled], dtype=np.int64)
+    held = np.where(np.isnan(net.memory.tier), len(g), net.memory.tier + home).astype(np.int64)
     return g[np.minimum(tier, held)]
 
 
@@ -304,10 +326,8 @@ def factor_of(net: Net, at: datetime, vol: F64, initial_at_reference: F64, flat:
 def _disciplined(net: Net, g: F64, at: datetime, flat: F64) -> F64:
     rule = net.schedule.discipline
     if rule.release_per_hour is not None:
-        previous = np.array(
-            [np.nan if m is None or m.multiplier is None else m.multiplier for m in net.memory]
-        )
-        seconds = np.array([0.0 if m is None else max((at - m.at).total_seconds(), 0.0) for m in net.memory])
+        previous = net.memory.multiplier
+        seconds = np.maximum(np.nan_to_num(microseconds(at) - net.memory.at), 0.0) / 1e6
         held = kernel.rate_limited_release(g, previous, rule.release_per_hour / 3600.0, seconds)
         g = np.where(np.isnan(previous), g, held)
     if rule.profit_share_max is not None:

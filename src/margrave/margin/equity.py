@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schema import CollateralRule, CreditScope, Rulebook
 from margrave.valuation.positions import Valued
@@ -84,25 +84,26 @@ def _discounted(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
     if spans.size == 0:
         return amount
     counted = np.array(np.broadcast_to(amount, (priced.mark.shape[0], amount.shape[1])))
-    for bucket in spans.tolist():
-        asset = int(pools.bucket_asset[bucket])
-        held = np.maximum(amount[:, bucket], 0.0)
-        unit = priced.asset_price[:, asset]
+    asset = pools.bucket_asset[spans]
+    for row in np.unique(asset).tolist():
+        at = spans[asset == row]
+        some = amount[:, at]
+        is_currency = pools.currency[pools.bucket_pool[at]] == row
         share = _share(
-            rulebook, table.assets[asset], held, unit, asset == int(pools.currency[pools.bucket_pool[bucket]])
+            rulebook, table.assets[row], np.maximum(some, 0.0), priced.asset_price[:, [row]], is_currency
         )
-        counted[:, bucket] = np.minimum(amount[:, bucket], 0.0) + share
+        counted[:, at] = np.minimum(some, 0.0) + share
     return counted
 
 
-def _share(rulebook: Rulebook, asset: str, held: F64, price: F64, is_currency: bool) -> F64:
+def _share(rulebook: Rulebook, asset: str, held: F64, price: F64, is_currency: Bools) -> F64:
     rule = collateral_rule(rulebook, asset)
     if rule is None:
         unlisted = rulebook.account.haircut_unlisted
-        return held if is_currency else held * (0.0 if unlisted is None else 1.0 - unlisted)
+        return np.where(is_currency, held, held * (0.0 if unlisted is None else 1.0 - unlisted))
     size = held * price if rule.in_numeraire else held
-    floors = np.array([d.floor for d in rule.discounts])
-    rates = np.array([d.rate for d in rule.discounts])
-    width = np.diff(np.append(floors, np.inf))
-    slices = np.clip(size[:, None] - floors, 0.0, width)
-    return np.asarray((slices @ rates) / (price if rule.in_numeraire else 1.0))
+    ends = [*(d.floor for d in rule.discounts[1:]), np.inf]
+    share = np.zeros(held.shape)
+    for discount, end in zip(rule.discounts, ends, strict=True):
+        share += np.clip(size - discount.floor, 0.0, end - discount.floor) * discount.rate
+    return share / price if rule.in_numeraire else share

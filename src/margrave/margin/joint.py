@@ -10,8 +10,10 @@ from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
 from margrave.domain.market import Market
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
+from margrave.kernels.groups import run_ends
 from margrave.margin.equity import Balances
+from margrave.margin.held import table_vols
 from margrave.margin.incremental import updated
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
@@ -19,7 +21,8 @@ from margrave.margin.pool_view import PoolView
 from margrave.margin.pools import Pools
 from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
 from margrave.margin.scene import base_vols
-from margrave.margin.units import Members, Units, members_of, units_of
+from margrave.margin.units import Members, Units, members_of, part_in, units_of
+from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
@@ -96,12 +99,16 @@ def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = N
     book, members = scene.book, scene.joined.members
     held = _quantity(book.quantity, members.position)
     known = before.workings if before is not None and isinstance(before.workings, ScenarioMargin) else None
-    initial, maintenance, workings = _asked(scene, balances, held, known)
+    every = np.ones(len(scene.pools.account), dtype=np.bool_)
+    initial, maintenance, workings = _asked(scene, balances, held, every, known)
     orders = np.zeros(initial.shape)
     if (members.order >= 0).any() and scene.plan.rulebook.account.orders is not OrderRule.NONE:
         waiting = _quantity(book.order_quantity, members.order)
+        asks = np.zeros(initial.shape[1], dtype=np.bool_)
+        asks[members.pool[members.order >= 0]] = True
         for side in (np.maximum(waiting, 0.0), np.minimum(waiting, 0.0)):
-            orders = np.maximum(orders, _asked(scene, balances, held + side)[INITIAL] - initial)
+            more = _asked(scene, balances, held + side, asks)[INITIAL] - initial
+            orders = np.where(asks, np.maximum(orders, more), 0.0)
     return Joint(initial, maintenance, orders, workings)
 
 
@@ -112,11 +119,15 @@ def _quantity(quantity: F64, rows: np.ndarray) -> F64:
 
 
 def _asked(
-    scene: JointScene, balances: Balances, quantity: F64, known: ScenarioMargin | None = None
+    scene: JointScene, balances: Balances, quantity: F64, wanted: Bools, known: ScenarioMargin | None = None
 ) -> tuple[F64, F64, Workings]:
+    # Of some pools; what the others are asked means nothing. What is known already is of all of them.
     model, units = scene.plan.rulebook.portfolio, scene.joined.units
     if isinstance(model, ScenarioModel):
         assert units is not None
+        if not wanted.all():
+            part = part_in(units, scene.pools, wanted)
+            units, quantity = part.units, quantity[part.member]
         collateral = balances.owned[:, units.bucket]
         portfolio = Portfolio(model, scene.table, scene.priced, scene.pools, units, quantity, collateral)
         margin = scenario_margin(portfolio) if known is None else updated(known, portfolio)[0]
@@ -125,7 +136,7 @@ def _asked(
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
     workings: dict[int, PoolMargin] = {}
-    for pool, view in pool_views(scene, quantity, balances.owned):
+    for pool, view in pool_views(scene, quantity, balances.owned, wanted):
         for row in range(shape[0]):
             margin_of = pool_margin(model, view, row)
             initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
@@ -134,7 +145,9 @@ def _asked(
     return initial, maintenance, workings
 
 
-def pool_views(scene: JointScene, quantity: F64, owned: F64) -> Iterator[tuple[int, PoolView]]:
+def pool_views(
+    scene: JointScene, quantity: F64, owned: F64, wanted: Bools | None = None
+) -> Iterator[tuple[int, PoolView]]:
     """Pools that a model of one pool is asked about.
 
     Parameters
@@ -145,14 +158,23 @@ def pool_views(scene: JointScene, quantity: F64, owned: F64) -> Iterator[tuple[i
         Signed contracts of each member.
     owned : (S, B) ndarray
         What each bucket has, profit included. [asset]
+    wanted : (K,) ndarray of bool, optional
+        Which pools; by default all.
     """
     members, pools, model = scene.joined.members, scene.pools, scene.plan.rulebook.portfolio
+    count = len(pools.account)
+    order, start = run_ends(members.pool, count)
+    bucket_order, bucket_start = run_ends(pools.bucket_pool, count)
+    counts = (quantity != 0.0) | (members.position >= 0)
     # The standard manager asks of collateral too: a pool without a position has its second factor to bear. So does
     # a tail in which collateral moves.
     everyone = isinstance(model, StandardManager) or (isinstance(model, TailModel) and model.collateral_moves)
-    for pool in range(len(pools.account)) if everyone else np.unique(members.pool).tolist():
-        mine = np.flatnonzero((members.pool == pool) & ((quantity != 0.0) | (members.position >= 0)))
-        buckets = np.flatnonzero(pools.bucket_pool == pool)
+    asked = np.diff(start) > 0 if not everyone else np.ones(count, dtype=np.bool_)
+    vols = table_vols(scene.table) if isinstance(model, ScanModel | RangesModel) else None
+    for pool in np.flatnonzero(asked if wanted is None else asked & wanted).tolist():
+        mine = order[start[pool] : start[pool + 1]]
+        mine = mine[counts[mine]]
+        buckets = bucket_order[bucket_start[pool] : bucket_start[pool + 1]]
         assets = pools.bucket_asset[buckets]
         balance, has = np.zeros(len(scene.table.assets)), np.zeros((len(owned), len(scene.table.assets)))
         balance[assets] = pools.bucket_balance[buckets]
@@ -168,6 +190,7 @@ def pool_views(scene: JointScene, quantity: F64, owned: F64) -> Iterator[tuple[i
                 balance,
                 has,
                 int(pools.currency[pool]),
+                vols,
             ),
         )
 
@@ -192,27 +215,32 @@ def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
 
 
 def _without_scenarios(rulebook: Rulebook, model: ScenarioModel, table: Table, units: Units) -> Issues:
-    found: Issues = {}
-    for pool, base in zip(units.unit_pool.tolist(), units.unit_base.tolist(), strict=True):
-        name = table.assets[base]
-        if terms_of(model, name) is None:
-            text = f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
-            found = merged(found, {pool: (Issue(name, Reason.NO_RULE, text),)})
+    found: dict[int, list[Issue]] = {}
+    terms = [terms_of(model, name) for name in table.assets]
+    unruled = np.array([t is None for t in terms], dtype=np.bool_)
+    text = (
+        f"has no scenarios in {rulebook.id}; its parameters are not published, or belong to another rulebook"
+    )
+    for unit in np.flatnonzero(unruled[units.unit_base]).tolist():
+        issue = Issue(table.assets[int(units.unit_base[unit])], Reason.NO_RULE, text)
+        found.setdefault(int(units.unit_pool[unit]), []).append(issue)
+    # Vol moves that are not published are told of the underlying, a vol that is missing of the option.
+    silent = [t is not None and t.vol is None and moves_vol(t.cells) for t in terms]
+    gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
+    text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
     options = np.flatnonzero(units.is_option)
+    base = units.unit_base[units.unit[options]]
+    unpublished = np.array(silent, dtype=np.bool_)[base]
     missing = np.isnan(base_vols(model, table, units.instrument[options]))
-    for row, has_none in zip(options.tolist(), missing.tolist(), strict=True):
-        name = table.assets[int(units.unit_base[units.unit[row]])]
-        terms = terms_of(model, name)
-        if terms is not None and terms.vol is None and moves_vol(terms.cells):
-            gaps = ", ".join(gap.code for gap in rulebook.gaps) or "none named"
-            text = f"options cannot be margined: {rulebook.venue} does not publish its vol moves (gaps of {rulebook.id}: {gaps})"
-            found = merged(found, {int(units.pool[row]): (Issue(name, Reason.NOT_PUBLISHED, text),)})
-        elif has_none:
-            instrument = table.instruments[int(units.instrument[row])]
-            symbol = "option" if instrument is None else instrument.symbol
-            text = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
-            found = merged(found, {int(units.pool[row]): (Issue(symbol, Reason.MISSING_VOL, text),)})
-    return found
+    for k in np.flatnonzero(unpublished | missing).tolist():
+        row = int(options[k])
+        instrument = table.instruments[int(units.instrument[row])]
+        issue = Issue(table.assets[int(base[k])], Reason.NOT_PUBLISHED, text)
+        if not unpublished[k] and instrument is not None:
+            message = "has no vol, so that it cannot be revalued in scenarios; give its quote a vol"
+            issue = Issue(instrument.symbol, Reason.MISSING_VOL, message)
+        found.setdefault(int(units.pool[row]), []).append(issue)
+    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
 
 def merged(some: Issues, more: Issues) -> Issues:

@@ -5,6 +5,7 @@ size is worth ``V / z`` of the settlement asset: the margin is ``V m(z) / z``. W
 rate r then goes the share s of the way to one that the market's open interest has gone: ``r + s (1 - r)``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -15,7 +16,7 @@ from margrave.core.words import INITIAL
 from margrave.domain.instruments import Instrument, coefficients
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.ladder import ladder_margin_many
-from margrave.margin.plan import Plan, known_of
+from margrave.margin.plan import Known, Plan
 from margrave.rulebook.ladders import TierUnit
 from margrave.rulebook.schema import Basis, FeeBasis, LadderModel, OpenInterestRule, RateRule
 from margrave.valuation.table import Table
@@ -44,9 +45,9 @@ _TIER = RATE_RULES.index(RateRule.TIER)
 _LEVERAGE_ONLY = RATE_RULES.index(RateRule.LEVERAGE_ONLY)
 
 
-def ladder_terms(plan: Plan, table: Table) -> LadderTerms:
-    """Columns of the ladder products of a table's instruments."""
-    rows = [_NONE if i is None else _known(plan, i) for i in table.instruments]
+def ladder_terms(plan: Plan, known: Sequence[Known | None]) -> LadderTerms:
+    """Columns of the ladder products of instruments."""
+    rows = [_NONE if k is None else k.ladder or _known(plan, k) for k in known]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 11).T.copy()
     on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy, crowd = columns
     return LadderTerms(
@@ -65,10 +66,8 @@ def ladder_terms(plan: Plan, table: Table) -> LadderTerms:
 _NONE = (0.0,) * 10 + (-1.0,)
 
 
-def _known(plan: Plan, instrument: Instrument) -> tuple[float, ...]:
-    known = known_of(plan, instrument)
-    if known.ladder is None:
-        known.ladder = _terms(plan, instrument, known.product)
+def _known(plan: Plan, known: Known) -> tuple[float, ...]:
+    known.ladder = _terms(plan, known.instrument, known.product)
     return known.ladder
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64
+from margrave.kernels.groups import first_seen
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schema import AccountRules, Netting
 from margrave.valuation.table import Table
@@ -36,7 +37,7 @@ def netted(rules: AccountRules, table: Table, book: Book, pools: Pools, margin: 
     alone = np.where(table.is_option[at], np.arange(len(at)) + 1, 0)
     width = int(what.max()) + 1
     keys = (pools.position_pool * width + what) * (len(at) + 1) + alone
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    first, group = first_seen(keys)
     long = grouped_sum(np.where(book.quantity > 0, margin, 0.0), group, len(first))
     short = grouped_sum(np.where(book.quantity > 0, 0.0, margin), group, len(first))
     charged = np.maximum(long, short) + rules.matched_charge * np.minimum(long, short)

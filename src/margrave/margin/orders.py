@@ -12,9 +12,11 @@ import numpy as np
 
 from margrave.core.words import INITIAL
 from margrave.domain.book import Book
-from margrave.kernels.arrays import F64, I64
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen, rows_of
 from margrave.margin.ladder import LadderTerms, Sized, crowding_of, ladder_margin_of
 from margrave.margin.plan import Plan
+from margrave.margin.pools import grouped_sum
 from margrave.margin.short_options import OptionTerms, model_of, option_margin_of
 from margrave.rulebook.schema import OrderBasis, OrderRule
 from margrave.valuation.positions import Valued, value_positions
@@ -27,6 +29,7 @@ from margrave.valuation.table import Table
 class OrderMargin:
     """Initial margin of open orders, a row an instrument and account (Q) of (S, Q); [settlement asset]."""
 
+    order: I64  # (Q,) row of the first order
     account: I64  # (Q,)
     instrument: I64  # (Q,)
     margin: F64  # (S, Q) beyond what the position asks for alone
@@ -36,12 +39,28 @@ class OrderMargin:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Fills:
+class _Asking:
+    """Orders that could open something, (O,), and what stands beside them in their instrument, (Q,)."""
+
+    group: I64  # (O,) row of Q
     quantity: F64  # (O,)
     at_order: F64  # (S, O) notional per contract at the price that margin is taken on
     loss: F64  # (S, O) loss at once if filled
-    leverage: F64  # (O,)
+    instrument: I64  # (Q,)
+    position: F64  # (Q,) contracts held in cross mode
+    mark: F64  # (S, Q) notional per contract of what is held; 0 where nothing is
+    leverage: F64  # (Q,) NaN where none was chosen
     crowd: F64 | None  # (S, I) as `ladder.crowding_of`
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    plan: Plan
+    ladders: LadderTerms
+    options: OptionTerms
+    table: Table
+    priced: Priced
 
 
 def order_margin_of(  # noqa: PLR0913 - what one formula is made of
@@ -58,157 +77,130 @@ def order_margin_of(  # noqa: PLR0913 - what one formula is made of
     live = np.flatnonzero(~book.order_reduces)
     if rule is OrderRule.NONE or live.size == 0:
         return None
-    fills = _fills(plan, table, priced, book, live, crowding_of(plan, ladders, table, priced.mark))
+    rules = _Rules(plan, ladders, options, table, priced)
+    first, group = first_seen(_keys(book, book.order_account[live], book.order_instrument[live]))
+    asking = _asking(rules, book, valued, live, first, group)
+    margin, loss, binds = (_by_sum if rule is OrderRule.SUM else _by_worst_fill)(rules, asking)
+    option = np.flatnonzero(table.is_option[asking.instrument])
+    if option.size:
+        margin[:, option], binds[:, option] = (part[:, option] for part in _option_orders(rules, asking))
+        loss[:, option] = 0.0
+    row = live[first]
+    return OrderMargin(row, book.order_account[row], asking.instrument, margin, loss, binds.astype(np.int64))
+
+
+def _keys(book: Book, account: I64, instrument: I64) -> I64:
+    return account * len(book.symbols) + instrument
+
+
+def _asking(rules: _Rules, book: Book, valued: Valued, live: I64, first: I64, group: I64) -> _Asking:
+    row, count = live[first], len(first)
+    at = book.order_instrument[row]
+    wanted = _keys(book, book.order_account[row], at)
     cross = np.flatnonzero(~book.is_isolated)
-    count = len(book.symbols) + 1
-    keys = book.order_account[live] * count + book.order_instrument[live]
-    unique, group = np.unique(keys, return_inverse=True)
-    at = unique % count
-    held = [_held(book, cross, int(a), int(i)) for a, i in zip(unique // count, at, strict=True)]
-    columns = [
-        _instrument(
-            plan,
-            ladders,
-            options,
-            table,
-            priced,
-            book,
-            valued,
-            fills,
-            live[group == q],
-            held[q],
-            int(at[q]),
-            rule,
-        )
-        for q in range(len(unique))
-    ]
-    stacked = np.array(columns)  # (Q, 3, S)
-    return OrderMargin(
-        unique // count, at, stacked[:, 0].T, stacked[:, 1].T, stacked[:, 2].T.astype(np.int64)
+    beside = rows_of(_keys(book, book.account[cross], book.instrument[cross]), wanted)
+    cross, beside = cross[beside >= 0], beside[beside >= 0]
+    size = np.abs(book.quantity[cross])
+    each = grouped_sum(valued.notional[:, cross] / np.where(size == 0.0, 1.0, size), beside, count)
+    at_order, loss = _fills(rules, book, live)
+    return _Asking(
+        group,
+        book.order_quantity[live],
+        at_order,
+        loss,
+        at,
+        grouped_sum(book.quantity[None, cross], beside, count)[0],
+        each / np.maximum(np.bincount(beside, minlength=count), 1),
+        _leverage(np.concatenate((book.leverage[cross], book.order_leverage[live])), beside, group, count),
+        crowding_of(rules.plan, rules.ladders, rules.table, rules.priced.mark),
     )
 
 
-def _held(book: Book, cross: I64, account: int, instrument: int) -> I64:
-    mine = (book.account[cross] == account) & (book.instrument[cross] == instrument)
-    return np.asarray(cross[mine], dtype=np.int64)
+def _leverage(leverage: F64, beside: I64, group: I64, count: int) -> F64:
+    # What is chosen holds for the instrument: of a position before that of an order.
+    chosen = np.flatnonzero(~np.isnan(leverage))
+    if chosen.size == 0:
+        return np.full(count, np.nan)
+    row = rows_of(np.arange(count), np.concatenate((beside, group))[chosen])
+    return np.where(row >= 0, leverage[chosen][row], np.nan)
 
 
-def _fills(plan: Plan, table: Table, priced: Priced, book: Book, live: I64, crowd: F64 | None) -> _Fills:
-    at = book.order_instrument[live]
-    valued = value_positions(table, priced, at, book.order_quantity[live], book.order_price[live])
-    size = np.abs(book.order_quantity[live])
+def _fills(rules: _Rules, book: Book, live: I64) -> tuple[F64, F64]:
+    account = rules.plan.rulebook.account
+    at, quantity = book.order_instrument[live], book.order_quantity[live]
+    valued = value_positions(rules.table, rules.priced, at, quantity, book.order_price[live])
     notional = {
         OrderBasis.ORDER: valued.notional_entry,
         OrderBasis.MARK: valued.notional,
         OrderBasis.WORST: np.maximum(valued.notional_entry, valued.notional),
-    }[plan.rulebook.account.order_basis]
+    }[account.order_basis]
     # Filled at its price, an order is worth its profit to the mark at once: a loss has to be covered.
-    loss = (
-        np.maximum(-valued.profit, 0.0) if plan.rulebook.account.open_loss else np.zeros(valued.profit.shape)
-    )
-    quantity, leverage = np.zeros(len(book.order_quantity)), np.full(len(book.order_quantity), np.nan)
-    per_contract = np.zeros((valued.profit.shape[0], len(quantity)))
-    losses = per_contract.copy()
-    quantity[live], leverage[live] = book.order_quantity[live], book.order_leverage[live]
-    per_contract[:, live], losses[:, live] = notional / size, loss
-    return _Fills(quantity, per_contract, losses, leverage, crowd)
+    loss = np.maximum(-valued.profit, 0.0) if account.open_loss else np.zeros(valued.profit.shape)
+    return notional / np.abs(quantity), loss
 
 
-def _instrument(  # noqa: PLR0913 - one instrument of one account, with all that prices it
-    plan: Plan,
-    ladders: LadderTerms,
-    options: OptionTerms,
-    table: Table,
-    priced: Priced,
-    book: Book,
-    valued: Valued,
-    fills: _Fills,
-    orders: I64,
-    held: I64,
-    instrument: int,
-    rule: OrderRule,
-) -> tuple[F64, F64, F64]:
-    if table.is_option[instrument]:
-        return _option_orders(plan, options, table, priced, fills, orders, instrument)
-    quantity = float(book.quantity[held].sum())
-    leverage = np.concatenate([book.leverage[held], fills.leverage[orders]])
-    chosen = leverage[~np.isnan(leverage)]
-    lever = float(chosen[0]) if chosen.size else np.nan
-    mark = valued.notional[:, held] / np.where(book.quantity[held] == 0, 1.0, np.abs(book.quantity[held]))
-    per_contract = mark.mean(axis=1) if held.size else np.zeros(priced.mark.shape[0])
-
-    def margin(position: float, subset: I64) -> F64:
-        return _margin(plan, ladders, table, instrument, lever, position, per_contract, fills, subset)
-
-    if rule is OrderRule.SUM:
-        none = np.array([], dtype=np.int64)
-        total = sum((margin(0.0, np.array([o])) for o in orders), margin(0.0, none))
-        return np.asarray(total), fills.loss[:, orders].sum(axis=1), np.ones(priced.mark.shape[0])
-    buys, sells = orders[fills.quantity[orders] > 0], orders[fills.quantity[orders] < 0]
-    alone = margin(quantity, orders[:0])
-    sides = [(margin(quantity, s) - alone, fills.loss[:, s].sum(axis=1)) for s in (buys, sells)]
-    asked = [np.maximum(m, 0.0) + loss for m, loss in sides]
-    buy_binds = asked[0] >= asked[1]
-    extra = np.where(buy_binds, np.maximum(sides[0][0], 0.0), np.maximum(sides[1][0], 0.0))
-    loss = np.where(buy_binds, sides[0][1], sides[1][1])
-    return extra, loss, np.where(extra + loss > 0, np.where(buy_binds, 1.0, -1.0), 0.0)
+def _by_sum(rules: _Rules, asking: _Asking) -> tuple[F64, F64, F64]:
+    group, count = asking.group, len(asking.instrument)
+    value = np.abs(asking.quantity) * asking.at_order
+    margin = _margin(rules, asking, asking.instrument[group], asking.quantity, asking.leverage[group], value)
+    total = grouped_sum(margin, group, count)
+    return total, grouped_sum(asking.loss, group, count), np.ones(total.shape)
 
 
-def _margin(  # noqa: PLR0913
-    plan: Plan,
-    ladders: LadderTerms,
-    table: Table,
-    instrument: int,
-    leverage: float,
-    position: float,
-    mark: F64,
-    fills: _Fills,
-    subset: I64,
-) -> F64:
+def _by_worst_fill(rules: _Rules, asking: _Asking) -> tuple[F64, F64, F64]:
+    none = np.zeros(len(asking.quantity), dtype=np.bool_)
+    alone, _ = _filled(rules, asking, none)
+    sides = [_filled(rules, asking, side) for side in (asking.quantity > 0, asking.quantity < 0)]
+    extra = [np.maximum(margin - alone, 0.0) for margin, _ in sides]
+    buy_binds = extra[0] + sides[0][1] >= extra[1] + sides[1][1]
+    margin, loss = np.where(buy_binds, *extra), np.where(buy_binds, sides[0][1], sides[1][1])
+    return margin, loss, np.where(margin + loss > 0, np.where(buy_binds, 1.0, -1.0), 0.0)
+
+
+def _filled(rules: _Rules, asking: _Asking, side: Bools) -> tuple[F64, F64]:
     # Orders against the position close it first; what is left of either side is priced at its own price.
-    filled = float(fills.quantity[subset].sum()) if subset.size else 0.0
+    group, count = asking.group[side], len(asking.instrument)
+    quantity, position = asking.quantity[side], asking.position
+    filled = grouped_sum(quantity[None, :], group, count)[0]
+    worth = grouped_sum(asking.at_order[:, side] * np.abs(quantity), group, count)
+    at_order = np.where(filled == 0.0, asking.mark, worth / np.where(filled == 0.0, 1.0, np.abs(filled)))
     after = position + filled
-    at_order = (
-        (fills.at_order[:, subset] * np.abs(fills.quantity[subset])).sum(axis=1) / abs(filled)
-        if filled
-        else mark
-    )
-    if position * filled >= 0:
-        value = abs(position) * mark + abs(filled) * at_order
-    else:
-        value = abs(after) * (mark if after * position > 0 else at_order)
-    column = value[:, None]
-    at, crowd = np.array([instrument]), fills.crowd
-    crowded = None if crowd is None else crowd[:, at]
-    sized = Sized(at, np.array([after]), np.array([leverage]), column, column, column, crowded)
-    level = ladder_margin_of(plan, ladders, table, sized, INITIAL)
-    return (level.margin + level.fee)[:, 0]
+    both = np.abs(position) * asking.mark + np.abs(filled) * at_order
+    left = np.abs(after) * np.where(after * position > 0, asking.mark, at_order)
+    value = np.where(position * filled >= 0, both, left)
+    margin = _margin(rules, asking, asking.instrument, after, asking.leverage, value)
+    return margin, grouped_sum(asking.loss[:, side], group, count)
 
 
-def _option_orders(  # noqa: PLR0913 - what one formula is made of
-    plan: Plan,
-    options: OptionTerms,
-    table: Table,
-    priced: Priced,
-    fills: _Fills,
-    orders: I64,
-    instrument: int,
-) -> tuple[F64, F64, F64]:
+def _margin(rules: _Rules, asking: _Asking, instrument: I64, quantity: F64, leverage: F64, value: F64) -> F64:
+    crowded = None if asking.crowd is None else asking.crowd[:, instrument]
+    sized = Sized(instrument, quantity, leverage, value, value, value, crowded)
+    level = ladder_margin_of(rules.plan, rules.ladders, rules.table, sized, INITIAL)
+    return level.margin + level.fee
+
+
+def _option_orders(rules: _Rules, asking: _Asking) -> tuple[F64, F64]:
     """Sell orders: the risk part and a fee, the premium paying the mark part; buy orders: the premium and a fee."""
-    model = model_of(plan, table, instrument)
-    scenarios = priced.mark.shape[0]
-    at = np.array([instrument])
-    a = table.a[instrument]
-    size = fills.quantity[orders]
-    sold, bought = -size[size < 0].sum() * a, fills.at_order[:, orders[size > 0]] * size[size > 0]
-    entry = np.zeros(1)
-    per_coin = option_margin_of(options, table, priced, at, entry)
-    fee = (0.0 if model is None else model.order_fee) * np.where(
-        table.is_coin_premium[at], 1.0, per_coin.underlying
-    )[:, 0]
-    risk = per_coin.risk[INITIAL][:, 0]
-    if model is not None and not model.order_premium_credit:
-        risk = risk + per_coin.mark[INITIAL][:, 0]
-    sell = sold * (risk + fee) if sold else np.zeros(scenarios)
-    buy = bought.sum(axis=1) + a * size[size > 0].sum() * fee if bought.size else np.zeros(scenarios)
-    return sell + buy, np.zeros(scenarios), np.sign(buy - sell)
+    table, group, count = rules.table, asking.group, len(asking.instrument)
+    at = asking.instrument
+    fee_rate, keeps_premium = _option_order_terms(rules, at)
+    per_coin = option_margin_of(rules.options, table, rules.priced, at, np.zeros(count))
+    fee = fee_rate * np.where(table.is_coin_premium[at], 1.0, per_coin.underlying)
+    risk = per_coin.risk[INITIAL] + np.where(keeps_premium, per_coin.mark[INITIAL], 0.0)
+    sold, bought = (
+        np.bincount(group, weights=np.maximum(side * asking.quantity, 0.0), minlength=count)
+        for side in (-1.0, 1.0)
+    )
+    premium = grouped_sum(asking.at_order * np.maximum(asking.quantity, 0.0), group, count)
+    sell = np.where(sold > 0, sold * table.a[at] * (risk + fee), 0.0)
+    buy = np.where(bought > 0, premium + table.a[at] * bought * fee, 0.0)
+    return sell + buy, np.sign(buy - sell)
+
+
+def _option_order_terms(rules: _Rules, at: I64) -> tuple[F64, Bools]:
+    fee, keeps = np.zeros(len(rules.table.a)), np.zeros(len(rules.table.a), dtype=np.bool_)
+    for row in np.unique(at).tolist():
+        model = model_of(rules.plan, rules.table, row)
+        if model is not None:
+            fee[row], keeps[row] = model.order_fee, not model.order_premium_credit
+    return fee[at], keeps[at]

@@ -39,9 +39,13 @@ def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
         case StandardManager():
             return standard_pool.issues_of(model, view.table, _standard(view))
         case ScanModel():
-            return scan_issues(model, held_of(view.table, view.priced, _rows(view), view.market.at))
+            return scan_issues(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, vols=view.vols)
+            )
         case RangesModel():
-            return ranges_issues(model, held_of(view.table, view.priced, _rows(view), view.market.at))
+            return ranges_issues(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, vols=view.vols)
+            )
         case TailModel():
             return tail_issues(model, view)
         case unknown:
@@ -54,12 +58,16 @@ def pool_margin(model: PoolModel, view: PoolView, row: int) -> PoolMargin:
         case StandardManager():
             return _standard_margin(model, view, row)
         case ScanModel():
-            scan = scan_margin(model, held_of(view.table, view.priced, _rows(view), view.market.at, row))
+            scan = scan_margin(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, row, view.vols)
+            )
             return PoolMargin(
                 scan.initial, scan.maintenance, lambda level: scan_requirement(model, scan, level)
             )
         case RangesModel():
-            ranges = ranges_margin(model, held_of(view.table, view.priced, _rows(view), view.market.at, row))
+            ranges = ranges_margin(
+                model, held_of(view.table, view.priced, _rows(view), view.market.at, row, view.vols)
+            )
             return PoolMargin(
                 ranges.initial, ranges.maintenance, lambda level: ranges_requirement(model, ranges, level)
             )

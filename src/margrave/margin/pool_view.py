@@ -22,3 +22,4 @@ class PoolView:
     balance: F64  # (A,) cash [asset]
     owned: F64  # (S, A) cash, profit and option value [asset]
     currency: int  # row of the table's assets in which the pool counts
+    vols: F64 | None = None  # (I,) as `held.table_vols`, solved once for many pools

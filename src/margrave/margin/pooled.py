@@ -9,7 +9,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from margrave.core.errors import Issue, Reason
+from margrave.core.errors import Issue
 from margrave.core.rounding import Step, round_all
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book, book_of
@@ -18,6 +18,7 @@ from margrave.kernels.arrays import F64, I64
 from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
+from margrave.margin.issues import issues_of
 from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
 from margrave.margin.ladder import (
     LadderMargin,
@@ -25,21 +26,20 @@ from margrave.margin.ladder import (
     Sized,
     crowding_of,
     ladder_margin_of,
-    ladder_terms,
 )
 from margrave.margin.netting import netted
 from margrave.margin.orders import OrderMargin, order_margin_of
-from margrave.margin.plan import Plan, no_rule, plan_of, product_row
+from margrave.margin.plan import Plan
 from margrave.margin.pools import Pools, grouped_sum, pools_of
-from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of, option_terms
+from margrave.margin.resolve import Resolved, resolve
+from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
-from margrave.margin.units import followed
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
-from margrave.valuation.table import Table, table_of
+from margrave.valuation.table import Table
 
-__all__ = ["Pooled", "Prepared", "Workings", "book_of", "evaluate", "prepare"]
+__all__ = ["Pooled", "Prepared", "Workings", "book_of", "evaluate", "prepare", "prepare_in"]
 
 
 @final
@@ -106,23 +106,36 @@ def prepare(book: Book, market: Market, rulebook: Rulebook) -> Prepared:
     Prepared
         A position that cannot be valued or has no rule is an issue of its pool; nothing raises for it.
     """
-    plan = plan_of(rulebook)
-    currency = rulebook.account.currency or market.numeraire
-    more = (*book.assets, currency, *followed(rulebook))
-    table = table_of(book.symbols, more, market, rulebook.mark_age_max_seconds, rulebook.days_in_year)
-    ladders, options = ladder_terms(plan, table), option_terms(plan, table)
+    return prepare_in(resolve(book.symbols, book.assets, market, rulebook), book)
+
+
+def prepare_in(resolved: Resolved, book: Book) -> Prepared:
+    """Prepare a book, or a chunk of one, whose instruments and assets are resolved already."""
+    market, rulebook, plan, table = resolved.market, resolved.rulebook, resolved.plan, resolved.table
+    ladders, options = resolved.ladders, resolved.options
     isolated = _isolated_margin(plan, ladders, options, table, book)
-    pools = pools_of(book, table, rulebook, isolated, table.assets.index(currency))
-    vols = np.array([market.vols.get(asset, np.nan) for asset in table.assets])
-    recognised = recognise(plan, table, book, pools)
-    rows = np.flatnonzero(options.is_option[book.instrument])
-    issues = _issues(plan, ladders, table, book, pools)
+    pools = pools_of(book, table, rulebook, isolated, resolved.currency)
+    option_rows = np.flatnonzero(options.is_option[book.instrument])
+    recognised = recognise(plan, table, book, pools, option_rows)
+    issues = issues_of(resolved, book, pools)
     joined = joined_of(plan, table, book, pools)
     if joined is not None:
         scene = JointScene(plan, table, now(table), market, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
     return Prepared(
-        book, market, rulebook, plan, table, ladders, options, pools, rows, vols, recognised, joined, issues
+        book,
+        market,
+        rulebook,
+        plan,
+        table,
+        ladders,
+        options,
+        pools,
+        option_rows,
+        resolved.vols,
+        recognised,
+        joined,
+        issues,
     )
 
 
@@ -146,85 +159,6 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
             * (per_coin.risk[INITIAL][0] + np.maximum(book.entry[short], per_coin.mark[INITIAL][0]))
         )
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
-
-
-def _issues(
-    plan: Plan, ladders: LadderTerms, table: Table, book: Book, pools: Pools
-) -> dict[int, tuple[Issue, ...]]:
-    found: dict[int, list[Issue]] = {}
-    if table.issues or any(i is not None and product_row(plan, i) < 0 for i in table.instruments):
-        held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
-        for row, pool in [*held, *_order_pools(book, pools)]:
-            instrument = table.instruments[row]
-            if row in table.issues:
-                found.setdefault(pool, []).append(table.issues[row])
-            elif instrument is not None and product_row(plan, instrument) < 0:
-                found.setdefault(pool, []).append(no_rule(plan, instrument))
-    for pool, issue in _unpriced(table, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _beyond(plan, ladders, table, book, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _uncounted(ladders, table, book, pools):
-        found.setdefault(pool, []).append(issue)
-    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
-
-
-def _order_pools(book: Book, pools: Pools) -> list[tuple[int, int]]:
-    return [
-        (int(i), int(k))
-        for a, i in zip(book.order_account, book.order_instrument, strict=True)
-        for k in np.flatnonzero((pools.account == a) & ~pools.is_isolated)
-    ]
-
-
-def _unpriced(table: Table, pools: Pools) -> list[tuple[int, Issue]]:
-    # An asset needs an index price only where it is converted.
-    rows = []
-    for pool, asset in zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True):
-        currency = int(pools.currency[pool])
-        if asset != currency and not np.isfinite(table.asset_price[asset] / table.asset_price[currency]):
-            name = table.assets[asset]
-            message = f"has no index price, so that it cannot be counted in {table.assets[currency]}; add it under [market.index]"
-            rows.append((pool, Issue(name, Reason.MISSING_INDEX, message)))
-    return rows
-
-
-def _beyond(
-    plan: Plan, terms: LadderTerms, table: Table, book: Book, pools: Pools
-) -> list[tuple[int, Issue]]:
-    # Sizes beyond what the venue publishes are unknown, not extrapolated.
-    limits = [ladder.size_max for ladder in plan.rulebook.ladders.values()]
-    if not any(limits):
-        return []
-    rows = []
-    for p, row in enumerate(book.instrument.tolist()):
-        limit = limits[terms.ladder[row]] if terms.is_ladder[row] and limits else None
-        if limit is None:
-            continue
-        a, c, mark = float(table.a[row]), float(table.c[row]), float(table.mark[row])
-        size = abs(book.quantity[p]) * (
-            (a * mark + c / mark) if terms.by_value[row] else terms.unit_per_contract[row]
-        )
-        if size > limit:
-            message = f"size {size:g} is beyond {limit:g}, up to which {plan.rulebook.id} publishes rates; reduce it or choose another rulebook"
-            rows.append(
-                (int(pools.position_pool[p]), Issue(book.symbols[row], Reason.NOT_PUBLISHED, message))
-            )
-    return rows
-
-
-def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> list[tuple[int, Issue]]:
-    # A rate that grows with the market's open interest is unknown without it.
-    missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
-    if not missing.any():
-        return []
-    message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
-    held = zip(book.instrument.tolist(), pools.position_pool.tolist(), strict=True)
-    return [
-        (pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message))
-        for row, pool in [*held, *_order_pools(book, pools)]
-        if missing[row]
-    ]
 
 
 def evaluate(prepared: Prepared, priced: Priced | None = None, before: Pooled | None = None) -> Pooled:
@@ -403,20 +337,11 @@ def _to_pool(table: Table, priced: Priced, pools: Pools) -> F64:
 
 
 def _orders_in_pools(table: Table, priced: Priced, pools: Pools, orders: OrderMargin | None) -> F64:
-    asked = np.zeros((priced.mark.shape[0], len(pools.account)))
     if orders is None:
-        return asked
-    for q, (account, instrument) in enumerate(zip(orders.account, orders.instrument, strict=True)):
-        settled = int(table.settlement[instrument])
-        here = (
-            ~pools.is_isolated[pools.bucket_pool]
-            & (pools.account[pools.bucket_pool] == account)
-            & (pools.bucket_asset == settled)
-        )
-        pool = int(pools.bucket_pool[np.flatnonzero(here)[0]])
-        currency = int(pools.currency[pool])
-        rate = (
-            1.0 if settled == currency else priced.asset_price[:, settled] / priced.asset_price[:, currency]
-        )
-        asked[:, pool] += (orders.margin[:, q] + orders.open_loss[:, q]) * rate
-    return asked
+        return np.zeros((priced.mark.shape[0], len(pools.account)))
+    pool = pools.order_pool[orders.order]
+    settled, currency = table.settlement[orders.instrument], pools.currency[pool]
+    with np.errstate(invalid="ignore"):
+        rate = priced.asset_price[:, settled] / priced.asset_price[:, currency]
+    own = np.where(settled == currency, 1.0, rate)
+    return grouped_sum((orders.margin + orders.open_loss) * own, pool, len(pools.account))

@@ -11,6 +11,7 @@ import numpy as np
 
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen, rows_of
 from margrave.rulebook.schema import CrossPool, Rulebook
 from margrave.valuation.table import Table
 
@@ -30,6 +31,8 @@ class Pools:
     bucket_balance: F64  # (B,) [asset] cash, or margin moved to an isolated position
     position_pool: I64  # (P,)
     position_bucket: I64  # (P,)
+    order_pool: I64  # (O,) cross pool of the order's settlement asset
+    order_bucket: I64  # (O,)
 
 
 def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, currency: int) -> Pools:
@@ -47,52 +50,62 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     Returns
     -------
     Pools
-        In the order of accounts; cross pools of an account before its isolated ones.
+        In the order of accounts, and within an account in the order in which its balances, positions and orders
+        first need them: whatever else is in the book, an account's pools are those that it has alone.
     """
     spans_account = rulebook.account.cross_pool is CrossPool.ACCOUNT
-    asset_of = {name: k for k, name in enumerate(table.assets)}
-    pools: dict[tuple[int, int, int], int] = {}  # (account, isolated position + 1, currency) -> pool
-    buckets: dict[tuple[int, int], int] = {}  # (pool, asset) -> bucket
-    balance: list[float] = []
-
-    def bucket(account: int, isolated: int, asset: int) -> int:
-        counted = currency if spans_account and not isolated else asset
-        pool = pools.setdefault((account, isolated, counted), len(pools))
-        at = buckets.setdefault((pool, asset), len(buckets))
-        if at == len(balance):
-            balance.append(0.0)
-        return at
-
-    for row in range(len(book.balance)):
-        at = bucket(int(book.balance_account[row]), 0, asset_of[book.assets[book.balance_asset[row]]])
-        balance[at] += float(book.balance[row])
-    settled = table.settlement[book.instrument].tolist()
-    held = [
-        bucket(a, (p + 1) * i, s)
-        for p, (a, i, s) in enumerate(
-            zip(book.account.tolist(), book.is_isolated.tolist(), settled, strict=True)
-        )
-    ]
-    for row, is_isolated in enumerate(book.is_isolated.tolist()):
-        if is_isolated:
-            balance[held[row]] = float(isolated_margin[row])
-    for account, instrument in zip(book.order_account.tolist(), book.order_instrument.tolist(), strict=True):
-        bucket(account, 0, int(table.settlement[instrument]))
-    keys = np.array(list(pools), dtype=np.int64).reshape(len(pools), 3)
-    places = np.array(list(buckets), dtype=np.int64).reshape(len(buckets), 2)
-    position_bucket = np.array(held, dtype=np.int64)
+    counts = (len(book.balance), len(book.account), len(book.order_account))
+    owner, isolated, asset = _wanted(book, table, counts, currency)
+    assets = len(table.assets)
+    counted = np.where(isolated == 0, currency, asset) if spans_account else asset
+    by_account = owner.argsort(kind="stable")
+    pool_key = (owner * (counts[1] + 1) + isolated) * assets + counted
+    first, pool = first_seen(pool_key[by_account])
+    opened, bucket_of = first_seen(pool * assets + asset[by_account])
+    row, bucket_row = by_account[first], by_account[opened]
+    bucket, pool_of = np.empty(len(owner), dtype=np.int64), np.empty(len(owner), dtype=np.int64)
+    bucket[by_account], pool_of[by_account] = bucket_of, pool
+    end = counts[0] + counts[1]
+    cash, held, asked = bucket[: counts[0]], bucket[counts[0] : end], bucket[end:]
+    balance = grouped_sum(book.balance[None, :], cash, len(bucket_row))[0]
+    alone = isolated[row] - 1
+    is_isolated = alone >= 0
+    balance[held[alone[is_isolated]]] = isolated_margin[alone[is_isolated]]
     return Pools(
-        keys[:, 0],
-        keys[:, 1] > 0,
-        keys[:, 2],
-        keys[:, 1] - 1,
-        spans_account & (keys[:, 1] == 0),
-        places[:, 0],
-        places[:, 1],
-        np.array(balance, dtype=np.float64),
-        places[position_bucket, 0],
-        position_bucket,
+        owner[row],
+        is_isolated,
+        counted[row],
+        alone,
+        spans_account & ~is_isolated,
+        pool_of[bucket_row],
+        asset[bucket_row],
+        balance,
+        pool_of[counts[0] : end],
+        held,
+        pool_of[end:],
+        asked,
     )
+
+
+def _wanted(book: Book, table: Table, counts: tuple[int, int, int], currency: int) -> tuple[I64, I64, I64]:
+    # What needs a bucket: balances, positions, orders. Its account, its place if isolated (from 1), and its asset.
+    owner = np.concatenate((book.balance_account, book.account, book.order_account))
+    isolated = np.zeros(len(owner), dtype=np.int64)
+    alone = np.flatnonzero(book.is_isolated)
+    isolated[counts[0] + alone] = alone + 1
+    own = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
+    instrument = np.concatenate((book.instrument, book.order_instrument))
+    asset = np.concatenate((own[book.balance_asset], table.settlement[instrument]))
+    if None in table.instruments:
+        unknown = np.array([i is None for i in table.instruments], dtype=np.bool_)[instrument]
+        # What nobody knows settles nowhere: it stands with the account's first balance or contract that is known.
+        rows = np.arange(len(owner))
+        known = rows[isolated == 0]
+        known = known[~np.concatenate((np.zeros(counts[0], dtype=np.bool_), unknown))[known]]
+        lost = counts[0] + np.flatnonzero(unknown)
+        at = rows_of(owner[lost], owner[known])
+        asset[lost] = np.where(at >= 0, asset[known][at], currency) if known.size else currency
+    return owner, isolated, asset
 
 
 def pool_name(pools: Pools, table: Table, book: Book, pool: int) -> str:
@@ -100,6 +113,9 @@ def pool_name(pools: Pools, table: Table, book: Book, pool: int) -> str:
     if pools.is_isolated[pool]:
         return f"isolated {book.symbols[int(book.instrument[int(pools.position[pool])])]}"
     return f"cross {table.assets[int(pools.currency[pool])]}"
+
+
+_WIDE = 2_000
 
 
 def grouped_sum(values: F64, group: I64, count: int) -> F64:
@@ -123,6 +139,9 @@ def grouped_sum(values: F64, group: I64, count: int) -> F64:
     scenarios = values.shape[0]
     if scenarios == 1:
         return np.asarray(np.bincount(group, weights=values[0], minlength=count), dtype=np.float64)[None, :]
+    if len(group) > _WIDE:  # row by row: no index over all of them
+        rows = [np.bincount(group, weights=row, minlength=count) for row in values]
+        return np.array(rows, dtype=np.float64)
     flat = (np.arange(scenarios)[:, None] * count + group[None, :]).ravel()
     added = np.bincount(flat, weights=values.ravel(), minlength=scenarios * count)
     return np.asarray(added, dtype=np.float64).reshape(scenarios, count)

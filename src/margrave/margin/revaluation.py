@@ -10,6 +10,7 @@ from typing import Final, final
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64
+from margrave.kernels.groups import first_seen
 from margrave.margin.joint_rows import JointRows
 from margrave.margin.pool_view import PoolView
 from margrave.valuation.scenarios import bounded_marks, model_worth, moved_forward, vol_at_mark
@@ -33,7 +34,8 @@ class Exposure:
 
 def exposure_of(view: PoolView, row: int, collateral_moves: bool) -> Exposure:
     """Net the members of a pool; its balances too where they move."""
-    instrument, place = np.unique(view.instrument, return_inverse=True)
+    first, place = first_seen(view.instrument)
+    instrument = view.instrument[first]
     vol = np.zeros(len(instrument))
     options = np.flatnonzero(view.table.is_option[instrument])
     vol[options] = vol_at_mark(view.table, instrument[options])
@@ -97,7 +99,9 @@ def _block(exposure: Exposure, factor: F64, rows: JointRows, vol: F64) -> F64:
         to_currency = asset_price / asset_price[currency]
     to_currency = np.where(np.arange(len(asset_price)) == currency, 1.0, to_currency)
     rate = to_currency * factor / factor[:, [currency]]
-    moving = np.flatnonzero(exposure.collateral)
+    # In the order of their names, which no other account can change.
+    held = np.flatnonzero(exposure.collateral).tolist()
+    moving = np.array(sorted(held, key=table.assets.__getitem__), dtype=np.int64)
     # Sums of one row do not depend on how many rows stand beside it.
     profit = np.einsum("ni,ni->n", gain, rate[:, table.payoff[at]])
     gained = rate[:, moving] - to_currency[moving]

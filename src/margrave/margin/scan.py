@@ -111,8 +111,10 @@ class ScanMargin:
 def scan_issues(model: ScanModel, held: Held) -> tuple[Issue, ...]:
     """Why a pool has no margin by scan: positions without a rule, a price, a vol or a range."""
     issues = unassigned(held, model.commodities, "commodity")
-    for k, commodity in enumerate(model.commodities):
-        part = part_of(held, np.flatnonzero(assigned(held, model.commodities) == k))
+    at = assigned(held, model.commodities)
+    for k in np.unique(at[at >= 0]).tolist():
+        commodity = model.commodities[k]
+        part = part_of(held, np.flatnonzero(at == k))
         unknown = ~np.isfinite(risk_arrays(model, commodity, part).losses).all(axis=0)
         for row in np.flatnonzero(unknown | ~_priced(model, part)).tolist():
             issues.append(_why(commodity, part, row))

@@ -103,9 +103,10 @@ def margin_of_blocks(portfolio: Portfolio, blocks: tuple[Block, ...]) -> Scenari
 
 def terms_and_units(p: Portfolio) -> list[tuple[UnitTerms, I64]]:
     """Terms of the model with the units that they hold for; units without terms are left out."""
-    terms = [terms_of(p.model, p.table.assets[b]) for b in p.units.unit_base.tolist()]
+    terms = [terms_of(p.model, asset) for asset in p.table.assets]
     found = [
-        (own, np.array([u for u, t in enumerate(terms) if t is own], dtype=np.int64)) for own in p.model.terms
+        (own, np.flatnonzero(np.array([t is own for t in terms], dtype=np.bool_)[p.units.unit_base]))
+        for own in p.model.terms
     ]
     return [(own, units) for own, units in found if units.size]
 
@@ -132,9 +133,9 @@ def _level(p: Portfolio, blocks: tuple[Block, ...], side: F64, haircut: F64, lev
 
 def _haircuts(p: Portfolio) -> tuple[F64, F64]:
     members = {member.asset: member for member in p.model.collateral}
-    assets = [p.table.assets[a] for a in p.pools.bucket_asset[p.units.bucket].tolist()]
-    maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in assets])
-    initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in assets])
+    asset, names = p.pools.bucket_asset[p.units.bucket], p.table.assets
+    maintenance = np.array([members[a].maintenance_haircut if a in members else 0.0 for a in names])[asset]
+    initial = np.array([members[a].initial_haircut if a in members else 0.0 for a in names])[asset]
     value = np.maximum(collateral_worth(p.priced, p.pools, p.units, p.collateral), 0.0)
     cut = [value * (maintenance + initial), value * maintenance]
     for rule in dict.fromkeys(c for t in p.model.terms for c in t.charges):

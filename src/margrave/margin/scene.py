@@ -55,6 +55,8 @@ def numeraire_price(scene: Scene) -> F64:
     units = scene.units
     currency = scene.pools.currency[units.unit_pool]
     own = units.unit_base == currency
+    if not (units.unit_instrument >= 0).any():
+        return unit_price(scene)
     by_index = scene.priced.index[:, np.maximum(units.unit_instrument, 0)]
     return np.where(own & (units.unit_instrument >= 0), by_index, unit_price(scene))
 

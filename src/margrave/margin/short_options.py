@@ -1,5 +1,6 @@
 """The standard option margin: shorts by formula, longs by premium only (spec OM-1, OM-2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,7 +10,7 @@ from margrave.core.words import INITIAL
 from margrave.domain.instruments import Instrument, Option, Right
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.option_margin import ShortOptionTerms, otm_amount, short_option_margin
-from margrave.margin.plan import Plan, known_of, product_row
+from margrave.margin.plan import Known, Plan, product_row
 from margrave.rulebook.schema import OptionModel, OptionUnderlying, ShortTerms
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
@@ -30,9 +31,9 @@ class OptionTerms:
 _NONE = (0.0,) * 10 + (0.0,) * 4
 
 
-def option_terms(plan: Plan, table: Table) -> OptionTerms:
-    """Columns of the option products of a table's instruments."""
-    rows = [_NONE if i is None else _known(plan, i) for i in table.instruments]
+def option_terms(plan: Plan, known: Sequence[Known | None]) -> OptionTerms:
+    """Columns of the option products of instruments."""
+    rows = [_NONE if k is None else k.option or _known(plan, k) for k in known]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 14).T.copy()
 
     def terms(first: int) -> ShortOptionTerms:
@@ -52,10 +53,8 @@ def model_of(plan: Plan, table: Table, row: int) -> OptionModel | None:
     return model if isinstance(model, OptionModel) else None
 
 
-def _known(plan: Plan, instrument: Instrument) -> tuple[float, ...]:
-    known = known_of(plan, instrument)
-    if known.option is None:
-        known.option = _terms(plan, instrument, known.product)
+def _known(plan: Plan, known: Known) -> tuple[float, ...]:
+    known.option = _terms(plan, known.instrument, known.product)
     return known.option
 
 

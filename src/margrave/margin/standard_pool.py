@@ -15,6 +15,7 @@ from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, QuotePremium, expiry_of
 from margrave.kernels.arrays import F64, I64
+from margrave.kernels.groups import first_seen, rows_of
 from margrave.margin.standard_manager import (
     Expiries,
     Holding,
@@ -63,7 +64,7 @@ def issues_of(rule: StandardManager, table: Table, held: Held) -> tuple[Issue, .
     listed = {market.base: market for market in rule.markets}
     issues = []
     perpetual: dict[str, str] = {}
-    for row in np.unique(held.instrument).tolist():
+    for row in dict.fromkeys(held.instrument.tolist()):
         instrument = table.instruments[row]
         if instrument is None:
             issues.append(table.issues[row])
@@ -117,7 +118,8 @@ def holding_of(
     requirement depends on them. Spot is the index of the underlying's instruments, else the asset's own price. The
     forward of an expiry is the largest that its options are quoted with, its confidence the least.
     """
-    at, place = np.unique(held.instrument, return_inverse=True)
+    first, place = first_seen(held.instrument)
+    at = held.instrument[first]
     size = np.bincount(place, weights=held.quantity, minlength=len(at)) * table.a[at]
     with_collateral = {market.base for market in rule.markets if market.collateral is not None}
     balance = np.array(
@@ -126,8 +128,10 @@ def holding_of(
             for name, amount in zip(table.assets, held.balance, strict=True)
         ]
     )
-    bases = np.unique(np.concatenate((table.base[at], np.flatnonzero(balance))))
-    market = np.searchsorted(bases, table.base[at])
+    # In the order of their names, which no other account can change.
+    wanted = {*table.base[at].tolist(), *np.flatnonzero(balance).tolist()}
+    bases = np.array(sorted(wanted, key=table.assets.__getitem__), dtype=np.int64)
+    market = rows_of(table.base[at], bases)
     settled = (
         priced.asset_price[row, table.assets.index(rule.settlement)]
         if rule.settlement in table.assets

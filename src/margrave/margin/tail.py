@@ -11,6 +11,7 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.kernels.arrays import F64
 from margrave.kernels.black76 import quote_greeks
+from margrave.kernels.groups import first_seen
 from margrave.kernels.tail import (
     Precision,
     Tail,
@@ -177,5 +178,6 @@ def notionals(exposure: Exposure) -> tuple[float, float]:
     terms = (table.strike[own], np.nan_to_num(exposure.vol[options]), table.years[own], table.is_call[own])
     if options.size:
         delta[options] = quote_greeks(view.priced.forward[row, own], *terms).delta
-    net = np.bincount(table.base[at], weights=coins * worth * delta, minlength=1)
+    _, unit = first_seen(table.base[at])
+    net = np.bincount(unit, weights=coins * worth * delta, minlength=1)
     return float(np.abs(coins * worth).sum()), float(np.abs(net).sum())

@@ -1,19 +1,18 @@
 """Risk units of a pool: what offsets in full, and inside it expiries and strikes (the runs that charges are made of)."""
 
 from dataclasses import dataclass
-from typing import TypeVar, final
+from typing import final
 
 import numpy as np
 
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools
 from margrave.rulebook.portfolio import ScenarioModel, UnitOf
 from margrave.rulebook.schema import PortfolioMember, Rulebook
 from margrave.valuation.table import Table
-
-_Key = TypeVar("_Key", bound=tuple[float, ...])
 
 
 @final
@@ -71,20 +70,10 @@ def members_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Members:
     )
     position = np.flatnonzero(member[book.instrument])
     order = np.flatnonzero(member[book.order_instrument] & ~book.order_reduces)
-    settled = table.settlement[book.order_instrument[order]]
-    shared = ~pools.is_isolated[pools.bucket_pool]
-    into = [
-        pools.bucket_pool[
-            np.flatnonzero(
-                shared & (pools.account[pools.bucket_pool] == account) & (pools.bucket_asset == asset)
-            )[0]
-        ]
-        for account, asset in zip(book.order_account[order].tolist(), settled.tolist(), strict=True)
-    ]
     return Members(
         np.concatenate((position, np.full(len(order), -1, dtype=np.int64))),
         np.concatenate((np.full(len(position), -1, dtype=np.int64), order)),
-        np.concatenate((pools.position_pool[position], np.array(into, dtype=np.int64))),
+        np.concatenate((pools.position_pool[position], pools.order_pool[order])),
         np.concatenate((book.instrument[position], book.order_instrument[order])),
     )
 
@@ -104,69 +93,63 @@ def units_of(model: ScenarioModel, members: Members, table: Table, pools: Pools)
     Units
         Units in the order in which their first member stands.
     """
-    in_pool, instrument = members.pool, members.instrument
+    in_pool, at = members.pool, members.instrument
+    assets = len(table.assets)
     by_settlement = model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT
-    units: dict[tuple[int, int, int], int] = {}  # (pool, base, settlement)
-    expiries: dict[tuple[int, float], int] = {}  # (unit, years)
-    strikes: dict[tuple[int, float], int] = {}  # (expiry, strike)
-    told: dict[int, int] = {}  # unit -> the instrument that tells its index
-    at_expiry, at_strike = [], []
-    for pool, i in zip(in_pool.tolist(), instrument.tolist(), strict=True):
-        settled = int(table.settlement[i]) if by_settlement else -1
-        unit = _row(units, (pool, int(table.base[i]), settled))
-        told.setdefault(unit, i)
-        expiry = _row(expiries, (unit, float(table.years[i])))
-        at_expiry.append(expiry)
-        at_strike.append(_row(strikes, (expiry, float(table.strike[i]))) if table.is_option[i] else -1)
-    buckets, moved = _collateral(model, table, pools, units)
+    bucket, base, settled = _collateral(model, table, pools)
+    moves = base >= 0
+    own = table.settlement[at] if by_settlement else np.full(len(at), -1)
+    # Units of contracts first, in the order of the contracts; then those of collateral alone.
+    pool_of = np.concatenate((in_pool, pools.bucket_pool[bucket[moves]]))
+    base_of = np.concatenate((table.base[at], base[moves]))
+    settles = np.concatenate((own, settled[moves])) if by_settlement else np.full(len(pool_of), -1)
+    row, unit_of = first_seen((pool_of * assets + base_of) * (assets + 1) + settles + 1)
+    unit = unit_of[: len(at)]
+    dates, date = np.unique(table.years, return_inverse=True)
+    expiry_row, expiry = first_seen(unit * len(dates) + date[at])
+    options = np.flatnonzero(table.is_option[at])
+    strikes, strike_at = np.unique(table.strike, return_inverse=True)
+    strike_row, own_strike = first_seen(expiry[options] * len(strikes) + strike_at[at[options]])
+    strike = np.full(len(at), -1, dtype=np.int64)
+    strike[options] = own_strike
+    bucket_unit = np.full(len(bucket), -1, dtype=np.int64)
+    bucket_unit[moves] = unit_of[len(at) :]
     return Units(
         members.position,
         members.order,
         in_pool,
-        instrument,
-        table.is_option[instrument],
-        np.array(at_expiry, dtype=np.int64),
-        np.array(at_strike, dtype=np.int64),
-        np.array([unit for unit, _ in expiries], dtype=np.int64),
-        np.array([years for _, years in expiries], dtype=np.float64),
-        np.array([expiry for expiry, _ in strikes], dtype=np.int64),
-        np.array([pool for pool, _, _ in units], dtype=np.int64),
-        np.array([base for _, base, _ in units], dtype=np.int64),
-        np.array([told.get(unit, -1) for unit in range(len(units))], dtype=np.int64),
-        np.array(buckets, dtype=np.int64),
-        np.array(moved, dtype=np.int64),
+        at,
+        table.is_option[at],
+        expiry,
+        strike,
+        unit[expiry_row],
+        table.years[at[expiry_row]],
+        expiry[options[strike_row]],
+        pool_of[row],
+        base_of[row],
+        np.where(row < len(at), at[np.minimum(row, len(at) - 1)], -1) if len(at) else np.full(len(row), -1),
+        bucket,
+        bucket_unit,
     )
 
 
-def _row(rows: dict[_Key, int], key: _Key) -> int:
-    return rows.setdefault(key, len(rows))
-
-
-def _collateral(
-    model: ScenarioModel,
-    table: Table,
-    pools: Pools,
-    units: dict[tuple[int, int, int], int],
-) -> tuple[list[int], list[int]]:
-    # Collateral that the model names, and where balances move every asset but the pool's own currency.
+def _collateral(model: ScenarioModel, table: Table, pools: Pools) -> tuple[I64, I64, I64]:
+    # Buckets that the model names, and where balances move those of every asset but the pool's own currency; what
+    # each moves with, -1 where nothing; and the asset that such a unit settles in.
     named = {member.asset: member.moves_with for member in model.collateral}
     places = {asset: row for row, asset in enumerate(table.assets)}
-    buckets, moved = [], []
-    for bucket, (pool, asset) in enumerate(
-        zip(pools.bucket_pool.tolist(), pools.bucket_asset.tolist(), strict=True)
-    ):
-        name = table.assets[asset]
-        moves_all = model.collateral_moves and asset != pools.currency[pool] and name not in named
-        if not (moves_all or name in named):
-            continue
-        follows = name if moves_all else named[name]
-        buckets.append(bucket)
-        if follows is None:
-            moved.append(-1)
-            continue
-        settled = asset if model.unit is UnitOf.UNDERLYING_AND_SETTLEMENT else -1
-        moved.append(_row(units, (pool, places[follows], settled)))
-    return buckets, moved
+    follows = np.array(
+        [
+            -1 if (to := named.get(name, name)) is None else places[to]
+            for row, name in enumerate(table.assets)
+        ],
+        dtype=np.int64,
+    )
+    listed = np.array([name in named for name in table.assets], dtype=np.bool_)[pools.bucket_asset]
+    foreign = pools.bucket_asset != pools.currency[pools.bucket_pool]
+    bucket = np.flatnonzero(listed | (foreign & model.collateral_moves))
+    asset = pools.bucket_asset[bucket]
+    return bucket, follows[asset], asset
 
 
 @final
@@ -190,13 +173,31 @@ def part_of(units: Units, chosen: I64) -> Part:
         Rows of units, ascending.
     """
     unit_at = _places(chosen, len(units.unit_pool))
+    bucket = np.flatnonzero(units.bucket_unit >= 0)
+    return _part(units, chosen, bucket[unit_at[units.bucket_unit[bucket]] >= 0])
+
+
+def part_in(units: Units, pools: Pools, wanted: Bools) -> Part:
+    """Everything of some pools, buckets that follow no unit too.
+
+    Parameters
+    ----------
+    units, pools : Units, Pools
+        The whole.
+    wanted : (K,) ndarray of bool
+        Which pools.
+    """
+    bucket = np.flatnonzero(wanted[pools.bucket_pool[units.bucket]])
+    return _part(units, np.flatnonzero(wanted[units.unit_pool]), bucket)
+
+
+def _part(units: Units, chosen: I64, bucket: I64) -> Part:
+    unit_at = _places(chosen, len(units.unit_pool))
     expiry = np.flatnonzero(unit_at[units.expiry_unit] >= 0)
     expiry_at = _places(expiry, len(units.expiry_unit))
     member = np.flatnonzero(expiry_at[units.expiry] >= 0)
     strike = np.flatnonzero(expiry_at[units.strike_expiry] >= 0)
     strike_at = _places(strike, len(units.strike_expiry))
-    bucket = np.flatnonzero(units.bucket_unit >= 0)
-    bucket = bucket[unit_at[units.bucket_unit[bucket]] >= 0]
     own_strike = units.strike[member]
     own_strike[own_strike >= 0] = strike_at[own_strike[own_strike >= 0]]
     part = Units(
@@ -214,7 +215,7 @@ def part_of(units: Units, chosen: I64) -> Part:
         units.unit_base[chosen],
         units.unit_instrument[chosen],
         units.bucket[bucket],
-        unit_at[units.bucket_unit[bucket]],
+        np.append(unit_at, -1)[units.bucket_unit[bucket]],
     )
     return Part(part, member, bucket)
 

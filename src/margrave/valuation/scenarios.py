@@ -4,6 +4,7 @@ A scenario shifts the price of *assets*; a delta-one mark moves with its base ov
 option is repriced at its own implied vol with its forward moved alike, and collateral moves with its asset.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import final
 
@@ -60,12 +61,29 @@ def shifted(table: Table, factor: F64, vol: F64 | None = None) -> Priced:
     return Priced(mark, table.index * move, forward, table.asset_price * factor)
 
 
+_VOLS: OrderedDict[int, tuple[Table, F64]] = OrderedDict()
+_VOLS_KEPT = 8
+
+
 def vol_at_mark(table: Table, options: I64) -> F64:
     """Vol of options, (n,): the one that is in the mark, else the quoted one, else NaN.
 
     A mark that carries no vol information (deep in the money, or at expiry) leaves it to the quote; an option
-    that has expired needs none.
+    that has expired needs none. Vols of a table are solved once.
     """
+    table_kept, vols = _VOLS.get(id(table), (None, None))
+    # An id is only as good as the object behind it: what is kept keeps its table alive, so they agree.
+    if vols is None or table_kept is not table:
+        vols = np.zeros(len(table.is_option))
+        every = np.flatnonzero(table.is_option)
+        vols[every] = _solved(table, every)
+        _VOLS[id(table)] = (table, vols)
+        if len(_VOLS) > _VOLS_KEPT:
+            _VOLS.pop(next(iter(_VOLS)), None)
+    return vols[options]
+
+
+def _solved(table: Table, options: I64) -> F64:
     mark, live = table.mark[options], table.years[options] > 0.0
     known = live & np.isfinite(mark)
     coin = table.is_coin_premium[options]

@@ -57,6 +57,7 @@ class Table:
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
 
+_NO_TERMS = (np.nan,) * 4 + (0.0,) * 5
 _NO_OPTION = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0)
 _UNQUOTED = (0.0, 0.0, 0.0, 1.0)  # years, rate, averaged, confidence
 _COLUMNS = 19
@@ -97,7 +98,8 @@ def table_of(
         quote = market.quotes.get(symbol)
         if instrument is None or quote is None:
             issues[row] = _missing(symbol, instrument)
-            rows.append((np.nan,) * 4 + (0.0,) * 5 + _NO_OPTION + _UNQUOTED)
+            terms = _NO_TERMS if instrument is None else _row(instrument, np.nan, np.nan, assets)
+            rows.append(terms + _NO_OPTION + _UNQUOTED)
             continue
         wrong = _stale(symbol, quote, market.at, age_max_seconds) or _expired(instrument, market.at)
         if wrong is not None:
