@@ -10,10 +10,11 @@ from margrave.core.errors import Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.fills import fill, premium
-from margrave.domain.instruments import Instrument, Option
+from margrave.domain.instruments import Instrument, Option, payoff_asset
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment
+from margrave.engine.closing import conversion
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted
@@ -103,6 +104,7 @@ def filled(account: Account, market: Market, leg: Leg, rulebook: Rulebook) -> Ac
     cash = flows.total
     if isinstance(instrument.kind, Option):
         cash = premium(instrument, leg.quantity, price) + flows.fee
+    cash *= conversion(market, payoff_asset(instrument), instrument.settlement)
     if held is not None and held.mode is MarginMode.ISOLATED:
         after = _with_margin(account, market, rulebook, held, after)
         cash += _margin(account, market, rulebook, held) - (after.isolated_margin or 0.0)

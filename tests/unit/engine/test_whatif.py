@@ -6,8 +6,12 @@ import pytest
 
 from margrave.core.errors import InvalidInputError
 from margrave.core.words import MarginMode
+from margrave.domain.account import Account, Balance, Position
+from margrave.domain.instruments import Instrument, Linear, Perpetual
+from margrave.domain.market import Market, Quote
 from margrave.engine.whatif import Leg, moved, what_if
 from tests.unit.made import (
+    AT,
     INVERSE,
     inverse_account,
     inverse_market,
@@ -76,3 +80,28 @@ def test_a_trade_that_cannot_be_is_an_error_with_its_place(leg):
 def test_a_move_of_an_unknown_asset_is_an_error():
     with pytest.raises(InvalidInputError, match="XRP"):
         moved(inverse_market(50_000.0), {"XRP": 0.9})
+
+
+def test_profit_of_a_contract_that_settles_in_another_asset_is_booked_in_that_asset():
+    # One coin bought at 50,000 dollars and sold at 52,000, settled in BTC: 2,000 / 52,000 BTC.
+    contract = Instrument(
+        symbol="BTC-QUANTO",
+        base="BTC",
+        quote="USD",
+        settlement="BTC",
+        kind=Perpetual(),
+        payoff=Linear(contract_size=1.0),
+    )
+    prices = Market(
+        at=AT,
+        instruments={contract.symbol: contract},
+        quotes={contract.symbol: Quote(mark=52_000.0, index=52_000.0)},
+        index={"BTC": 52_000.0},
+    )
+    account = Account(
+        balances=(Balance(asset="BTC", amount=1.0),),
+        positions=(Position(symbol=contract.symbol, quantity=1.0, entry=50_000.0),),
+    )
+    told = what_if(account, prices, RULES, (Leg(contract.symbol, -1.0),))
+    assert equity(told.after) == pytest.approx(1.0 + 2_000.0 / 52_000.0, rel=1e-12)
+    assert equity(told.after) == pytest.approx(equity(told.before), rel=1e-12)
