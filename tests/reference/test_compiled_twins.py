@@ -294,3 +294,17 @@ def test_a_sick_position(module, field):
     if field != "entry":
         assert np.isnan(got[:3, 7]).all()
     assert np.isfinite(got[:, 8:]).all()
+
+
+def test_columns_that_may_not_be_written():
+    """Columns of a memory-mapped file are read only; they are another type for the compiler, and the same bytes."""
+    dice = np.random.default_rng(6)
+    table = padded_rows(dice.normal(0.0, 1.0, (60, 13)))
+    held = holdings(dice, 50, 60)
+    columns = options(dice, 50)
+    expected = worst.worst_cells(table, held), black.option_values(*columns)
+    for column in (held.start, held.index, held.quantity, *columns):
+        column.flags.writeable = False
+    got = worst.worst_cells(table, holdings_of(held.start, held.index, held.quantity))
+    assert got[0].tobytes() == expected[0][0].tobytes()
+    assert black.option_values(*columns).tobytes() == expected[1].tobytes()

@@ -199,7 +199,7 @@ def test_an_error_in_a_thread_is_told():
         raise ArithmeticError(f"piece from {first}")
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ArithmeticError, match="piece from 0"):
-        compiler.in_pieces(work, np.array([0, 4, 8]), pool)
+        compiler.in_pieces(work, 8, lambda: np.array([0, 4, 8]), pool)
 
 
 def test_the_cache_asks_for_every_file_that_is_inlined():

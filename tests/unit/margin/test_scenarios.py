@@ -53,7 +53,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_table_of_the_specification(name):
+def test_pms_1_the_table_of_the_specification(name):
     held, worst, move, vol, legs = TABLE[name]
     block = made.block_of(held)
     cell = int(block.cell[0, 0])

@@ -262,7 +262,7 @@ def test_vols_that_move_cost_a_straddle():
     assert maintenance(held, at, scenarios=moving, measure=measure) > 1.02 * still
 
 
-# --- models agree on one linear future (PMM-3, CBM-2, RBM-3) ---
+# --- one interface, four models that agree on one linear future (PMM-1, PMM-3, CBM-2, RBM-3) ---
 
 FIGURES = [(0.8, 0.99, 9_741.33), (0.8, 0.995, 10_786.01), (0.5, 0.99, 6_088.33), (2.0, 0.99, 24_353.32)]
 

@@ -4,18 +4,19 @@ May import numpy and numba. Importing this room imports no compiler; importing o
 and says what to install where it is missing (extra ``fast``). `twins` has the same functions in NumPy: the oracle
 of the tests, and what runs where there is no compiler.
 
-Start reading in ``black``, then ``worst``.
+Start reading in ``columns`` and ``black``, then ``worst``.
 
 ==============  ===============================================================================================
-``intrinsics``  fma, bits_of, double_of, worst_lane, count_below: what Numba's Python cannot say
-``compiler``    kernel, the one way in which everything here is compiled; in_pieces, threads
-``normal``      exponential, logarithm, tail_quotient: branch-free, no library call, the same bits on every CPU
-``black``       option_values: price and four Greeks; grid_values: options × scenarios
 ``rows``        empty_rows, padded_rows: tables of scenarios in whole vectors
-``worst``       Holdings, holdings_of; worst_cells, worst_in_units: worst scenario of every account
-``tiers``       TierTable; linear_ and inverse_ positions and pools: ladder margin and liquidation price
+``columns``     GridOptions; Holdings, holdings_of; TierPositions, TierTable, tier_table: what kernels eat, checked
+``black``       option_values: price and four Greeks; grid_values: options × scenarios
+``worst``       worst_cells, worst_in_units: worst scenario of every account and of every unit
+``tiers``       linear_ and inverse_ positions and pools: ladder margin and liquidation price
+``twins``       the same functions in NumPy
+``normal``      exponential, log_ratio, the normal tail: branch-free, the same bits on every machine
+``intrinsics``  what Numba's Python cannot say: fma, bits, a row of scenarios in registers
+``compiler``    kernel, the one way in which everything here is compiled; pieces of work for threads
 ``warming``     warm: compile everything before it is needed
-``twins``       the same in NumPy
 ==============  ===============================================================================================
 
 Rules: serial kernels that release the interpreter's lock, cut into pieces for threads by the caller; no

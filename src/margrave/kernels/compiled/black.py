@@ -350,7 +350,9 @@ def option_values(
     if any(column.shape != (count,) for column in options):
         raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")
     out = np.empty((5, count))
-    in_pieces(lambda a, b: option_rows(options, a, b, out), even_bounds(count, _BLOCK, _PIECE), pool)
+    in_pieces(
+        lambda a, b: option_rows(options, a, b, out), count, lambda: even_bounds(count, _BLOCK, _PIECE), pool
+    )
     return out
 
 
@@ -402,10 +404,9 @@ def grid_values(
     check_rows(out)
     cells = _float(factor), np.ascontiguousarray(level, dtype=np.int64), _float(vol)
     _check_grid(columns, cells, out)
+    rows, least = len(out), _PIECE // len(cells[0]) + 1
     in_pieces(
-        lambda a, b: grid_rows(columns, cells, a, b, out),
-        even_bounds(len(out), _TILE, _PIECE // len(cells[0]) + 1),
-        pool,
+        lambda a, b: grid_rows(columns, cells, a, b, out), rows, lambda: even_bounds(rows, _TILE, least), pool
     )
     return out
 

@@ -46,22 +46,26 @@ def kernel(function: _F) -> _F:
     return cast(_F, compiled)
 
 
-def in_pieces(work: Callable[[int, int], object], bounds: I64, pool: Executor | None) -> None:
-    """Do ``work(first, past)`` for each piece between neighbouring bounds, in a pool's threads if there is one.
+def in_pieces(
+    work: Callable[[int, int], object], count: int, bounds: Callable[[], I64], pool: Executor | None
+) -> None:
+    """Do ``work(first, past)`` for all of ``count`` rows: at once, or piece by piece in a pool's threads.
 
     Parameters
     ----------
     work : callable
         Writes rows ``first`` to ``past - 1`` of its results and nothing else.
-    bounds : (N + 1,) ndarray of int
-        Ascending ends of the pieces.
+    count : int
+        Rows.
+    bounds : callable
+        Gives the ascending ends (N + 1,) of the pieces; asked only where there is a pool.
     pool : Executor or None
-        Of threads; None does all the work here, in one piece.
+        Of threads.
     """
     if pool is None:
-        work(int(bounds[0]), int(bounds[-1]))
+        work(0, count)
         return
-    tasks = [pool.submit(work, int(a), int(b)) for a, b in pairwise(bounds) if b > a]
+    tasks = [pool.submit(work, int(a), int(b)) for a, b in pairwise(bounds()) if b > a]
     for task in tasks:
         task.result()
 

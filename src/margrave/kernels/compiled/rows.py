@@ -43,7 +43,7 @@ def check_rows(table: F64) -> None:
         or not table.flags.c_contiguous
         or table.shape[1] % WIDTH
         or table.shape[1] == 0
-        or table.ctypes.data % _ALIGNMENT
+        or table.__array_interface__["data"][0] % _ALIGNMENT
     ):
         raise ValueError(
             f"table must be a contiguous float64 array of rows of a multiple of {WIDTH} lanes, aligned to "

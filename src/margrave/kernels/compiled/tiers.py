@@ -230,7 +230,8 @@ def _positions(
     out = np.empty((4, count))
     in_pieces(
         lambda a, b: position_rows(kernel_table, (*columns, collateral), payoff, a, b, out),
-        even_bounds(count, 1, _PIECE),
+        count,
+        lambda: even_bounds(count, 1, _PIECE),
         pool,
     )
     return out
@@ -255,7 +256,8 @@ def _pools(
     alone = *columns, np.zeros(count)  # the first pass over the positions knows of no collateral
     in_pieces(
         lambda a, b: pool_rows(kernel_table, alone, payoff, (start, balance), (a, b), out),
-        row_bounds(start, _PIECE),
+        len(balance),
+        lambda: row_bounds(start, _PIECE),
         pool,
     )
     return out

@@ -14,7 +14,7 @@ from margrave.kernels.compiled.worst import worst_cells, worst_in_units
 VECTORS = (1, 2, 3, 4, 5, 6)
 """Widths of scenario rows, in vectors of eight cells, that are compiled ahead: up to 48 cells."""
 
-_PAIRS = ((np.uint16, np.int32), (np.uint16, np.float64), (np.int32, np.int32), (np.int32, np.float64))
+_PAIRS = ((np.uint16, np.int32), (np.int32, np.float64))  # the smallest, and what most files hold
 
 
 def warm(announce: Callable[[str], object] = lambda _text: None) -> None:

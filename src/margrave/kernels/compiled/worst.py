@@ -130,7 +130,8 @@ def worst_cells(table: F64, holdings: Holdings, pool: Executor | None = None) ->
     columns = holdings.start, holdings.index, holdings.quantity
     in_pieces(
         lambda a, b: account_rows(lanes, table, columns, (a, b), out),
-        row_bounds(holdings.start, _PIECE),
+        accounts,
+        lambda: row_bounds(holdings.start, _PIECE),
         pool,
     )
     return out
@@ -178,8 +179,12 @@ def worst_in_units(
     )
     lanes = (0,) * (table.shape[1] // WIDTH)
     columns = holdings.start, holdings.index, holdings.quantity
-    bounds = row_bounds(holdings.start[unit_start], _PIECE)
-    in_pieces(lambda a, b: unit_rows(lanes, table, columns, (unit_start, a, b), out), bounds, pool)
+    in_pieces(
+        lambda a, b: unit_rows(lanes, table, columns, (unit_start, a, b), out),
+        accounts,
+        lambda: row_bounds(holdings.start[unit_start], _PIECE),
+        pool,
+    )
     return out
 
 
