@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from margrave.cli.main import cli
 
 GUIDE = (Path(__file__).parents[2] / "docs/guide.md").read_text(encoding="utf-8")
-SECTION = GUIDE[GUIDE.index("## A whole venue in one tick") :].split("\n## ")[0]
+SECTION = GUIDE[GUIDE.index("## A whole venue in one tick") :].split("\n## ", 1)[0]
 
 
 def without_digits(text: str) -> list[str]:

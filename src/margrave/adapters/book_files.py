@@ -4,6 +4,7 @@ Files are mapped into memory where their format allows it: Arrow files are then 
 """
 
 from errno import ENOMEM
+from os import strerror
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +74,7 @@ def read_table(path: Path) -> Any:
     except FileNotFoundError as fault:
         raise invalid(str(path), Reason.NOT_FOUND, "is not there; check the name") from fault
     except (OSError, pa.ArrowException) as fault:
-        if isinstance(fault, OSError) and fault.errno == ENOMEM:
+        if strerror(ENOMEM) in str(fault):  # pyarrow tells a map that fails by its words alone
             raise MemoryError(str(path)) from fault
         told = str(fault).splitlines()[0].rstrip(".")
         message = f"cannot be read ({told}); it may be cut off or of another format: write it again"

@@ -28,6 +28,7 @@ must post), then ``schedule`` (how that moves with the market).
 ``history``            ewma_variances, vol_ratios; rescaled, half_rescaled
 ``draws``              standard_normals of a stated seed, correlation_root, correlated, student_scale
 ``holding_period``     horizon_factor, liquidation_factor, square_root_impact, days_to_liquidate, normal_shortfall
+``groups``             first_seen, rows_of, run_ends
 ``lambert``            lambert_w0, lambert_w0_exp
 ``roots``              bracketed_root
 ``compiled``           the hot loops of whole books: options × scenarios, worst cells, tiers (extra ``fast``)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from margrave.adapters.book_files import (
@@ -328,6 +329,15 @@ def test_files_that_say_nothing_are_refused(folder):
     (folder / "order.parquet").unlink()
     (folder / "positions.parquet").unlink()
     with pytest.raises(InvalidInputError, match=r"has no positions\.parquet"):
+        read_tables(str(folder))
+
+
+def test_a_file_that_memory_does_not_hold_is_no_fault_of_the_file(folder, monkeypatch):
+    def full(*args, **more):
+        raise OSError("Memory mapping file failed: Cannot allocate memory")
+
+    monkeypatch.setattr(pa.parquet, "read_table", full)
+    with pytest.raises(MemoryError):
         read_tables(str(folder))
 
 
