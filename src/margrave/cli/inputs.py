@@ -154,6 +154,8 @@ def parse_moves(moves: Sequence[str], case: Case) -> dict[str, float]:
             number = float(told.rstrip("%").replace(",", ""))
         except ValueError as fault:
             raise click.UsageError(f"--price {move!r}: write BTC=-5% or BTC=62000") from fault
+        if not asset:
+            raise click.UsageError(f"--price {move!r}: name an asset, such as BTC=-5%")
         now = case.market.index_of(asset)
         if now is None:
             raise invalid(
@@ -162,9 +164,11 @@ def parse_moves(moves: Sequence[str], case: Case) -> dict[str, float]:
                 f"has no index price to move; the case has {', '.join(case.market.index)}",
             )
         factor = 1 + number / 100 if told.endswith("%") else number / now
-        if not 0 < factor < 1e6:
+        if not 1e-6 <= factor <= 1e6:
             raise invalid(
-                asset, Reason.INVALID_VALUE, f"a move to {factor * now:g} is not a price above zero"
+                asset,
+                Reason.INVALID_VALUE,
+                f"a move from {now:g} to {factor * now:g} is not between a millionth of the price and a million times it",
             )
         factors[asset] = factor
     return factors
@@ -185,8 +189,8 @@ def inputs(file: str, rules: str | None, schedule: str | None, moves: Sequence[s
 
 
 def width() -> int:
-    """Columns of the terminal, 80 where there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+    """Columns of the terminal, 110 where there is none."""
+    return shutil.get_terminal_size((110, 24)).columns
 
 
 def show(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Tables in four formats. A number is never cut: what does not fit is turned into a block a row."""
+"""Tables in four formats. A number is never cut: words go on in the next line, then a row becomes a block."""
 
 import csv
 import io
@@ -12,6 +12,8 @@ from typing import Any, final
 from tabulate import tabulate
 
 FORMATS = ("table", "json", "csv", "md")
+# A column of words is not made narrower than this: below, lines are harder to read than a block.
+NARROWEST = 16
 
 
 @final
@@ -39,8 +41,8 @@ def render(
     kind : str
         ``table``, ``md``, ``json`` or ``csv``.
     width : int
-        Columns of the terminal. A table that is wider changes rows and columns, and if that is too wide still
-        becomes one block a row; nothing is dropped or cut.
+        Columns of the terminal. In a table that is wider, columns of words go on in the next line; if that is
+        not enough rows and columns change places, or each row becomes a block. Nothing is dropped or cut.
     """
     match kind:
         case "json":
@@ -83,16 +85,42 @@ def _text(rows: Sequence[dict[str, Any]], columns: Sequence[Column], kind: str, 
     align = ["left" if c.left else "right" for c in columns]
     headings = [c.heading for c in columns]
     if kind == "md":
-        return _laid(cells, headings, align, "pipe")
+        return _laid([[_escaped(cell) for cell in row] for row in cells], headings, align, "pipe")
     text = _laid(cells, headings, align, "simple")
     if _fits(text, width) or not cells:
         return text
-    text = _turned(cells, headings)
-    return text if _fits(text, width) else "\n\n".join(_block(columns, row, width) for row in cells)
+    for text in (_laid(_wrapped(columns, cells, width), headings, align, "simple"), _turned(cells, headings)):
+        if _fits(text, width):
+            return text
+    return "\n\n".join(_block(columns, row, width) for row in cells)
 
 
 def _laid(cells: Sequence[Sequence[str]], headings: Sequence[str], align: Sequence[str], style: str) -> str:
     return tabulate(cells, headings, tablefmt=style, colalign=align if cells else None, disable_numparse=True)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def _wrapped(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    # The broadest column of words gives way first, down to its longest word.
+    broad = [max(len(c.heading), *(len(row[k]) for row in cells)) for k, c in enumerate(columns)]
+    least = [
+        max(NARROWEST, len(c.heading), *(len(w) for row in cells for w in row[k].split())) if c.left else b
+        for k, (c, b) in enumerate(zip(columns, broad, strict=True))
+    ]
+    over = sum(broad) + 2 * (len(columns) - 1) - width
+    while over > 0 and (loose := [k for k, b in enumerate(broad) if b > least[k]]):
+        broad[max(loose, key=lambda k: broad[k])] -= 1
+        over -= 1
+    return [
+        [
+            "\n".join(textwrap.wrap(cell, b, break_long_words=False, break_on_hyphens=False)) if c.left else cell
+            for c, cell, b in zip(columns, row, broad, strict=True)
+        ]
+        for row in cells
+    ]
 
 
 def _turned(cells: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
@@ -130,4 +158,4 @@ def _block(columns: Sequence[Column], cells: Sequence[str], width: int) -> str:
             )
         else:
             lines.append(f"{start}{cell:>{deep}}")
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
