@@ -89,8 +89,18 @@ def _pool_rows(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:
     return rows
 
 
-def _position_rows(assessment: Assessment, joint: frozenset[str]) -> list[dict[str, Any]]:
-    # What is margined together with its pool has no requirement of its own, which is not one of zero.
+def _position_rows(told: Inputs, assessment: Assessment) -> list[dict[str, Any]]:
+    # What is margined together with its pool has no requirement of its own, and what no rule covers has an
+    # unknown one: neither is zero.
+    plan = plan_of(told.rulebook)
+    products = {symbol: product_of(plan, i) for symbol, i in told.case.market.instruments.items()}
+
+    def asked(symbol: str, amount: float, currency: str) -> str | None:
+        product = products.get(symbol)
+        if product is None:
+            return "unknown"
+        return None if isinstance(product.model, PortfolioMember) else money(amount, currency)
+
     return [
         {
             "symbol": f"{p.symbol}",
@@ -98,23 +108,18 @@ def _position_rows(assessment: Assessment, joint: frozenset[str]) -> list[dict[s
             "entry": p.entry,
             "mark": p.mark,
             "profit_shown": money(p.profit, p.currency),
-            "initial_shown": None if p.symbol in joint else money(p.initial, p.currency),
-            "maintenance_shown": None if p.symbol in joint else money(p.maintenance, p.currency),
+            "initial_shown": asked(p.symbol, p.initial, p.currency),
+            "maintenance_shown": asked(p.symbol, p.maintenance, p.currency),
         }
         for pool in assessment.pools
         for p in pool.positions
     ]
 
 
-def _joint(told: Inputs) -> frozenset[str]:
-    plan = plan_of(told.rulebook)
-    products = {symbol: product_of(plan, i) for symbol, i in told.case.market.instruments.items()}
-    return frozenset(s for s, p in products.items() if p and isinstance(p.model, PortfolioMember))
-
-
 def _heading(told: Inputs, assessment: Assessment) -> str:
     book = told.rulebook
-    return f"{assessment.account} under {book.id} of {book.valid_from:%Y-%m-%d} ({book.title}), {assessment.at:%Y-%m-%d %H:%M} UTC"
+    place = f"{assessment.account} under {book.id} of {book.valid_from:%Y-%m-%d}, {assessment.at:%Y-%m-%d %H:%M} UTC"
+    return f"{place}\n{book.title}"
 
 
 def _margin(told: Inputs, kind: str) -> int:
@@ -127,10 +132,13 @@ def _margin(told: Inputs, kind: str) -> int:
         for assessment in assessments:
             click.echo(_heading(told, assessment))
             click.echo()
-            if rows := _position_rows(assessment, _joint(told)):
+            if rows := _position_rows(told, assessment):
                 show(rows, _POSITIONS, kind)
                 click.echo()
-            show(_pool_rows([assessment]), _POOLS, kind)
+            if assessment.pools:
+                show(_pool_rows([assessment]), _POOLS, kind)
+            else:
+                click.echo("no pool: the account holds neither balances nor positions")
             for pool in assessment.pools:
                 if pool.band:
                     click.echo(f"band of {pool.name}: {pool.band}")
@@ -187,8 +195,9 @@ def explain(
     if kind == "json":
         echo_json(trees)
     else:
-        sources = "; ".join(f"{s.id} {s.url}" for s in told.rulebook.sources)
-        click.echo(f"sources of {told.rulebook.id}: {sources}")
+        click.echo(f"sources of {told.rulebook.id}:")
+        for source in told.rulebook.sources:
+            click.echo(f"  {source.id} {source.url}")
     return warn(assessments)
 
 

@@ -5,16 +5,17 @@ from typing import Any
 
 import click
 
-from margrave.cli.inputs import Inputs, case_options, format_option, inputs, pick_account, show
+from margrave.cli.inputs import Inputs, case_options, format_option, inputs, pick_account, show, warn
 from margrave.domain.account import Account
+from margrave.engine.assess import assess
 from margrave.engine.closing import LiquidationRule
-from margrave.engine.unwind import Step, Unwinding, unwind
+from margrave.engine.unwind import Outcome, PoolUnwinding, Step, Unwinding, unwind
 from margrave.engine.waterfall import Terms, Waterfall, waterfall
+from margrave.report.number import money, price, quantity
 from margrave.report.tables import Column
 
 _STEPS = ("account", "pool", "action", "what", "cost", "equity", "maintenance", "why")
 _LEDGER = ("stage", "asset", "from", "to", "units", "why")
-_FIGURES = ("cost", "equity", "maintenance")
 _LEFT = {"account", "pool", "action", "what", "why", "stage", "asset", "from", "to"}
 
 
@@ -66,14 +67,31 @@ def liquidate(
         return _waterfall(told, terms, kind)
     account = pick_account(told.case, name)
     done = unwind(account, told.case.market, told.rulebook, rule)
-    rows = list(_rows(account, done))
-    if kind in ("table", "md"):
-        rows = [{**row, **{k: f"{row[k]:.8g}" for k in _FIGURES}} for row in rows]
-    _show(rows, _STEPS, kind)
+    if kind == "table":
+        _tables(account, done)
+    else:
+        _show(list(_rows(account, done, kind == "md")), _STEPS, kind)
     for pool in done.pools:
-        owed = f", {pool.deficit:.10g} {pool.currency} are missing" if pool.deficit else ""
-        click.echo(f"{pool.pool}: {pool.outcome}{owed}", err=True)
+        click.echo(f"{pool.pool}: {_end(pool)}", err=True)
+    if any(pool.outcome is Outcome.UNKNOWN for pool in done.pools):
+        return warn([assess(account, told.case.market, told.rulebook)])
     return 0
+
+
+def _tables(account: Account, done: Unwinding) -> None:
+    # A table a pool: what is the same in every row is told above it.
+    broken = [pool for pool in done.pools if pool.steps]
+    for pool in broken:
+        click.echo(f"{account.name}, {pool.pool} [{pool.currency}]")
+        _show([row for row in _rows(account, done, True) if row["pool"] == pool.pool], _STEPS[2:], "table")
+        click.echo()
+    if not broken:
+        click.echo(f"{account.name}: no step, for no pool is known to be liquidatable")
+
+
+def _end(pool: PoolUnwinding) -> str:
+    owed = f", {money(pool.deficit, pool.currency)} {pool.currency} are missing" if pool.deficit else ""
+    return f"{pool.outcome}{owed}"
 
 
 def _amount(text: str) -> tuple[str, float]:
@@ -88,24 +106,28 @@ def _show(rows: list[dict[str, Any]], keys: Sequence[str], kind: str) -> None:
     show(rows, [Column(k, k, left=k in _LEFT) for k in keys], kind)
 
 
-def _rows(account: Account, done: Unwinding) -> Iterator[dict[str, Any]]:
-    for step in done.steps:
-        yield {
-            "account": account.name,
-            "pool": step.pool,
-            "action": step.action,
-            "what": _what(step),
-            "cost": step.cost,
-            "equity": step.after.equity,
-            "maintenance": step.after.maintenance,
-            "why": step.why,
-        }
+def _rows(account: Account, done: Unwinding, is_text: bool) -> Iterator[dict[str, Any]]:
+    for pool in done.pools:
+        for step in pool.steps:
+            told = {
+                "cost": step.cost,
+                "equity": step.after.equity,
+                "maintenance": step.after.maintenance,
+            }
+            yield {
+                "account": account.name,
+                "pool": step.pool,
+                "action": step.action,
+                "what": _what(step),
+                **({k: money(v, pool.currency) for k, v in told.items()} if is_text else told),
+                "why": step.why,
+            }
 
 
 def _what(step: Step) -> str:
     if step.orders:
-        return f"{len(step.orders)} open orders"
-    return ", ".join(f"{f.quantity:.10g} {f.symbol} at {f.price:.10g}" for f in step.fills)
+        return f"{len(step.orders)} open order{'s' if len(step.orders) > 1 else ''}"
+    return ", ".join(f"{quantity(f.quantity)} {f.symbol} at {price(f.price)}" for f in step.fills)
 
 
 def _waterfall(told: Inputs, terms: Terms, kind: str) -> int:
@@ -123,7 +145,7 @@ def _waterfall(told: Inputs, terms: Terms, kind: str) -> int:
     ]
     _show(rows, _LEDGER, kind)
     for left in result.uncovered:
-        click.echo(f"{left.account}, {left.pool}: nobody pays {left.amount:.10g} {left.asset}", err=True)
+        click.echo(f"{left.account}, {left.pool}: nobody pays {money(left.amount, left.asset)} {left.asset}", err=True)
     return 0
 
 
