@@ -17,8 +17,8 @@ from margrave.cli.inputs import (
     warn,
 )
 from margrave.core.errors import Reason, invalid
-from margrave.engine.assess import assess_all
-from margrave.engine.assessment import Assessment
+from margrave.engine.assess import assess, assess_all
+from margrave.engine.assessment import Assessment, Status
 from margrave.liquidation import COMMON_FACTOR, PoolLiquidation, liquidations
 from margrave.margin.plan import plan_of, product_of
 from margrave.report.number import money, percent, price, quantity
@@ -135,10 +135,7 @@ def _margin(told: Inputs, kind: str) -> int:
             if rows := _position_rows(told, assessment):
                 show(rows, _POSITIONS, kind)
                 click.echo()
-            if assessment.pools:
-                show(_pool_rows([assessment]), _POOLS, kind)
-            else:
-                click.echo("no pool: the account holds neither balances nor positions")
+            show(_pool_rows([assessment]), _POOLS, kind)
             for pool in assessment.pools:
                 if pool.band:
                     click.echo(f"band of {pool.name}: {pool.band}")
@@ -292,6 +289,9 @@ def liquidation(
     """The set of prices at which each pool in FILE is liquidated, or the reason why there is none."""
     told = inputs(file, rules, schedule, moves)
     assessments = assess_all(told.case.accounts, told.case.market, told.rulebook)
+    if along not in (None, "common", "joint") and told.case.market.index_of(along) is None:
+        known = ", ".join(("common", "joint", *told.case.market.index))
+        raise invalid(along, Reason.MISSING_INDEX, f"has no index price to move along; choose from {known}")
     path = {"common": COMMON_FACTOR, "joint": None}.get(along or "", along)
     rows = _bounds_of(told, assessments, path)
     if along == "joint":
@@ -337,7 +337,8 @@ def plot_command(
     asset = asset or told.case.market.instruments[account.positions[0].symbol].base
     plot(account, told.case.market, told.rulebook, asset, wanted, output)
     click.echo(str(output))
-    return 0
+    assessment = assess(account, told.case.market, told.rulebook)
+    return warn([assessment]) if assessment.status is Status.UNKNOWN else 0
 
 
 @click.command()

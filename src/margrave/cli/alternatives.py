@@ -27,6 +27,7 @@ from margrave.report.number import money, percent, price
 from margrave.report.tables import Column
 from margrave.rulebook.schema import Rulebook
 
+_DUST = 5e-9  # what arithmetic leaves over, shown as zero: of any currency or price
 _AMOUNTS = ("equity", "margin_balance", "initial", "maintenance", "available")
 
 
@@ -124,6 +125,8 @@ def _price(found: PoolLiquidation, side: str) -> float | None:
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     def told(amount: float | None) -> str:
+        if amount is not None and abs(amount) < _DUST:
+            amount = 0.0
         return price(amount) if row["currency"] == "price" else money(amount, row["currency"])
 
     return {**row, **{k: told(row[k]) for k in ("before", "after", "change")}}
@@ -173,7 +176,7 @@ def compare_command(
         if row["why"]:
             part = "is unknown" if row["status"] == Status.UNKNOWN else "in maintenance margin"
             click.echo(f"\n{row['variant']}, {row['pool']}, {part}:")
-            click.echo("\n".join(f"  {part}" for part in row["why"].split("; ")))
+            click.echo("\n".join(f"  {part}" for part in row["told"]))
     for note in dict.fromkeys(note for row in found for note in row.notes):
         click.echo(f"note: {note}", err=True)
     return 1 if found and all(row.pool.issues for row in found) else 0
@@ -223,6 +226,7 @@ def _compared(row: Compared, is_text: bool) -> dict[str, Any]:
         "above": row.above.price if row.above else None,
         "status": str(pool.status),
         "why": row.why,
+        "told": list(map(str, pool.issues)) or row.why.split("; "),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from margrave.adapters.files import dump_case, parse_case
-from margrave.cli.inputs import read_text
+from margrave.cli.inputs import read_case, read_text
 from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.rulebook.load import parse
 
@@ -25,8 +25,10 @@ def validate(files: Sequence[str]) -> int:
     wrong = 0
     for name in files:
         try:
-            text = read_text(name)
-            if re.search(r"^\[\[products\]\]", text, re.MULTILINE):
+            text = "" if name.startswith("example:") else read_text(name)
+            if not text:
+                read_case(name)
+            elif re.search(r"^\[\[products\]\]", text, re.MULTILINE):
                 parse(text, name)
             else:
                 parse_case(text, name, is_json=name.endswith(".json") or text.lstrip().startswith("{"))
@@ -159,6 +161,8 @@ def conform(paths: Sequence[str], every: bool, kind: str, folder: Path | None) -
         if not Path(name).exists():
             raise invalid(name, Reason.NOT_FOUND, "is no file; give a file of vectors, or a folder of them")
     report = run([Path(p) for p in paths])
+    if not report.results:
+        raise invalid(", ".join(paths), Reason.NOT_FOUND, "holds no vector; give a file of vectors, or a folder of them")
     if folder is not None:
         _write_pages(folder, [r.to_dict() for r in report.results])
         click.echo(report.summary)

@@ -203,6 +203,8 @@ def warn(assessments: Sequence[Assessment]) -> int:
     for note in dict.fromkeys(note for a in assessments for note in a.notes):
         click.echo(f"note: {note}", err=True)
     for assessment in assessments:
+        if not assessment.pools:
+            click.echo(f"note: {assessment.account} holds neither balances nor positions", err=True)
         for issue in dict.fromkeys(assessment.issues):
             click.echo(f"error: {assessment.account}: {issue}", err=True)
     order = list(Status)

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from margrave.core.errors import Reason, invalid
+from margrave.core.errors import InvalidInputError, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.fills import fill, premium
@@ -57,7 +57,7 @@ def moved(market: Market, factors: Mapping[str, float], vols: Mapping[str, float
     Raises
     ------
     InvalidInputError
-        An asset has no index price, or an option without a vol would have to move.
+        An asset has no index price, an instrument has expired, or an option without a vol would have to move.
     """
     for asset in factors:
         if market.index_of(asset) is None:
@@ -76,13 +76,21 @@ def moved(market: Market, factors: Mapping[str, float], vols: Mapping[str, float
     for k, symbol in enumerate(symbols):
         mark, quote = float(priced.mark[0, k]), market.quotes[symbol]
         if not mark == mark:
-            raise invalid(symbol, Reason.MISSING_VOL, "cannot be repriced without a vol; add it to its quote")
+            raise _not_priced(symbol, market)
         index = None if quote.index is None else float(priced.index[0, k])
         forward = None if quote.forward is None else float(priced.forward[0, k])
         vol = None if quote.vol is None else quote.vol * times[k]
         quotes[symbol] = replace(quote, mark=max(mark, 1e-12), index=index, forward=forward, vol=vol)
     index_now = {asset: price * factors.get(asset, 1.0) for asset, price in market.index.items()}
     return replace(market, quotes=quotes, index=index_now)
+
+
+def _not_priced(symbol: str, market: Market) -> InvalidInputError:
+    expiry = getattr(market.instruments[symbol].kind, "expiry", None)
+    if expiry is not None and expiry < market.at:
+        told = f"expired at {expiry:%Y-%m-%d %H:%M}Z and cannot be repriced; settle it at its delivery price"
+        return invalid(symbol, Reason.NOT_IN_FORCE, told)
+    return invalid(symbol, Reason.MISSING_VOL, "cannot be repriced without a vol; add it to its quote")
 
 
 def filled(account: Account, market: Market, leg: Leg, rulebook: Rulebook) -> Account:

@@ -148,7 +148,8 @@ def no_rule(plan: Plan, instrument: Instrument) -> Issue:
     told = _few([product.name for product in plan.rulebook.products], ", ")
     gaps = _few([f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps], "; ")
     more = f" Not published by the venue: {gaps}." if gaps else ""
-    message = f"{plan.rulebook.id} has no rule for a {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
+    article = "an" if payoff[0] in "aeiou" else "a"
+    message = f"{plan.rulebook.id} has no rule for {article} {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
     return Issue(instrument.symbol, Reason.NO_RULE, message)
 
 

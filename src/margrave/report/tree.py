@@ -1,6 +1,7 @@
 """The requirement tree as text."""
 
 from collections.abc import Iterator
+from math import isnan
 
 from margrave.margin.requirement import Requirement
 
@@ -9,7 +10,8 @@ _SIGN = {"sum": "sum of", "product": "product of", "max": "largest of", "min": "
 
 def lines(node: Requirement, prefix: str = "", child: str = "") -> Iterator[str]:
     """Lines of a tree: amount, unit, rule, code and source of every node; numbers in full."""
-    told = [f"{node.amount:.12g} {node.unit}".rstrip(), node.label]
+    amount = "unknown" if isnan(node.amount) else f"{node.amount:.12g}"
+    told = [f"{amount} {node.unit}".rstrip(), node.label]
     if node.parts:
         told.append(
             f"= {_SIGN[node.rule]} {len(node.parts)}" + (f", {node.binds} binds" if node.binds else "")
