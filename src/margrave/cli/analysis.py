@@ -14,6 +14,7 @@ from margrave.cli.inputs import (
     show,
     warn,
 )
+from margrave.core.errors import Reason, invalid
 from margrave.core.words import LEVELS
 from margrave.domain.account import Account
 from margrave.engine.assess import assess
@@ -247,7 +248,14 @@ def optimise_command(
         if distance is not None
         else Free(free or 0.0, LEVELS.index(level))
     )
-    costs = Costs(half_spread, fee, _pairs(lots, "--lot"))
+    sizes = _pairs(lots, "--lot")
+    for symbol in sizes:
+        if symbol not in told.case.market.instruments:
+            known = ", ".join(told.case.market.instruments)
+            raise invalid(
+                symbol, Reason.UNKNOWN_INSTRUMENT, f"has a --lot but no place in the market; it has {known}"
+            )
+    costs = Costs(half_spread, fee, sizes)
     try:
         found = optimise(account, told.case.market, told.rulebook, target, pool, costs)
     except ValueError as fault:

@@ -162,7 +162,9 @@ def conform(paths: Sequence[str], every: bool, kind: str, folder: Path | None) -
             raise invalid(name, Reason.NOT_FOUND, "is no file; give a file of vectors, or a folder of them")
     report = run([Path(p) for p in paths])
     if not report.results:
-        raise invalid(", ".join(paths), Reason.NOT_FOUND, "holds no vector; give a file of vectors, or a folder of them")
+        raise invalid(
+            ", ".join(paths), Reason.NOT_FOUND, "holds no vector; give a file of vectors, or a folder of them"
+        )
     if folder is not None:
         _write_pages(folder, [r.to_dict() for r in report.results])
         click.echo(report.summary)

@@ -15,8 +15,9 @@ from margrave.report.number import money, price, quantity
 from margrave.report.tables import Column
 
 _STEPS = ("account", "pool", "action", "what", "cost", "equity", "maintenance", "why")
+_SHORT = ("step", "cost", "equity", "maintenance", "why")
 _LEDGER = ("stage", "asset", "from", "to", "units", "why")
-_LEFT = {"account", "pool", "action", "what", "why", "stage", "asset", "from", "to"}
+_LEFT = {"account", "pool", "action", "what", "step", "why", "stage", "asset", "from", "to"}
 
 
 @click.command()
@@ -83,7 +84,9 @@ def _tables(account: Account, done: Unwinding) -> None:
     broken = [pool for pool in done.pools if pool.steps]
     for pool in broken:
         click.echo(f"{account.name}, {pool.pool} [{pool.currency}]")
-        _show([row for row in _rows(account, done, True) if row["pool"] == pool.pool], _STEPS[2:], "table")
+        rows = [row for row in _rows(account, done, True) if row["pool"] == pool.pool]
+        steps = [_trade(step) for step in pool.steps]
+        _show([{**row, "step": step} for row, step in zip(rows, steps, strict=True)], _SHORT, "table")
         click.echo()
     if not broken:
         click.echo(f"{account.name}: no step, for no pool is known to be liquidatable")
@@ -130,6 +133,15 @@ def _what(step: Step) -> str:
     return ", ".join(f"{quantity(f.quantity)} {f.symbol} at {price(f.price)}" for f in step.fills)
 
 
+def _trade(step: Step) -> str:
+    if step.orders:
+        return f"cancel {_what(step)}"
+    return ", ".join(
+        f"{'buy' if f.quantity > 0 else 'sell'} {quantity(abs(f.quantity))} {f.symbol} at {price(f.price)}"
+        for f in step.fills
+    )
+
+
 def _waterfall(told: Inputs, terms: Terms, kind: str) -> int:
     result: Waterfall = waterfall(told.case.accounts, told.case.market, told.rulebook, terms)
     rows = [
@@ -145,7 +157,10 @@ def _waterfall(told: Inputs, terms: Terms, kind: str) -> int:
     ]
     _show(rows, _LEDGER, kind)
     for left in result.uncovered:
-        click.echo(f"{left.account}, {left.pool}: nobody pays {money(left.amount, left.asset)} {left.asset}", err=True)
+        click.echo(
+            f"{left.account}, {left.pool}: nobody pays {money(left.amount, left.asset)} {left.asset}",
+            err=True,
+        )
     return 0
 
 

@@ -105,6 +105,10 @@ def _terms(
             days = (option.expiry - on.replace(tzinfo=UTC)).total_seconds() / 86_400.0
     if strike is None or days is None:
         raise click.UsageError("give --strike and --days, or a SYMBOL with --days or --on")
+    if days < 0:
+        raise click.UsageError(
+            f"the option expired {-days:g} days before; give --days of zero or more, or an earlier --on"
+        )
     return strike, days, bool(is_put)
 
 

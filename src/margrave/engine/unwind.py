@@ -235,7 +235,7 @@ def _next(venue: _Venue, bucket: _Bucket, now: State, sizes: dict[Key, float]) -
     raising = sum(relief[k] < -least for k in range(len(legs)))
     if best:
         chosen = max(best, key=lambda k: (relief[k] / costs[k] if costs[k] > 0 else float("inf"), relief[k]))
-        why = "the only leg left" if len(legs) == 1 else f"relieves most per cost of {len(legs)} legs"
+        why = "the only leg left" if len(legs) == 1 else f"most relief per cost of {len(legs)} legs"
     else:
         chosen = len(legs) if relief[len(legs)] > least else len(legs) + 1
         why = "no leg alone relieves margin: a slice of all" if chosen == len(legs) else "all that is left"

@@ -10,8 +10,8 @@ def money(amount: float | None, currency: str = "") -> str:
     if isinf(amount):
         return "none" if amount > 0 else "-none"
     if currency.startswith(("USD", "EUR", "DAI")):
-        return f"{amount:,.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.4g}"
-    return f"{amount:,.8f}"
+        return f"{amount:z,.2f}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.4g}"
+    return f"{amount:z,.8f}"
 
 
 def price(value: float | None) -> str:
@@ -21,7 +21,7 @@ def price(value: float | None) -> str:
     if isnan(value):
         return "unknown"
     if abs(value) < 10:
-        return f"{value:.8g}"
+        return f"{value:z.8g}"
     decimals = max(2, 8 - len(str(int(abs(value)))))
     whole, _, part = f"{value:,.{decimals}f}".partition(".")
     return f"{whole}.{part.rstrip('0'):<02}"
@@ -33,9 +33,9 @@ def percent(fraction: float | None, decimals: int = 2) -> str:
         return "none"
     if isnan(fraction):
         return "unknown"
-    return "unbounded" if isinf(fraction) else f"{fraction:.{decimals}%}"
+    return "unbounded" if isinf(fraction) else f"{fraction:z.{decimals}%}"
 
 
 def quantity(value: float) -> str:
     """A signed size without noise."""
-    return f"{value:,.10g}"
+    return f"{value:z,.10g}"

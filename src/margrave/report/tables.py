@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from tabulate import tabulate
+from tabulate import MIN_PADDING, tabulate
 
 FORMATS = ("table", "json", "csv", "md")
 # A column of words is not made narrower than this: below, lines are harder to read than a block.
@@ -105,9 +105,10 @@ def _escaped(cell: str) -> str:
 
 def _wrapped(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[list[str]]:
     # The broadest column of words gives way first, down to its longest word.
-    broad = [max(len(c.heading), *(len(row[k]) for row in cells)) for k, c in enumerate(columns)]
+    heads = [len(c.heading) + MIN_PADDING for c in columns]
+    broad = [max(heads[k], *(len(row[k]) for row in cells)) for k in range(len(columns))]
     least = [
-        max(NARROWEST, len(c.heading), *(len(w) for row in cells for w in row[k].split())) if c.left else b
+        max(NARROWEST, heads[k], *(len(w) for row in cells for w in row[k].split())) if c.left else b
         for k, (c, b) in enumerate(zip(columns, broad, strict=True))
     ]
     over = sum(broad) + 2 * (len(columns) - 1) - width
@@ -116,7 +117,9 @@ def _wrapped(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: i
         over -= 1
     return [
         [
-            "\n".join(textwrap.wrap(cell, b, break_long_words=False, break_on_hyphens=False)) if c.left else cell
+            "\n".join(textwrap.wrap(cell, b, break_long_words=False, break_on_hyphens=False))
+            if c.left
+            else cell
             for c, cell, b in zip(columns, row, broad, strict=True)
         ]
         for row in cells

@@ -106,6 +106,8 @@ def test_a_price_keeps_its_digits(value, told):
         (None, "USD", "unknown"),
         (float("nan"), "BTC", "unknown"),
         (float("inf"), "BTC", "none"),
+        (-1e-12, "BTC", "0.00000000"),
+        (-0.0, "USD", "0.00"),
     ],
 )
 def test_money_has_the_digits_of_its_currency(amount, currency, told):
@@ -114,4 +116,28 @@ def test_money_has_the_digits_of_its_currency(amount, currency, told):
 
 def test_percent_is_only_for_reading():
     assert percent(0.2746) == "27.46%"
+    assert percent(-1e-9) == "0.00%"
     assert (percent(None), percent(float("nan")), percent(float("inf"))) == ("none", "unknown", "unbounded")
+
+
+def test_words_go_on_in_the_next_line_before_a_row_becomes_a_block():
+    columns = (Column("what", "what", left=True), Column("amount", "amount"), Column("why", "why", left=True))
+    rows = [
+        {
+            "what": "close",
+            "amount": "0.22239970",
+            "why": "relieves most maintenance margin per cost of three legs",
+        }
+    ]
+    assert render(rows, columns, "table", 46).splitlines() == [
+        "what        amount  why",
+        "------  ----------  -------------------------",
+        "close   0.22239970  relieves most maintenance",
+        "                    margin per cost of three",
+        "                    legs",
+    ]
+
+
+def test_markdown_keeps_a_bar_inside_its_cell():
+    (row,) = render([{"a": "x|y"}], (Column("a", "a", left=True),), "md").splitlines()[2:]
+    assert row == "| x\\|y |"
