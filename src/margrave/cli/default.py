@@ -137,7 +137,7 @@ def _trade(step: Step) -> str:
     if step.orders:
         return f"cancel {_what(step)}"
     return ", ".join(
-        f"{'buy' if f.quantity > 0 else 'sell'} {quantity(abs(f.quantity))} {f.symbol} at {price(f.price)}"
+        f"{'buy' if f.quantity > 0 else 'sell'} {quantity(abs(f.quantity))} {f.symbol} @ {price(f.price)}"
         for f in step.fills
     )
 

@@ -173,7 +173,7 @@ def _liquidated(venue: _Venue, bucket: _Bucket, status: Status) -> tuple[PoolUnw
         return _told(bucket, outcome, steps, now, now), bucket
     start, sizes = now, {_key(p): p.quantity for p in bucket.account.positions}
     if bucket.account.orders:
-        orders, why = bucket.account.orders, "open orders go before positions"
+        orders, why = bucket.account.orders, "orders before positions"
         bucket = replace(bucket, account=replace(bucket.account, orders=()))
         steps.append(
             Step(bucket.name, "cancel", why, orders, (), now, _states(venue, (bucket,))[0], 0.0, 0.0)
@@ -235,7 +235,7 @@ def _next(venue: _Venue, bucket: _Bucket, now: State, sizes: dict[Key, float]) -
     raising = sum(relief[k] < -least for k in range(len(legs)))
     if best:
         chosen = max(best, key=lambda k: (relief[k] / costs[k] if costs[k] > 0 else float("inf"), relief[k]))
-        why = "the only leg left" if len(legs) == 1 else f"most relief per cost of {len(legs)} legs"
+        why = "the only leg left" if len(legs) == 1 else f"most per cost of {len(legs)} legs"
     else:
         chosen = len(legs) if relief[len(legs)] > least else len(legs) + 1
         why = "no leg alone relieves margin: a slice of all" if chosen == len(legs) else "all that is left"

@@ -113,7 +113,7 @@ def test_cmm_6_the_leg_that_relieves_most_per_cost_goes_first():
     (first, *_) = unwind(account, TWO, rules(ladder), RULE).steps
     # A quarter of ETH leaves 90,000 at 5 %: 7,500 relieved for 105 of cost; a quarter of BTC 625 for 44.
     assert [f.symbol for f in first.fills] == ["ETHUSDT"]
-    assert "most relief per cost of 2 legs" in first.why
+    assert "most per cost of 2 legs" in first.why
     assert first.before.maintenance - first.after.maintenance == pytest.approx(7_500.0)
 
 
