@@ -150,7 +150,7 @@ def _margin(told: Inputs, kind: str) -> int:
 @case_options
 @format_option
 def margin(file: str, rules: str | None, schedule: str | None, moves: Sequence[str], kind: str) -> int:
-    """Equity, initial and maintenance margin of every pool in FILE (a case; - reads standard input)."""
+    """Equity, initial and maintenance margin of every pool in FILE."""
     return _margin(inputs(file, rules, schedule, moves), kind)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from margrave.cli.inputs import (
+    file_argument,
     format_option,
     inputs,
     parse_moves,
@@ -46,7 +47,7 @@ def parse_leg(text: str) -> Leg:
 
 
 @click.command()
-@click.argument("file", metavar="FILE", default="-")
+@file_argument
 @click.option(
     "--leg",
     "legs",
@@ -133,7 +134,7 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.command(name="compare")
-@click.argument("file", metavar="FILE", default="-")
+@file_argument
 @click.option("--rules", metavar="ID,ID", help="Rulebooks; by default the one that the case names.")
 @click.option(
     "--schedule", metavar="NAME,NAME", help="Directional schedules; none takes the rules' own away."

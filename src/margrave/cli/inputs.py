@@ -1,5 +1,6 @@
 """What commands share: the case, the rules, prices, and how results are written."""
 
+import inspect
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -52,10 +53,17 @@ def case_options(command: F) -> F:
         click.option(
             "--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the case names."
         ),
-        click.argument("file", metavar="FILE", default="-"),
+        file_argument,
     ):
         command = decorate(command)
     return command
+
+
+def file_argument(command: F) -> F:
+    """The case that a command reads; its help says what that may be."""
+    told = "FILE is a case in TOML or JSON, - for standard input, or an example that ships: example:inverse."
+    command.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n{told}"
+    return click.argument("file", metavar="FILE", default="-")(command)
 
 
 def format_option(command: F) -> F:

@@ -1,6 +1,7 @@
 """The command that shows the cells of portfolio margin."""
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from margrave.report.tables import FORMATS, Column, plain
 
 
 def _cell(amount: float) -> str:
-    return f"{amount + 0.0:.9g}"
+    return "unknown" if isnan(amount) else f"{amount + 0.0:.9g}"
 
 
 _CELL = (
@@ -115,7 +116,7 @@ def _cells(unit: UnitMatrix) -> list[dict[str, Any]]:
             "move": c.move,
             "vol": c.vol,
             "weight": c.weight,
-            "worst": c == unit.worst.cell,
+            "worst": c == unit.worst.cell and not isnan(unit.worst.loss),
         }
         for c in unit.cells
     ]
@@ -131,7 +132,9 @@ def _parts(found: RiskMatrix) -> list[dict[str, Any]]:
         for unit in pool.units:
             cell = unit.worst.cell
             told = (
-                f"worst case, cell {cell.number}: price {percent(cell.move)}, vol {cell.vol}, {cell.source}"
+                "worst case"
+                if isnan(unit.worst.loss)
+                else f"worst case, cell {cell.number}: price {percent(cell.move)}, vol {cell.vol}, {cell.source}"
             )
             add(unit.name, told, unit.worst.loss, pool.currency)
             for charge in unit.charges:

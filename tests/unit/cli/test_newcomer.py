@@ -29,7 +29,7 @@ def test_liquidate_has_a_row_a_step_under_the_name_of_its_pool(run):
     lines = out.splitlines()
     assert code == 0
     assert lines[0] == "trader, cross USDT [USDT]"
-    assert lines[3].startswith("sell 0.225 BTCUSDT at 47,992.00    0.00")
+    assert lines[3].startswith("sell 0.225 BTCUSDT @ 47,992.00    0.00")
     assert lines[3].endswith("-2,482.20       1,619.73  the only leg left")
     assert "trader, isolated BTCUSD [BTC]" in lines
     assert "cross USDT: closed, 2,482.20 USDT are missing" in err
@@ -118,3 +118,16 @@ def test_validate_reads_examples_and_conform_wants_vectors(run, tmp_path):
     empty.write_text("{}", encoding="utf-8")
     code, _, err = run("conform", str(empty))
     assert (code, "holds no vector" in err) == (1, True)
+
+
+def test_a_matrix_with_unknown_cells_names_no_worst(run):
+    code, out, _ = run("matrix", "example:inverse", "--rules", "okx.pm")
+    assert (code, "unknown" in out, bool(re.search(r"\bnan\b|cell 1:", out))) == (1, True, False)
+    assert not re.search(r"worst$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command", ["margin", "explain", "liquidation", "whatif", "compare", "stress", "plot", "matrix"]
+)
+def test_help_says_what_file_is(run, command):
+    assert "FILE is a case" in run(command, "--help")[1]
