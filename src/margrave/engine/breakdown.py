@@ -18,7 +18,7 @@ from margrave.domain.book import book_of
 from margrave.domain.market import Market
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare
 from margrave.margin.pools import pool_name
-from margrave.margin.scenarios import ScenarioMargin
+from margrave.margin.scenario.scenarios import ScenarioMargin
 from margrave.rulebook.portfolio import CorrelationOffset, CorrelationPair, ScenarioModel
 from margrave.rulebook.schema import Rulebook
 

@@ -13,12 +13,12 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.market import Market
-from margrave.margin.cells import Grid
-from margrave.margin.charges import expiry_deltas
 from margrave.margin.pooled import Prepared, evaluate, prepare
 from margrave.margin.pools import pool_name
-from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.unit_risk import Block, bucket_gains, cell_weights
+from margrave.margin.scenario.cells import Grid
+from margrave.margin.scenario.charges import expiry_deltas
+from margrave.margin.scenario.scenarios import ScenarioMargin
+from margrave.margin.scenario.unit_risk import Block, bucket_gains, cell_weights
 from margrave.rulebook.portfolio import EvenGrid, Role
 from margrave.rulebook.schema import Rulebook
 

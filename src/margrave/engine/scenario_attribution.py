@@ -15,13 +15,13 @@ from margrave.domain.book import book_of
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import coin_greeks, quote_greeks
-from margrave.margin.cell_parts import CellParts, cell_parts, moving_balances, symbols
-from margrave.margin.cells import cell_vols, discounts, fixed_part, pool_rates
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.pools import pool_name
-from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.scene import base_vols
-from margrave.margin.unit_risk import Block
+from margrave.margin.scenario.cell_parts import CellParts, cell_parts, moving_balances, symbols
+from margrave.margin.scenario.cells import cell_vols, discounts, fixed_part, pool_rates
+from margrave.margin.scenario.scenarios import ScenarioMargin
+from margrave.margin.scenario.scene import base_vols
+from margrave.margin.scenario.unit_risk import Block
 from margrave.rulebook.schema import Rulebook
 
 

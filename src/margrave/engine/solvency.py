@@ -15,11 +15,11 @@ from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
-from margrave.margin.cells import Grid, cell_vols, grid_of
 from margrave.margin.equity import balances_of
 from margrave.margin.pooled import Prepared, prepare
 from margrave.margin.pools import pool_name
-from margrave.margin.scene import base_vols
+from margrave.margin.scenario.cells import Grid, cell_vols, grid_of
+from margrave.margin.scenario.scene import base_vols
 from margrave.rulebook.portfolio import ScenarioModel, UnitTerms, terms_of
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import value_positions

@@ -15,8 +15,8 @@ from margrave.kernels.tail import least_collateral, solvency_share
 from margrave.margin.joint import JointScene, pool_views
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.pools import pool_name
-from margrave.margin.tail import tail_margin
-from margrave.margin.tail_check import TailCheck, tail_check
+from margrave.margin.tails.tail import tail_margin
+from margrave.margin.tails.tail_check import TailCheck, tail_check
 from margrave.rulebook.schema import Rulebook
 from margrave.rulebook.tail import TailModel
 from margrave.valuation.scenarios import now

@@ -19,9 +19,9 @@ from margrave.domain.market import Market
 from margrave.engine.assess import notes_of
 from margrave.engine.assessment import Status
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.margin.cells import grid_of
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare_in
 from margrave.margin.resolve import Resolved, resolve
+from margrave.margin.scenario.cells import grid_of
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import Rulebook

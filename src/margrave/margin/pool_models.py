@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never, final
 
 from margrave.core.errors import Issue
-from margrave.margin import standard_pool
-from margrave.margin.held import Rows, held_of
+from margrave.margin.clearing.held import Rows, held_of
+from margrave.margin.clearing.ranges import ranges_issues, ranges_margin, ranges_requirement
+from margrave.margin.clearing.scan import scan_issues, scan_margin, scan_requirement
 from margrave.margin.pool_view import PoolView
-from margrave.margin.ranges import ranges_issues, ranges_margin, ranges_requirement
 from margrave.margin.requirement import Requirement
-from margrave.margin.scan import scan_issues, scan_margin, scan_requirement
-from margrave.margin.standard_manager import net_margin, terms_of
-from margrave.margin.standard_tree import requirement_tree
-from margrave.margin.tail import tail_issues, tail_margin
-from margrave.margin.tail_tree import tail_requirement
+from margrave.margin.standard import standard_pool
+from margrave.margin.standard.standard_manager import net_margin, terms_of
+from margrave.margin.standard.standard_tree import requirement_tree
+from margrave.margin.tails.tail import tail_issues, tail_margin
+from margrave.margin.tails.tail_tree import tail_requirement
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.rulebook.tail import TailModel

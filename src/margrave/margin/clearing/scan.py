@@ -11,7 +11,7 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
 from margrave.kernels.arrays import F64, Bools
-from margrave.margin.held import (
+from margrave.margin.clearing.held import (
     Held,
     assigned,
     known_prices,
@@ -21,9 +21,9 @@ from margrave.margin.held import (
     unassigned,
     underlying_worth,
 )
+from margrave.margin.clearing.risk_arrays import Arrays, paired, risk_arrays
+from margrave.margin.clearing.spreads import Formed, calendar_spreads, commodity_spreads
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.risk_arrays import Arrays, paired, risk_arrays
-from margrave.margin.spreads import Formed, calendar_spreads, commodity_spreads
 from margrave.rulebook.clearing import (
     CalendarSpread,
     Commodity,

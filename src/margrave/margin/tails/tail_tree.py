@@ -4,7 +4,7 @@ from typing import Final
 
 from margrave.core.words import INITIAL
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.tail import TailMargin
+from margrave.margin.tails.tail import TailMargin
 from margrave.rulebook.tail import (
     ExpectedShortfall,
     LowerValueAtRisk,

@@ -1,7 +1,7 @@
 """Formula margin with offsets per expiry: Derive's standard manager.
 
 Everything here is in the protocol's own sign: a *net margin* is what is left of the account after the requirement,
-and an account is allowed while it is not below zero. `margin.standard_pool` turns it into a requirement beside
+and an account is allowed while it is not below zero. `margin.standard.standard_pool` turns it into a requirement beside
 equity. Columns are float64, or objects of `core.fixed` for the protocol's own arithmetic: one formula serves both,
 so whole numbers stand here as ints.
 

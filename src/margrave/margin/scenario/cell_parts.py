@@ -10,8 +10,8 @@ from typing import final
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64
-from margrave.margin.scene import Scene
-from margrave.margin.unit_risk import Block, bucket_gains, cell_weights
+from margrave.margin.scenario.scene import Scene
+from margrave.margin.scenario.unit_risk import Block, bucket_gains, cell_weights
 from margrave.rulebook.portfolio import VolMove
 
 _NOISE = 1e-13  # of the loss, or of one unit of money: what the order of a sum leaves

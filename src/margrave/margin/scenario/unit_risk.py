@@ -11,10 +11,10 @@ import numpy as np
 from margrave.core.rounding import Direction, Step, round_all
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import F64, I64
-from margrave.margin.cells import CellWorth, Grid, cell_worth, grid_of
-from margrave.margin.charges import charge_of
 from margrave.margin.pools import grouped_sum
-from margrave.margin.scene import Scene, collateral_value, numeraire_price
+from margrave.margin.scenario.cells import CellWorth, Grid, cell_worth, grid_of
+from margrave.margin.scenario.charges import charge_of
+from margrave.margin.scenario.scene import Scene, collateral_value, numeraire_price
 from margrave.rulebook.portfolio import Charge, Gains, Role
 
 

@@ -1,6 +1,6 @@
 """The standard manager as a requirement beside equity: of one pool in one row of a market, and as a tree.
 
-`margin.standard_manager` says what is left after the requirement. Here the requirement stands beside an equity that
+`margin.standard.standard_manager` says what is left after the requirement. Here the requirement stands beside an equity that
 counts cash, profit, options at market value and base collateral after its factor (the collateral rule of the
 rulebook): what a long option is worth is in the equity and is asked back here, so that it carries nothing; a base
 asset's second factor, which only initial margin knows, is charged in initial.
@@ -16,7 +16,7 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, QuotePremium, expiry_of
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.groups import first_seen, rows_of
-from margrave.margin.standard_manager import (
+from margrave.margin.standard.standard_manager import (
     Expiries,
     Holding,
     Options,

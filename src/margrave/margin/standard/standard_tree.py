@@ -7,7 +7,7 @@ import numpy as np
 
 from margrave.core.words import LEVELS, MAINTENANCE
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.standard_manager import StandardMargin
+from margrave.margin.standard.standard_manager import StandardMargin
 
 
 def requirement_tree(margin: StandardMargin, level: int, settlement: str, code: str = "") -> Requirement:

@@ -21,9 +21,9 @@ from margrave.kernels.tail import (
     shortfall_precision,
     upper_quantile,
 )
-from margrave.margin.joint_rows import JointRows, joint_rows
 from margrave.margin.pool_view import PoolView
-from margrave.margin.revaluation import Exposure, exposure_of, profits
+from margrave.margin.tails.joint_rows import JointRows, joint_rows
+from margrave.margin.tails.revaluation import Exposure, exposure_of, profits
 from margrave.rulebook.tail import (
     ExpectedShortfall,
     LowerValueAtRisk,

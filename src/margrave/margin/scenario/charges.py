@@ -7,9 +7,9 @@ import numpy as np
 from margrave.domain.instruments import Perpetual
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.groups import first_seen
-from margrave.margin.cells import CellWorth, cell_worth, grid_of
 from margrave.margin.pools import Pools, grouped_sum
-from margrave.margin.scene import (
+from margrave.margin.scenario.cells import CellWorth, cell_worth, grid_of
+from margrave.margin.scenario.scene import (
     Scene,
     coin_deltas,
     coin_sizes,
@@ -17,7 +17,7 @@ from margrave.margin.scene import (
     numeraire_price,
     unit_price,
 )
-from margrave.margin.units import Units
+from margrave.margin.scenario.units import Units
 from margrave.rulebook.portfolio import (
     AmountCharge,
     Cell,

@@ -8,7 +8,7 @@ import numpy as np
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import quote_greeks
 from margrave.margin.pools import Pools
-from margrave.margin.units import Units
+from margrave.margin.scenario.units import Units
 from margrave.rulebook.portfolio import ScenarioModel, UnitTerms, VolSource
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table

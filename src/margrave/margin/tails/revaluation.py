@@ -11,8 +11,8 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.groups import first_seen
-from margrave.margin.joint_rows import JointRows
 from margrave.margin.pool_view import PoolView
+from margrave.margin.tails.joint_rows import JointRows
 from margrave.valuation.scenarios import bounded_marks, model_worth, moved_forward, vol_at_mark
 from margrave.valuation.table import Table
 

@@ -11,7 +11,7 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
 from margrave.kernels.arrays import F64
-from margrave.margin.held import (
+from margrave.margin.clearing.held import (
     Held,
     assigned,
     known_prices,

@@ -11,11 +11,11 @@ import numpy as np
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import F64, I64
-from margrave.margin.charges import unsure_collateral
 from margrave.margin.pools import Pools, grouped_sum
-from margrave.margin.scene import Scene, collateral_worth
-from margrave.margin.unit_risk import Block, block_of
-from margrave.margin.units import Units, part_of
+from margrave.margin.scenario.charges import unsure_collateral
+from margrave.margin.scenario.scene import Scene, collateral_worth
+from margrave.margin.scenario.unit_risk import Block, block_of
+from margrave.margin.scenario.units import Units, part_of
 from margrave.rulebook.portfolio import (
     ConfidenceCharge,
     CorrelationOffset,

@@ -11,11 +11,17 @@ from typing import Final
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.margin.cells import CellWorth
-from margrave.margin.scenarios import Portfolio, ScenarioMargin, margin_of_blocks, scene_of, terms_and_units
-from margrave.margin.scene import Scene
-from margrave.margin.unit_risk import Block, Charged, LevelRisk, block_of
-from margrave.margin.units import Units, part_of
+from margrave.margin.scenario.cells import CellWorth
+from margrave.margin.scenario.scenarios import (
+    Portfolio,
+    ScenarioMargin,
+    margin_of_blocks,
+    scene_of,
+    terms_and_units,
+)
+from margrave.margin.scenario.scene import Scene
+from margrave.margin.scenario.unit_risk import Block, Charged, LevelRisk, block_of
+from margrave.margin.scenario.units import Units, part_of
 
 _PER_ASSET: Final = ("asset_price", "asset_confidence")
 _NOT_READ: Final = ("instruments", "assets", "converts", "issues", "open_interest", *_PER_ASSET)

@@ -9,10 +9,10 @@ from typing import Final, final
 import numpy as np
 
 from margrave.kernels.arrays import F64
-from margrave.margin.joint_rows import JointRows
 from margrave.margin.pool_view import PoolView
-from margrave.margin.revaluation import Exposure, exposure_of, profits
-from margrave.margin.tail import TailMargin, measure_of
+from margrave.margin.tails.joint_rows import JointRows
+from margrave.margin.tails.revaluation import Exposure, exposure_of, profits
+from margrave.margin.tails.tail import TailMargin, measure_of
 from margrave.rulebook.tail import TailModel
 
 _BUMP: Final = 1e-3  # relative move: truncation 1e-6 of gamma, rounding 1e-10 of the pool's worth
@@ -50,7 +50,7 @@ def tail_check(model: TailModel, view: PoolView, margin: TailMargin, row: int) -
     Parameters
     ----------
     model, view, row : TailModel, PoolView, int
-        As given to `margrave.margin.tail.tail_margin`.
+        As given to `margrave.margin.tails.tail.tail_margin`.
     margin : TailMargin
         What it gave, known.
     """

@@ -12,8 +12,8 @@ import numpy as np
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.vol_shock import tenor_scale
 from margrave.margin.pools import Pools, grouped_sum
-from margrave.margin.scene import Scene, base_vols
-from margrave.margin.units import Units
+from margrave.margin.scenario.scene import Scene, base_vols
+from margrave.margin.scenario.units import Units
 from margrave.rulebook.portfolio import (
     Cells,
     ScenarioModel,

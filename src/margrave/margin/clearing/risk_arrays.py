@@ -7,7 +7,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64
 from margrave.kernels.black76 import coin_greeks, quote_greeks
-from margrave.margin.held import Held, coins, sized, worth
+from margrave.margin.clearing.held import Held, coins, sized, worth
 from margrave.rulebook.clearing import Commodity, Extreme, ScanModel
 
 _THIRD = 1.0 / 3.0
