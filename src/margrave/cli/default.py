@@ -7,9 +7,9 @@ import click
 
 from margrave.cli.inputs import Inputs, case_options, format_option, inputs, pick_account, show
 from margrave.domain.account import Account
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.unwind import Step, Unwinding, unwind
-from margrave.engine.waterfall import Terms, Waterfall, waterfall
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.unwind import Step, Unwinding, unwind
+from margrave.engine.default.waterfall import Terms, Waterfall, waterfall
 from margrave.report.tables import Column
 
 _STEPS = ("account", "pool", "action", "what", "cost", "equity", "maintenance", "why")

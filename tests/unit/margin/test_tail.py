@@ -12,9 +12,9 @@ import pytest
 from margrave.core.errors import Reason
 from margrave.domain.account import Account, Balance, Order, Position
 from margrave.domain.market import Quote
+from margrave.engine.analysis.tails import tails
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import Status
-from margrave.engine.tails import tails
 from margrave.kernels.black76 import quote_price
 from margrave.kernels.normal import normal_quantile
 from margrave.kernels.tail import normal_expected_shortfall, normal_value_at_risk

@@ -14,7 +14,7 @@ from margrave.core.words import MAINTENANCE
 from margrave.domain.account import Account
 from margrave.domain.checks import require
 from margrave.domain.market import Market
-from margrave.engine.breakdown import Breakdown, breakdowns
+from margrave.engine.analysis.breakdown import Breakdown, breakdowns
 from margrave.rulebook.schema import Rulebook
 
 STALE: Final = "stale input"

@@ -14,11 +14,11 @@ from margrave.core.errors import Reason, refused
 from margrave.core.words import INITIAL, LEVELS
 from margrave.domain.account import Account
 from margrave.domain.market import Market
+from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of
+from margrave.engine.analysis.optimise import chosen_pool, with_fees
+from margrave.engine.analysis.stress import underlyings
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import PoolAssessment
-from margrave.engine.candidates import Candidate, Costs, candidates_of
-from margrave.engine.optimise import chosen_pool, with_fees
-from margrave.engine.stress import underlyings
 from margrave.engine.whatif import Leg, filled
 from margrave.rulebook.schema import Rulebook
 

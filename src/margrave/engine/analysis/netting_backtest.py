@@ -15,9 +15,9 @@ from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.checks import require
 from margrave.domain.market import Market
-from margrave.engine.breakdown import breakdowns
-from margrave.engine.offset import offsets
-from margrave.engine.parts import PoolPart, pool_of_each, pools_with_positions
+from margrave.engine.analysis.breakdown import breakdowns
+from margrave.engine.analysis.offset import offsets
+from margrave.engine.analysis.parts import PoolPart, pool_of_each, pools_with_positions
 from margrave.kernels.arrays import F64
 from margrave.margin.equity import balances_of
 from margrave.margin.pooled import Prepared, prepare

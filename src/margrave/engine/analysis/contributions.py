@@ -19,8 +19,8 @@ from margrave.core.words import INITIAL
 from margrave.domain.account import Account, Position
 from margrave.domain.instruments import Option
 from margrave.domain.market import Market
-from margrave.engine.exposure import exposures
-from margrave.engine.parts import PoolPart, pools_with_positions, required
+from margrave.engine.analysis.exposure import exposures
+from margrave.engine.analysis.parts import PoolPart, pools_with_positions, required
 from margrave.engine.whatif import moved
 from margrave.kernels.arrays import F64
 from margrave.rulebook.schema import Rulebook

@@ -7,7 +7,7 @@ import numpy as np
 
 from margrave.domain.market import Market
 from margrave.engine.assessment import Status
-from margrave.engine.venue import STATUSES, BookAssessment
+from margrave.engine.books.venue import STATUSES, BookAssessment
 from margrave.kernels.arrays import F64, I64
 
 RATIO_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)

@@ -6,8 +6,8 @@ from typing import TypeAlias, final
 
 from margrave.domain.account import Account
 from margrave.domain.market import Market
+from margrave.engine.analysis.compare import Variant, in_mode
 from margrave.engine.assess import assess
-from margrave.engine.compare import Variant, in_mode
 from margrave.margin.requirement import Requirement
 
 Timer: TypeAlias = Callable[[], float]

@@ -14,8 +14,8 @@ from margrave.domain.book import Book, Names
 from margrave.domain.market import Market
 from margrave.engine.assess import assess_all
 from margrave.engine.assessment import Assessment, Status
-from margrave.engine.venue import STATUSES, BookAssessment, assess_book
-from margrave.engine.venue_summary import prices_of
+from margrave.engine.books.venue import STATUSES, BookAssessment, assess_book
+from margrave.engine.books.venue_summary import prices_of
 from margrave.kernels.arrays import F64, I64
 from margrave.rulebook.schema import Rulebook
 

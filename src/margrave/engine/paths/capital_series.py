@@ -11,10 +11,10 @@ from typing import final
 
 from margrave.domain.account import Account
 from margrave.domain.market import Market
+from margrave.engine.analysis.compare import Variant, in_mode
 from margrave.engine.assessment import Assessment
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.compare import Variant, in_mode
-from margrave.engine.statistics import Observation, replay
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.paths.statistics import Observation, replay
 
 
 @final

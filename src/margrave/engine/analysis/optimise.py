@@ -18,10 +18,10 @@ from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.checks import require
 from margrave.domain.market import Market
+from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of
+from margrave.engine.analysis.programme import Linear, solved
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment, PoolAssessment, Status
-from margrave.engine.candidates import Candidate, Costs, candidates_of
-from margrave.engine.programme import Linear, solved
 from margrave.engine.whatif import Leg, filled
 from margrave.kernels.arrays import F64
 from margrave.liquidation import liquidations

@@ -15,9 +15,9 @@ from margrave.domain.instruments import Instrument, Perpetual, payoff_asset
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.changes import with_cash
-from margrave.engine.closing import LiquidationRule, conversion
+from margrave.engine.default.closing import LiquidationRule, conversion
+from margrave.engine.default.unwind import unwind
 from margrave.engine.isolated import isolated_margins
-from margrave.engine.unwind import unwind
 from margrave.engine.whatif import Leg, filled
 from margrave.rulebook.schema import CrossPool, Rulebook
 

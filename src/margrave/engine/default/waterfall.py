@@ -18,10 +18,10 @@ from margrave.domain.fills import notional
 from margrave.domain.instruments import payoff_asset
 from margrave.domain.market import Market
 from margrave.engine.changes import with_cash
-from margrave.engine.closing import Closing, LiquidationRule, cash_of, closing, conversion
-from margrave.engine.deleveraging import Deleveraged, deleveraged, eligible, takeover_price, winners
-from margrave.engine.ledger import CLEARING, FUND, UNCOVERED, VENUE, Ledger, Stage, Transfer
-from margrave.engine.unwind import Outcome, PoolUnwinding, Unwinding, unwind
+from margrave.engine.default.closing import Closing, LiquidationRule, cash_of, closing, conversion
+from margrave.engine.default.deleveraging import Deleveraged, deleveraged, eligible, takeover_price, winners
+from margrave.engine.default.ledger import CLEARING, FUND, UNCOVERED, VENUE, Ledger, Stage, Transfer
+from margrave.engine.default.unwind import Outcome, PoolUnwinding, Unwinding, unwind
 from margrave.rulebook.schema import CrossPool, Rulebook
 
 

@@ -12,9 +12,9 @@ from typing import final
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account
 from margrave.domain.market import Market
+from margrave.engine.analysis.compare import in_mode
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment, Status
-from margrave.engine.compare import in_mode
 from margrave.rulebook.schema import Rulebook
 
 

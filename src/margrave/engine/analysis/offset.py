@@ -12,7 +12,7 @@ from margrave.core.words import INITIAL
 from margrave.domain.account import Account
 from margrave.domain.checks import require
 from margrave.domain.market import Market
-from margrave.engine.parts import PoolPart, pools_with_positions, required
+from margrave.engine.analysis.parts import PoolPart, pools_with_positions, required
 from margrave.rulebook.schema import Rulebook
 
 _NOISE = 1e-6  # of what two positions ask alone: a smaller saving is not worth telling

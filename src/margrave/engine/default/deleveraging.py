@@ -12,7 +12,7 @@ from margrave.domain.instruments import Instrument, coefficients, payoff_asset
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.changes import with_cash
-from margrave.engine.closing import cash_of, conversion
+from margrave.engine.default.closing import cash_of, conversion
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import Rulebook
 

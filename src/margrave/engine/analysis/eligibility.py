@@ -5,8 +5,8 @@ from typing import final
 
 from margrave.domain.account import Account
 from margrave.domain.market import Market
+from margrave.engine.analysis.compare import Compared, Variant, compare
 from margrave.engine.assess import assess
-from margrave.engine.compare import Compared, Variant, compare
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import Rulebook
 

@@ -13,8 +13,8 @@ from typing import Final, final
 from margrave.domain.account import Account
 from margrave.domain.checks import require
 from margrave.domain.market import Market
+from margrave.engine.analysis.exposure import exposures
 from margrave.engine.assess import assess
-from margrave.engine.exposure import exposures
 from margrave.rulebook.schema import Rulebook
 
 VOL: Final = "vol"

@@ -16,7 +16,7 @@ from margrave.domain.market import Market
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import PoolAssessment, Status
 from margrave.engine.changes import with_cash
-from margrave.engine.closing import Closing, LiquidationRule, closing, conversion, slice_of
+from margrave.engine.default.closing import Closing, LiquidationRule, closing, conversion, slice_of
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import CrossPool, Rulebook
 

@@ -9,9 +9,9 @@ from margrave.domain.account import Account
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment, Status
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.memory import advance
-from margrave.engine.unwind import PoolUnwinding, Unwinding, unwind
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.unwind import PoolUnwinding, Unwinding, unwind
+from margrave.engine.paths.memory import advance
 from margrave.rulebook.schema import Rulebook
 
 WARNING = frozenset({Status.CALL, Status.LIQUIDATABLE})
