@@ -73,7 +73,7 @@ def amended(book: Book, accounts: Mapping[int, Account]) -> Book:
     Returns
     -------
     Book
-        Every other account bit for bit as it was. Columns are copied once, however many accounts changed.
+        Every other account bit for bit as it was. Columns that change are copied once, however many accounts do.
     """
     where = np.array(sorted(accounts), dtype=np.int64)
     part = _in_tables(book_of(accounts[row] for row in where.tolist()), book)
@@ -90,6 +90,9 @@ def _spliced(
     whole: object, part: object, owner: str, columns: Iterable[str], gone: NDArray[np.bool_], where: I64
 ) -> dict[str, Any]:
     owners, fresh = getattr(whole, owner), where[getattr(part, owner)]
+    rows, which = rows_of_owners(owners, where)
+    if np.array_equal(where[which], fresh):
+        return {name: _written(getattr(whole, name), rows, getattr(part, name)) for name in columns}
     stay = ~gone[owners]
     both = np.concatenate((owners[stay], fresh.astype(owners.dtype)))
     order = both.argsort(kind="stable")  # two ascending runs: one merge
@@ -98,6 +101,16 @@ def _spliced(
         old, new = getattr(whole, name), getattr(part, name)
         spliced[name] = np.concatenate((old[stay], new.astype(old.dtype)))[order]
     return spliced
+
+
+def _written(column: NDArray[Any], rows: I64, values: NDArray[Any]) -> NDArray[Any]:
+    # Most events change one column of a few rows: the others are shared with the book as it was.
+    were = column[rows]
+    if ((were == values) | ((were != were) & (values != values))).all():
+        return column
+    written = column.copy()
+    written[rows] = values
+    return written
 
 
 def _in_tables(part: Book, book: Book) -> Book:
