@@ -155,7 +155,9 @@ def advance(state: LiveBook, events: Iterable[Event], *, threads: int = 1) -> tu
     accounts, refused = _amended(state, [e for e in kept if not isinstance(e, Tick | Clock)])
     refused = (*wrong, *refused)
     book = amended(state.book, accounts) if accounts else state.book
-    resolved = _resolved(book, prices, state.rulebook, instants)
+    resolved = state.resolved
+    if prices is not state.prices:
+        resolved = _resolved(book, prices, state.rulebook, instants)
     touched = touched_accounts(state.resolved, resolved, book)
     touched[list(accounts)] = True
     rows = np.flatnonzero(touched)
