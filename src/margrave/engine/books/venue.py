@@ -119,7 +119,19 @@ def assess_book(
         The same digits for every chunk and number of threads, and those that `assess` gives each account alone.
     """
     resolved = resolve(book.symbols, book.assets, market, rulebook)
-    bounds = list(_bounds(book, rulebook, chunk)) or [(0, 0)]
+    return assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
+
+
+def assess_resolved(
+    book: Book,
+    resolved: Resolved,
+    *,
+    chunk: int | None = None,
+    threads: int = 1,
+    told: Callable[[int], None] | None = None,
+) -> BookAssessment:
+    """Assess a book, or some accounts of one, whose instruments and assets are resolved already."""
+    bounds = list(_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
 
     def run(bound: tuple[int, int]) -> _Part:
         return _part(resolved, chunk_of(book, *bound), bound[0])
