@@ -13,8 +13,8 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Leg, Order
 from margrave.domain.amended import amended, picked
 from margrave.domain.book import Book, account_of, book_of
-from margrave.engine.live import advance, audited, started
-from margrave.engine.live_events import (
+from margrave.engine.books.live import advance, audited, started
+from margrave.engine.books.live_events import (
     Clock,
     Deposited,
     Filled,
