@@ -14,8 +14,7 @@ from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.book import account_of, book_of
 from margrave.domain.market import Market, Quote
 from margrave.engine.assessment import Status
-from margrave.engine.live import advance, audited, started
-from margrave.engine.live_events import (
+from margrave.engine.live.events import (
     Clock,
     Deposited,
     Filled,
@@ -24,7 +23,8 @@ from margrave.engine.live_events import (
     OrderPlaced,
     Tick,
 )
-from margrave.engine.live_pools import first_difference
+from margrave.engine.live.pools import first_difference
+from margrave.engine.live.venue import advance, audited, started
 from tests.unit import made
 
 CONVERTED = replace(made.LINEAR, symbol="ETHC", base="ETH", quote="USD", settlement="BTC")

@@ -13,7 +13,7 @@ from margrave.core.errors import Issue
 from margrave.domain.amended import rows_of_owners
 from margrave.domain.book import Names
 from margrave.engine.assessment import Status
-from margrave.engine.venue import STATUSES, BookAssessment, PoolColumns
+from margrave.engine.books.venue import STATUSES, BookAssessment, PoolColumns
 from margrave.kernels.arrays import I64
 
 _COLUMNS: Final = tuple(f.name for f in fields(PoolColumns))

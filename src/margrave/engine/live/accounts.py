@@ -11,7 +11,7 @@ from margrave.domain.fills import fill, premium
 from margrave.domain.instruments import Instrument, Option, payoff_asset
 from margrave.domain.market import Market
 from margrave.engine.changes import with_cash
-from margrave.engine.live_events import AccountEvent, Deposited, Filled, OrderCancelled, OrderPlaced
+from margrave.engine.live.events import AccountEvent, Deposited, Filled, OrderCancelled, OrderPlaced
 
 
 def after(account: Account, market: Market, event: AccountEvent) -> Account:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from margrave.domain.book import Book
 from margrave.kernels.arrays import Bools
 from margrave.margin.resolve import Resolved
-from margrave.margin.units import followed
+from margrave.margin.scenario.units import followed
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool
 from margrave.valuation.table import Table
