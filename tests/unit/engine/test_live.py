@@ -239,7 +239,7 @@ def test_a_pool_that_comes_or_goes_is_healthy_where_it_is_not():
     state, changes = advance(live(), [bought])
     (change,) = changes.statuses
     assert (change.pool, change.before, change.after) == ("cross BTC", Status.HEALTHY, Status.LIQUIDATABLE)
-    assert isnan(change.ratio_before)
+    assert change.ratio_before == 0.0
     alone = filled(1.0, 40_000.0, 2, mode=MarginMode.ISOLATED, symbol="ETHUSDT")
     state, changes = advance(state, [alone])
     assert [(c.pool, c.after) for c in changes.statuses] == [("isolated ETHUSDT", Status.LIQUIDATABLE)]
