@@ -12,9 +12,9 @@ import numpy as np
 
 from margrave.adapters.made_book import made_book, made_market
 from margrave.domain.market import Market
-from margrave.engine.books.live import LiveBook, advance, audited, started
-from margrave.engine.books.live_events import Clock, Deposited, Event, Input, Tick
 from margrave.engine.books.venue import assess_book
+from margrave.engine.live.events import Clock, Deposited, Event, Input, Tick
+from margrave.engine.live.venue import LiveBook, advance, audited, started
 from margrave.rulebook.catalogue import in_force
 
 RULES = ("example.inverse", "deribit.spm", "deribit.xpm")

@@ -1,9 +1,14 @@
 """The guide's section on a live venue is what happens: its code as it stands, with what its comments say."""
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
+
+from margrave.cli.main import cli
 
 GUIDE = (Path(__file__).parents[2] / "docs/guide.md").read_text(encoding="utf-8")
 SECTION = GUIDE[GUIDE.index("## A live venue") :].split("\n## ")[0]
@@ -26,3 +31,16 @@ def test_the_code_runs_and_gives_what_it_says():
     exec("state, changes = advance(state, [Clock(at)])" + last, names)
     assert names["state"].market.at == names["at"]
     assert names["audited"](names["state"]) is None
+
+
+def test_the_replay_prints_what_the_guide_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (events,) = re.findall(r"```jsonl\n(.*?)```", SECTION, flags=re.DOTALL)
+    Path("events.jsonl").write_text(events)
+    ((line, shown),) = re.findall(r"```\n\$ margrave (.*?)\n(.*?)```", SECTION, flags=re.DOTALL)
+    CliRunner().invoke(cli, ["sample", "2000", "--out", "venue"], standalone_mode=False)
+    result = CliRunner().invoke(cli, shlex.split(line), standalone_mode=False)
+    assert result.return_value == 0
+    told, expected = (text.splitlines() for text in (result.stdout, shown))
+    assert told[:-1] == expected[:-1]
+    assert re.sub(r"[\d.]+", "", told[-1]) == re.sub(r"[\d.]+", "", expected[-1])  # times are the machine's

@@ -13,8 +13,7 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Leg, Order
 from margrave.domain.amended import amended, picked
 from margrave.domain.book import Book, account_of, book_of
-from margrave.engine.books.live import advance, audited, started
-from margrave.engine.books.live_events import (
+from margrave.engine.live.events import (
     Clock,
     Deposited,
     Filled,
@@ -23,6 +22,7 @@ from margrave.engine.books.live_events import (
     OrderPlaced,
     Tick,
 )
+from margrave.engine.live.venue import advance, audited, started
 from tests.unit import made_books
 
 RULES = made_books.rulebooks()

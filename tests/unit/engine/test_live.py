@@ -14,8 +14,7 @@ from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.book import account_of, book_of
 from margrave.domain.market import Market, Quote
 from margrave.engine.assessment import Status
-from margrave.engine.books.live import advance, audited, started
-from margrave.engine.books.live_events import (
+from margrave.engine.live.events import (
     Clock,
     Deposited,
     Filled,
@@ -24,8 +23,10 @@ from margrave.engine.books.live_events import (
     OrderPlaced,
     Tick,
 )
-from margrave.engine.books.live_pools import first_difference
-from tests.unit import made
+from margrave.engine.live.pools import first_difference
+from margrave.engine.live.venue import advance, audited, started
+from margrave.rulebook.standard_manager import StandardManager
+from tests.unit import made, made_books
 
 CONVERTED = replace(made.LINEAR, symbol="ETHC", base="ETH", quote="USD", settlement="BTC")
 OTHER = replace(made.LINEAR, symbol="ETHUSDT", base="ETH")
@@ -239,7 +240,7 @@ def test_a_pool_that_comes_or_goes_is_healthy_where_it_is_not():
     state, changes = advance(live(), [bought])
     (change,) = changes.statuses
     assert (change.pool, change.before, change.after) == ("cross BTC", Status.HEALTHY, Status.LIQUIDATABLE)
-    assert isnan(change.ratio_before)
+    assert change.ratio_before == 0.0
     alone = filled(1.0, 40_000.0, 2, mode=MarginMode.ISOLATED, symbol="ETHUSDT")
     state, changes = advance(state, [alone])
     assert [(c.pool, c.after) for c in changes.statuses] == [("isolated ETHUSDT", Status.LIQUIDATABLE)]
@@ -341,3 +342,19 @@ def test_an_audit_sees_a_lost_reason_and_a_lost_pool():
     found = audited(replace(live(), book=fewer.book))
     assert found is not None
     assert (found.account, found.column) == ("cid", "account")
+
+
+def test_a_peg_that_nobody_quotes_makes_standard_manager_pools_unknown():
+    rules = next(r for r in made_books.rulebooks() if isinstance(r.portfolio, StandardManager))
+    settled = rules.portfolio.settlement
+    accounts = made_books.accounts(2, 6, rules)
+    state = started(book_of(accounts), made_books.MARKET, structs.replace(rules, mark_age_max_seconds=10.0))
+    fresh = [
+        Tick(after(20), Input.INDEX, a, p) for a, p in made_books.INDEX.items() if a not in (settled, "USD")
+    ]
+    state, changes = advance(state, [*fresh, Clock(after(20))])
+    assert changes.touched == len(accounts)
+    assert {s.after for s in changes.statuses} <= {Status.UNKNOWN}
+    told = [i for issues in state.pools.issues.values() for i in issues]
+    assert (settled, Reason.MISSING_INDEX) in {(i.where, i.reason) for i in told}
+    assert audited(state) is None

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from margrave.engine.books.latency import Latencies, noted, quantile
-from margrave.engine.books.live_events import Clock, Deposited, Input, Queue, Tick, drained, offered
+from margrave.engine.live.events import Clock, Deposited, Input, Queue, Tick, drained, offered
+from margrave.engine.live.latency import Latencies, noted, quantile
 from tests.unit.made import AT
 
 

@@ -208,7 +208,7 @@ def _date(table: Table, row: int) -> str:
 def _is_priced(holding: Holding) -> bool:
     under, expiries, options = holding.underlyings, holding.expiries, holding.options
     columns = (under.spot, under.perpetual_price, expiries.forward, options.price, options.quantity)
-    return all(bool(np.isfinite(column).all()) for column in columns)
+    return bool(np.isfinite(holding.stable)) and all(bool(np.isfinite(column).all()) for column in columns)
 
 
 def _is_margined(rule: StandardManager, market: StandardMarket | None, instrument: Instrument) -> bool:

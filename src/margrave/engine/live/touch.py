@@ -12,6 +12,7 @@ from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.units import followed
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool
+from margrave.rulebook.standard_manager import StandardManager
 from margrave.valuation.table import Table
 
 _PER_ASSET: Final = ("asset_price", "asset_confidence")
@@ -58,6 +59,8 @@ def _touches_all(before: Resolved, now: Resolved, assets: Bools) -> bool:
     rules = now.rulebook
     timed = bool(rules.schedules) or not isinstance(rules.portfolio, ScenarioModel | None)
     common = [now.table.assets.index(name) for name in followed(rules)]
+    if isinstance(rules.portfolio, StandardManager) and rules.portfolio.settlement in now.table.assets:
+        common.append(now.table.assets.index(rules.portfolio.settlement))  # the peg that all pools read
     if rules.account.cross_pool is CrossPool.ACCOUNT:
         common.append(now.currency)
     return bool(assets[common].any()) or (timed and before.market.at != now.market.at)

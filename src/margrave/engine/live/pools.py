@@ -50,7 +50,7 @@ class StatusChange:
     pool: str  # its mode, and its only position or its currency
     before: Status
     after: Status
-    ratio_before: float  # maintenance over margin balance; NaN where unknown or not there
+    ratio_before: float  # maintenance over margin balance; NaN where unknown, zero where there is no pool
     ratio_after: float
 
 
@@ -162,7 +162,7 @@ def _stand(columns: PoolColumns, rows: list[int]) -> list[tuple[Status, float]]:
     told = iter(zip(some.status.tolist(), some.ratio.tolist(), strict=True))
     stand = []
     for row in rows:
-        status, ratio = next(told) if row >= 0 else (_HEALTHY, float("nan"))
+        status, ratio = next(told) if row >= 0 else (_HEALTHY, 0.0)
         stand.append((STATUSES[status], ratio))
     return stand
 

@@ -24,8 +24,9 @@ from margrave.domain.book import Book, account_of
 from margrave.domain.checks import require_price
 from margrave.domain.instruments import payoff_asset
 from margrave.domain.market import Market, Quote
-from margrave.engine.books.live_accounts import after
-from margrave.engine.books.live_events import (
+from margrave.engine.books.venue import assess_book, assess_resolved
+from margrave.engine.live.accounts import after
+from margrave.engine.live.events import (
     AccountEvent,
     Clock,
     Deposited,
@@ -36,7 +37,7 @@ from margrave.engine.books.live_events import (
     drained,
     offered,
 )
-from margrave.engine.books.live_pools import (
+from margrave.engine.live.pools import (
     Difference,
     LivePools,
     StatusChange,
@@ -46,8 +47,7 @@ from margrave.engine.books.live_pools import (
     merged,
     pools_from,
 )
-from margrave.engine.books.live_touch import touched_accounts
-from margrave.engine.books.venue import assess_book, assess_resolved
+from margrave.engine.live.touch import touched_accounts
 from margrave.kernels.arrays import I64
 from margrave.margin.resolve import Resolved, resolve
 from margrave.rulebook.schema import Rulebook

@@ -10,8 +10,8 @@ from margrave.domain.book import legs_of
 from margrave.domain.fills import fill, premium
 from margrave.domain.instruments import Instrument, Option, payoff_asset
 from margrave.domain.market import Market
-from margrave.engine.books.live_events import AccountEvent, Deposited, Filled, OrderCancelled, OrderPlaced
 from margrave.engine.changes import with_cash
+from margrave.engine.live.events import AccountEvent, Deposited, Filled, OrderCancelled, OrderPlaced
 
 
 def after(account: Account, market: Market, event: AccountEvent) -> Account:
