@@ -18,7 +18,7 @@ from margrave.adapters.columns import book_from
 from margrave.adapters.made_book import made_book, made_market
 from margrave.domain.book import account_of
 from margrave.engine.assess import assess
-from margrave.engine.venue import assess_book
+from margrave.engine.books.venue import assess_book
 from margrave.rulebook.catalogue import in_force
 
 RULES = ("example.inverse", "deribit.spm", "deribit.xpm")

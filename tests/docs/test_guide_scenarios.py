@@ -10,7 +10,9 @@ import pytest
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide.md"
 
 
-@pytest.mark.parametrize("module", ["margrave.engine.solvency ", "margrave.engine.scenario_attribution "])
+@pytest.mark.parametrize(
+    "module", ["margrave.engine.analysis.solvency ", "margrave.engine.analysis.scenario_attribution "]
+)
 def test_an_example_prints_what_it_says(module):
     blocks = re.findall(r"```python\n([^`]*)```\n\n```\n([^`]*)```", GUIDE.read_text(encoding="utf-8"))
     ((code, shown),) = [pair for pair in blocks if module in pair[0]]

@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from margrave.margin.ranges import points_of, ranges_margin
-from margrave.margin.risk_arrays import DELTA_WEIGHTS, PRICE_MULTIPLES, risk_arrays, scenarios_of
-from margrave.margin.scan import scan_margin
+from margrave.margin.clearing.ranges import points_of, ranges_margin
+from margrave.margin.clearing.risk_arrays import DELTA_WEIGHTS, PRICE_MULTIPLES, risk_arrays, scenarios_of
+from margrave.margin.clearing.scan import scan_margin
 from margrave.rulebook.clearing import (
     Amount,
     CalendarSpread,

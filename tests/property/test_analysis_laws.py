@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.market import Quote
+from margrave.engine.analysis.contributions import contributions
+from margrave.engine.analysis.offset import offsets
+from margrave.engine.analysis.optimise import Distance, Free, optimise
+from margrave.engine.analysis.stress import matrix
 from margrave.engine.assess import assess
-from margrave.engine.contributions import contributions
-from margrave.engine.offset import offsets
-from margrave.engine.optimise import Distance, Free, optimise
-from margrave.engine.stress import matrix
 from margrave.liquidation import liquidations
 from margrave.rulebook.schema import AccountRules, CrossPool, Netting
 from tests.unit.liquidation.cases import INVERSE, market

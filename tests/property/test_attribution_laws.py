@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.engine.assess import assess
-from margrave.engine.attribution import Funded, Liquidated, Moved, Traded, attribute
-from margrave.engine.closing import LiquidationRule
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.paths.attribution import Funded, Liquidated, Moved, Traded, attribute
 from margrave.engine.whatif import Leg
 from tests.unit.made import INVERSE, LINEAR, market, rules
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.domain.book import book_of
-from margrave.engine.venue import assess_book
+from margrave.engine.books.venue import assess_book
 from margrave.margin.pooled import evaluate, prepare
 from tests.unit import made_books
 

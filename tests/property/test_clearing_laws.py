@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margrave.kernels.black76 import quote_price
-from margrave.margin.held import Held
-from margrave.margin.ranges import ranges_margin, ranges_requirement
+from margrave.margin.clearing.held import Held
+from margrave.margin.clearing.ranges import ranges_margin, ranges_requirement
+from margrave.margin.clearing.scan import scan_margin, scan_requirement
+from margrave.margin.clearing.spreads import calendar_spreads
 from margrave.margin.requirement import discrepancy
-from margrave.margin.scan import scan_margin, scan_requirement
-from margrave.margin.spreads import calendar_spreads
 from margrave.rulebook.clearing import (
     Amount,
     CalendarSpread,

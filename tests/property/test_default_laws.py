@@ -13,10 +13,10 @@ from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Future
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.ledger import CLEARING, FUND, UNCOVERED, VENUE
-from margrave.engine.unwind import Outcome, unwind
-from margrave.engine.waterfall import Terms, waterfall
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.ledger import CLEARING, FUND, UNCOVERED, VENUE
+from margrave.engine.default.unwind import Outcome, unwind
+from margrave.engine.default.waterfall import Terms, waterfall
 from margrave.rulebook.schema import AccountRules, CrossPool, Netting
 from tests.unit.made import AT, INVERSE, LINEAR, market, rules
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from margrave.domain.account import Balance
 from margrave.domain.book import book_of
 from margrave.engine.assess import assess
-from margrave.margin.incremental import updated
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.requirement import discrepancy
+from margrave.margin.scenario.incremental import updated
 from margrave.rulebook import portfolio as p
 from tests.property.test_scenario_laws import CHARGED, FULL, IN_COIN, MARKET, OF, account_of, held
 from tests.unit import made as flat

@@ -11,7 +11,7 @@ from margrave.adapters import deribit_pme
 from margrave.adapters.files import load_example
 from margrave.adapters.pme_shape import rendered
 from margrave.adapters.verify import first_difference
-from margrave.engine.matrix import risk_matrix
+from margrave.engine.analysis.matrix import risk_matrix
 from margrave.rulebook.catalogue import shipped
 
 CASE = load_example("inverse")

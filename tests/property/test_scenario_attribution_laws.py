@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from margrave.engine.analysis.scenario_attribution import worst_scenarios
 from margrave.engine.assess import assess
-from margrave.engine.scenario_attribution import worst_scenarios
 from margrave.margin.requirement import discrepancy
 from tests.property.test_scenario_laws import CHARGED, FULL, IN_COIN, MARKET, POINTS, account_of, held
 from tests.unit import scenarios_made as made

@@ -21,9 +21,9 @@ from margrave.liquidation.dutch_auction import (
     start_fee,
 )
 from margrave.margin.requirement import discrepancy
-from margrave.margin.standard_manager import net_margin, terms_of
-from margrave.margin.standard_pool import required
-from margrave.margin.standard_tree import requirement_tree
+from margrave.margin.standard.standard_manager import net_margin, terms_of
+from margrave.margin.standard.standard_pool import required
+from margrave.margin.standard.standard_tree import requirement_tree
 from tests.unit.standard_made import fixed_array, holding, market, rule, twin
 
 STRIKES = st.sampled_from([0.0, 500.0, 1500.0, 1900.0, 2000.0, 2100.0, 2500.0, 8000.0])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from margrave.domain.account import Balance
 from margrave.domain.book import book_of
 from margrave.domain.market import Quote
+from margrave.engine.analysis.tails import tails
 from margrave.engine.assess import assess
-from margrave.engine.tails import tails
 from margrave.kernels.black76 import quote_price
 from margrave.kernels.tail import (
     expected_shortfall,

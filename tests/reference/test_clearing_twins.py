@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from margrave.margin.ranges import ranges_margin
-from margrave.margin.risk_arrays import risk_arrays
-from margrave.margin.scan import scan_margin
+from margrave.margin.clearing.ranges import ranges_margin
+from margrave.margin.clearing.risk_arrays import risk_arrays
+from margrave.margin.clearing.scan import scan_margin
 from margrave.rulebook.clearing import Amount, RangesModel, Share, UnderlyingClass
 from tests.unit.margin.clearing import DAY, commodity, held, inverse, option, position, scan
 

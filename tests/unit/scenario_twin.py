@@ -1,4 +1,4 @@
-"""Scenario margin of one pool in plain loops, written from the specification: the slow twin of `margin.scenarios`.
+"""Scenario margin of one pool in plain loops, written from the specification: the slow twin of `margin.scenario.scenarios`.
 
 A row is (instrument, contracts, quote). Prices are in dollars; a pool counts in dollars or in a coin.
 """

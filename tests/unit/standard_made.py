@@ -3,7 +3,7 @@
 import numpy as np
 
 from margrave.core.fixed import fixed_array
-from margrave.margin.standard_manager import Expiries, Holding, Options, Underlyings, floats
+from margrave.margin.standard.standard_manager import Expiries, Holding, Options, Underlyings, floats
 from margrave.rulebook.standard_manager import (
     BaseRule,
     DepegRule,

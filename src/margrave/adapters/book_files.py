@@ -21,7 +21,7 @@ from margrave.core.errors import Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.book import Book, Names
 from margrave.domain.market import Market
-from margrave.engine.venue import STATUSES, BookAssessment
+from margrave.engine.books.venue import STATUSES, BookAssessment
 from margrave.kernels.arrays import F64, I64
 
 MARKET_FILE: Final = "market.toml"

@@ -27,7 +27,7 @@ from margrave.core.errors import Reason, invalid
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Instrument, Option
 from margrave.domain.market import Market, Quote
-from margrave.engine.matrix import risk_matrix
+from margrave.engine.analysis.matrix import risk_matrix
 
 _SECTIONS: Final = ("initial_risk_vectors", "pre_aggregated_risk_vectors", "aggregated_risk_vectors")
 _CELL_DIGITS, _MARGIN_DIGITS = 12, 9  # closing zeros are dropped: what is shown shorter is as exact

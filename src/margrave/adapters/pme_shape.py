@@ -8,7 +8,7 @@ from margrave.core.rounding import Direction, Step, round_to
 from margrave.domain.account import Account
 from margrave.domain.instruments import CoinPremium, Instrument, Inverse, Linear, Quanto, QuotePremium
 from margrave.domain.market import Market
-from margrave.engine.matrix import MatrixCell, PoolMatrix, RiskMatrix, UnitMatrix
+from margrave.engine.analysis.matrix import MatrixCell, PoolMatrix, RiskMatrix, UnitMatrix
 from margrave.rulebook.portfolio import LiquidityCharge, RollCharge, ScenarioModel, UnitTerms, terms_of
 from margrave.rulebook.schema import Rulebook
 

@@ -19,9 +19,9 @@ from margrave.cli.inputs import (
     warn,
 )
 from margrave.core.words import MarginMode
+from margrave.engine.analysis.compare import Compared, Plan, compare, variants
+from margrave.engine.analysis.models import ModelRow, model_table
 from margrave.engine.assessment import Assessment, PoolAssessment, Status
-from margrave.engine.compare import Compared, Plan, compare, variants
-from margrave.engine.models import ModelRow, model_table
 from margrave.engine.whatif import Leg, WhatIf, what_if
 from margrave.liquidation import PoolLiquidation, liquidations
 from margrave.report.number import money, percent, price

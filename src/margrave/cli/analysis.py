@@ -17,13 +17,21 @@ from margrave.cli.inputs import (
 from margrave.core.errors import Reason, invalid
 from margrave.core.words import LEVELS
 from margrave.domain.account import Account
+from margrave.engine.analysis.candidates import Costs
+from margrave.engine.analysis.contributions import contributions, sensitivities
+from margrave.engine.analysis.offset import Offset, offsets
+from margrave.engine.analysis.optimise import Distance, Free, Proposal, Target, optimise
+from margrave.engine.analysis.stress import (
+    MOVES,
+    VOL_MOVES,
+    Cell,
+    ReverseStress,
+    basis_cells,
+    matrix,
+    reverse_stress,
+)
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
-from margrave.engine.candidates import Costs
-from margrave.engine.contributions import contributions, sensitivities
-from margrave.engine.offset import Offset, offsets
-from margrave.engine.optimise import Distance, Free, Proposal, Target, optimise
-from margrave.engine.stress import MOVES, VOL_MOVES, Cell, ReverseStress, basis_cells, matrix, reverse_stress
 from margrave.report.number import money, percent, price, quantity
 from margrave.report.tables import Column
 

@@ -17,9 +17,9 @@ from margrave.core.errors import Reason, invalid
 from margrave.domain.book import Book, account_of
 from margrave.domain.market import Market
 from margrave.engine.assessment import Status
-from margrave.engine.trial import BookTrial, trial_book
-from margrave.engine.venue import BookAssessment, assess_book
-from margrave.engine.venue_summary import (
+from margrave.engine.books.trial import BookTrial, trial_book
+from margrave.engine.books.venue import BookAssessment, assess_book
+from margrave.engine.books.venue_summary import (
     RATIO_EDGES,
     BookSummary,
     nearest_to_liquidation,

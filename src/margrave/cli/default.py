@@ -8,9 +8,9 @@ import click
 from margrave.cli.inputs import Inputs, case_options, format_option, inputs, pick_account, show, warn
 from margrave.domain.account import Account
 from margrave.engine.assess import assess
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.unwind import Outcome, PoolUnwinding, Step, Unwinding, unwind
-from margrave.engine.waterfall import Terms, Waterfall, waterfall
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.unwind import Outcome, PoolUnwinding, Step, Unwinding, unwind
+from margrave.engine.default.waterfall import Terms, Waterfall, waterfall
 from margrave.report.number import money, price, quantity
 from margrave.report.tables import Column
 

@@ -8,8 +8,8 @@ import click
 
 from margrave.adapters.pme_shape import rendered
 from margrave.cli.inputs import case_options, echo_json, inputs, pick_account, show, warn
+from margrave.engine.analysis.matrix import RiskMatrix, UnitMatrix, risk_matrix
 from margrave.engine.assess import assess
-from margrave.engine.matrix import RiskMatrix, UnitMatrix, risk_matrix
 from margrave.report.number import percent
 from margrave.report.tables import FORMATS, Column, plain
 

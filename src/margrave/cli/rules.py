@@ -12,7 +12,7 @@ from margrave.cli.book import is_book, test_book
 from margrave.cli.inputs import echo_json, format_option, read_case, read_text, show
 from margrave.core.errors import Reason, invalid
 from margrave.engine.assess import notes_of
-from margrave.engine.trial import Trial, trial
+from margrave.engine.books.trial import Trial, trial
 from margrave.report.number import money, percent
 from margrave.report.tables import Column, plain
 from margrave.rulebook.catalogue import in_force, shipped, unpublished

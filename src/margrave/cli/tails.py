@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from margrave.cli.inputs import case_options, format_option, inputs, pick_account, show, warn
+from margrave.engine.analysis.tails import PoolTail
+from margrave.engine.analysis.tails import tails as tails_of
 from margrave.engine.assess import assess
-from margrave.engine.tails import PoolTail
-from margrave.engine.tails import tails as tails_of
 from margrave.report.number import money, percent
 from margrave.report.tables import Column
 

@@ -237,7 +237,7 @@ def account_of(book: Book, row: int) -> Account:
     one = chunk_of(book, row, row + 1)
     modes = [MarginMode.ISOLATED if alone else MarginMode.CROSS for alone in one.is_isolated.tolist()]
     symbols = [book.symbols[i] for i in one.instrument.tolist()]
-    legs = _legs(list(zip(symbols, modes, strict=True)), one.quantity.tolist())
+    legs = legs_of(list(zip(symbols, modes, strict=True)), one.quantity.tolist())
     columns = (one.quantity, one.entry, one.leverage, one.isolated_margin)
     positions = tuple(
         Position(
@@ -269,7 +269,8 @@ def account_of(book: Book, row: int) -> Account:
     )
 
 
-def _legs(held: list[tuple[str, MarginMode]], quantity: list[float]) -> list[Leg]:
+def legs_of(held: list[tuple[str, MarginMode]], quantity: list[float]) -> list[Leg]:
+    """Legs by which positions, (n,), are told apart: net where an account holds an instrument once in a mode."""
     taken: set[tuple[tuple[str, MarginMode], Leg]] = set()
     legs = []
     for what, size in zip(held, quantity, strict=True):

@@ -14,7 +14,7 @@ from margrave.domain.instruments import Instrument
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.assessment import PoolAssessment, Status
-from margrave.engine.closing import cash_of
+from margrave.engine.default.closing import cash_of
 from margrave.rulebook.schema import Rulebook
 
 

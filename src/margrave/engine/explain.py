@@ -14,7 +14,7 @@ from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.scenarios import ScenarioMargin
+from margrave.margin.scenario.scenarios import ScenarioMargin
 from margrave.rulebook.schema import LadderModel, Netting, OpenInterestRule, OptionModel, RateRule
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from margrave.core.words import INITIAL
-from margrave.margin.cell_parts import cell_parts, moving_balances, symbols
-from margrave.margin.charges import unit_confidence
 from margrave.margin.pooled import Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.unit_risk import Block, Charged
+from margrave.margin.scenario.cell_parts import cell_parts, moving_balances, symbols
+from margrave.margin.scenario.charges import unit_confidence
+from margrave.margin.scenario.scenarios import ScenarioMargin
+from margrave.margin.scenario.unit_risk import Block, Charged
 from margrave.rulebook.portfolio import ConfidenceCharge, NotionalCharge, Role
 
 

@@ -14,7 +14,7 @@ from margrave.domain.instruments import Instrument, Option, payoff_asset
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment
-from margrave.engine.closing import conversion
+from margrave.engine.default.closing import conversion
 from margrave.engine.isolated import isolated_margins
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted

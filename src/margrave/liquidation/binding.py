@@ -6,7 +6,7 @@ from margrave.core.words import MAINTENANCE
 from margrave.liquidation.direction import Direction, factors, pooled_at, positions_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement
-from margrave.margin.scenarios import ScenarioMargin
+from margrave.margin.scenario.scenarios import ScenarioMargin
 
 
 def binding(prepared: Prepared, direction: Direction, pooled: Pooled, row: int, factor: float) -> str:

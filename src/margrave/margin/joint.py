@@ -12,16 +12,16 @@ from margrave.domain.book import Book
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.groups import run_ends
+from margrave.margin.clearing.held import table_vols
 from margrave.margin.equity import Balances
-from margrave.margin.held import table_vols
-from margrave.margin.incremental import updated
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
 from margrave.margin.pool_view import PoolView
 from margrave.margin.pools import Pools
-from margrave.margin.scenarios import Portfolio, ScenarioMargin, scenario_margin
-from margrave.margin.scene import base_vols
-from margrave.margin.units import Members, Units, members_of, part_in, units_of
+from margrave.margin.scenario.incremental import updated
+from margrave.margin.scenario.scenarios import Portfolio, ScenarioMargin, scenario_margin
+from margrave.margin.scenario.scene import base_vols
+from margrave.margin.scenario.units import Members, Units, members_of, part_in, units_of
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook

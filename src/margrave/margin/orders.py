@@ -86,7 +86,8 @@ def order_margin_of(  # noqa: PLR0913 - what one formula is made of
         margin[:, option], binds[:, option] = (part[:, option] for part in _option_orders(rules, asking))
         loss[:, option] = 0.0
     row = live[first]
-    return OrderMargin(row, book.order_account[row], asking.instrument, margin, loss, binds.astype(np.int64))
+    which = np.nan_to_num(binds).astype(np.int64)  # of what has no price nothing binds
+    return OrderMargin(row, book.order_account[row], asking.instrument, margin, loss, which)
 
 
 def _keys(book: Book, account: I64, instrument: I64) -> I64:

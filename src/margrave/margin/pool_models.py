@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeAlias, assert_never, final
 
-from margrave.core.errors import Issue
-from margrave.margin import standard_pool
-from margrave.margin.held import Rows, held_of
+from margrave.core.errors import Issue, Reason
+from margrave.margin.clearing.held import Rows, held_of
+from margrave.margin.clearing.ranges import ranges_issues, ranges_margin, ranges_requirement
+from margrave.margin.clearing.scan import scan_issues, scan_margin, scan_requirement
 from margrave.margin.pool_view import PoolView
-from margrave.margin.ranges import ranges_issues, ranges_margin, ranges_requirement
 from margrave.margin.requirement import Requirement
-from margrave.margin.scan import scan_issues, scan_margin, scan_requirement
-from margrave.margin.standard_manager import net_margin, terms_of
-from margrave.margin.standard_tree import requirement_tree
-from margrave.margin.tail import tail_issues, tail_margin
-from margrave.margin.tail_tree import tail_requirement
+from margrave.margin.standard import standard_pool
+from margrave.margin.standard.standard_manager import net_margin, terms_of
+from margrave.margin.standard.standard_tree import requirement_tree
+from margrave.margin.tails.tail import tail_issues, tail_margin
+from margrave.margin.tails.tail_tree import tail_requirement
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.rulebook.tail import TailModel
@@ -37,7 +38,7 @@ def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
     """Why a pool's requirement is unknown; empty where it is known."""
     match model:
         case StandardManager():
-            return standard_pool.issues_of(model, view.table, _standard(view))
+            return _unpegged(model, view) + standard_pool.issues_of(model, view.table, _standard(view))
         case ScanModel():
             return scan_issues(
                 model, held_of(view.table, view.priced, _rows(view), view.market.at, vols=view.vols)
@@ -80,12 +81,25 @@ def pool_margin(model: PoolModel, view: PoolView, row: int) -> PoolMargin:
             assert_never(unknown)
 
 
+def _unpegged(model: StandardManager, view: PoolView) -> tuple[Issue, ...]:
+    if isfinite(_stable(model, view, 0)):
+        return ()
+    message = (
+        "has no index price, so that nobody knows how far it is from its peg; add it under [market.index]"
+    )
+    return (Issue(model.settlement, Reason.MISSING_INDEX, message),)
+
+
+def _stable(model: StandardManager, view: PoolView, row: int) -> float:
+    # Dollars per settlement asset; one where the table has no such asset.
+    if model.settlement not in view.table.assets:
+        return 1.0
+    return float(view.priced.asset_price[row, view.table.assets.index(model.settlement)])
+
+
 def _standard_margin(model: StandardManager, view: PoolView, row: int) -> PoolMargin:
     table, held = view.table, _standard(view)
-    stable = 1.0
-    if model.settlement in table.assets:
-        stable = float(view.priced.asset_price[row, table.assets.index(model.settlement)])
-    sure = standard_pool.Confidence(table.asset_confidence, table.confidence, stable)
+    sure = standard_pool.Confidence(table.asset_confidence, table.confidence, _stable(model, view, row))
     initial, maintenance = standard_pool.requirement_of(model, table, view.priced, row, held, sure)
 
     def tree(level: int) -> Requirement:

@@ -9,8 +9,8 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
 from margrave.margin.ladder import LadderTerms, ladder_terms
 from margrave.margin.plan import Known, Plan, known_of, plan_of
+from margrave.margin.scenario.units import followed
 from margrave.margin.short_options import OptionTerms, option_terms
-from margrave.margin.units import followed
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.table import Table, table_of
 

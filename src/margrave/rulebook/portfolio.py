@@ -1,7 +1,7 @@
 """Portfolio margin by scenarios, as data: price moves by vol moves by weights, charges, and how they meet.
 
 One model serves every venue that revalues a portfolio on a grid; what differs between venues is which parts a
-rulebook states. `margin.scenarios` has the formula.
+rulebook states. `margin.scenario.scenarios` has the formula.
 """
 
 from enum import StrEnum

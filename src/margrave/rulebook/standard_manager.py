@@ -1,6 +1,6 @@
 """The section of a rulebook for formula margin with offsets per expiry: Derive's standard manager.
 
-`margin.standard_manager` has the formula. One market a base asset; what a market does not list it does not margin.
+`margin.standard.standard_manager` has the formula. One market a base asset; what a market does not list it does not margin.
 """
 
 from typing import Annotated, TypeAlias, final

@@ -1,6 +1,6 @@
 """Portfolio margin from the tail of joint scenarios, as data: where rows of returns come from, and what is measured.
 
-Every row moves all assets together, so that positions add up first and the tail is taken after. `margin.tail` has
+Every row moves all assets together, so that positions add up first and the tail is taken after. `margin.tails.tail` has
 the formula.
 """
 

@@ -22,6 +22,7 @@ from margrave.domain.market import Market, Quote
 from margrave.kernels.arrays import F64, I64, Bools
 
 _SECONDS_IN_DAY = 86_400.0
+_NEVER = float("inf")  # seconds to the expiry of what has none
 
 
 @final
@@ -93,7 +94,8 @@ def table_of(
     assets: dict[str, int] = {}
     rows: list[tuple[float, ...]] = []
     issues: dict[int, Issue] = {}
-    instruments = tuple(market.instruments.get(symbol) for symbol in symbols)
+    instruments = tuple([market.instruments.get(symbol) for symbol in symbols])
+    year = _SECONDS_IN_DAY * days_in_year
     for row, (symbol, instrument) in enumerate(zip(symbols, instruments, strict=True)):
         quote = market.quotes.get(symbol)
         if instrument is None or quote is None:
@@ -101,7 +103,8 @@ def table_of(
             terms = _NO_TERMS if instrument is None else _row(instrument, np.nan, np.nan, assets)
             rows.append(terms + _NO_OPTION + _UNQUOTED)
             continue
-        wrong = _stale(symbol, quote, market.at, age_max_seconds) or _expired(instrument, market.at)
+        left = _seconds_left(instrument, market.at)
+        wrong = _stale(symbol, quote, market.at, age_max_seconds) or _expired(instrument, left)
         if wrong is not None:
             issues[row] = wrong
         index = _index(instrument, quote, market)
@@ -111,7 +114,7 @@ def table_of(
         rows.append(
             _row(instrument, mark, np.nan if index is None else index, assets)
             + _option(instrument, quote, index)
-            + (_years(instrument, market.at, days_in_year), quote.rate, quote.averaged, quote.confidence)
+            + (max(left, 0.0) / year if left < _NEVER else 0.0, quote.rate, quote.averaged, quote.confidence)
         )
     for asset in more_assets:
         assets.setdefault(asset, len(assets))
@@ -144,10 +147,15 @@ def _stale(symbol: str, quote: Quote, at: datetime, age_max_seconds: float | Non
     )
 
 
-def _expired(instrument: Instrument, at: datetime) -> Issue | None:
+def _seconds_left(instrument: Instrument, at: datetime) -> float:
     expiry = expiry_of(instrument)
-    if expiry is None or expiry >= at:
+    return _NEVER if expiry is None else (expiry - at).total_seconds()
+
+
+def _expired(instrument: Instrument, left: float) -> Issue | None:
+    if left >= 0.0:
         return None
+    expiry = expiry_of(instrument)
     message = (
         f"expired at {expiry:%Y-%m-%d %H:%M}Z, before the market's instant; settle it at its delivery price"
     )
@@ -193,13 +201,6 @@ def _row(instrument: Instrument, mark: float, index: float, assets: dict[str, in
     )
 
 
-def _years(instrument: Instrument, at: datetime, days_in_year: float) -> float:
-    expiry = expiry_of(instrument)
-    if expiry is None:
-        return 0.0
-    return max((expiry - at).total_seconds(), 0.0) / (_SECONDS_IN_DAY * days_in_year)
-
-
 def _option(instrument: Instrument, quote: Quote, index: float | None) -> tuple[float, ...]:
     option = instrument.kind
     if not isinstance(option, Option) or index is None:
@@ -220,7 +221,7 @@ def _table(
 ) -> Table:
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), _COLUMNS).T.copy()
     a, c, mark, index = columns[:4]
-    base, quote, settlement, payoff = np.nan_to_num(columns[4:8]).astype(np.int64)
+    base, quote, settlement, payoff = columns[4:8].astype(np.int64)
     inverse, option, coin, call = (column != 0.0 for column in columns[8:12])
     strike, forward, vol, years, rate, averaged, confidence = columns[12:]
     return Table(

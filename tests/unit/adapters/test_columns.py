@@ -22,7 +22,7 @@ from margrave.adapters.columns import book_from
 from margrave.adapters.made_book import made_book, made_market
 from margrave.core.errors import InvalidInputError, Reason
 from margrave.domain.book import Book, Memories, book_of
-from margrave.engine.venue import assess_book
+from margrave.engine.books.venue import assess_book
 from margrave.rulebook.catalogue import in_force
 from tests.unit import made_books
 

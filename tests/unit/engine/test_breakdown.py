@@ -7,8 +7,8 @@ import pytest
 from margrave.core.errors import RefusedError
 from margrave.core.words import INITIAL
 from margrave.domain.book import book_of
+from margrave.engine.analysis.breakdown import breakdowns
 from margrave.engine.assess import assess
-from margrave.engine.breakdown import breakdowns
 from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.portfolio import Cell, Cells, CorrelationOffset, CorrelationPair, LevelFactors, VolMove
 from tests.unit import scenarios_made as made

@@ -8,8 +8,8 @@ import pytest
 
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
-from margrave.engine.capital_series import capital_series
-from margrave.engine.compare import Variant
+from margrave.engine.analysis.compare import Variant
+from margrave.engine.paths.capital_series import capital_series
 from tests.unit import made as flat
 from tests.unit import scenarios_made as made
 

@@ -9,8 +9,8 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Instrument, Inverse, Perpetual
 from margrave.domain.market import Market, Quote
+from margrave.engine.analysis.compare import Plan, compare, in_mode, variants
 from margrave.engine.assess import assess
-from margrave.engine.compare import Plan, compare, in_mode, variants
 from margrave.rulebook.catalogue import in_force
 from tests.unit.made import (
     T1,

@@ -3,7 +3,7 @@
 import pytest
 
 from margrave.domain.account import Account, Balance, Position
-from margrave.engine.contagion_counts import contagion_counts
+from margrave.engine.paths.contagion_counts import contagion_counts
 from tests.unit import made
 
 TWO = made.LINEAR

@@ -3,7 +3,7 @@
 import pytest
 
 from margrave.domain.market import Market
-from margrave.engine.eligibility import eligible
+from margrave.engine.analysis.eligibility import eligible
 from margrave.rulebook.portfolio import Eligibility
 from tests.unit import made as flat
 from tests.unit import scenarios_made as made

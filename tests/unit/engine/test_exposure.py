@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import CoinPremium, Instrument, Option, QuotePremium, Right
 from margrave.domain.market import Quote
-from margrave.engine.exposure import exposures
+from margrave.engine.analysis.exposure import exposures
 from margrave.kernels.black76 import coin_price
 from tests.unit.made import AT, LINEAR, inverse_account, inverse_market, market
 

@@ -6,9 +6,9 @@ import pytest
 
 from margrave.core.errors import RefusedError
 from margrave.core.words import LEVELS, MAINTENANCE
+from margrave.engine.analysis.candidates import Costs
+from margrave.engine.analysis.hedges import ranked_hedges
 from margrave.engine.assess import assess
-from margrave.engine.candidates import Costs
-from margrave.engine.hedges import ranked_hedges
 from margrave.engine.whatif import filled
 from tests.unit import scenarios_made as made
 

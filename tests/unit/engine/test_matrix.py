@@ -9,8 +9,8 @@ from margrave.adapters.files import load_example
 from margrave.adapters.pme_shape import coins_per_contract
 from margrave.core.errors import RefusedError
 from margrave.domain.instruments import Instrument, Perpetual, Quanto
+from margrave.engine.analysis.matrix import risk_matrix
 from margrave.engine.assess import assess
-from margrave.engine.matrix import risk_matrix
 from margrave.rulebook.catalogue import in_force, shipped
 from margrave.rulebook.portfolio import Role
 

@@ -9,7 +9,7 @@ import pytest
 from margrave.domain.account import Account, Balance
 from margrave.domain.market import Quote
 from margrave.engine.assess import assess
-from margrave.engine.memory import advance, settle
+from margrave.engine.paths.memory import advance, settle
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schedules import Discipline, Excursion, Reference, relief_rate
 from tests.unit.made import T1, inverse_account, inverse_market, linear_account, linear_market, rules

@@ -5,7 +5,7 @@ from math import exp
 import numpy as np
 import pytest
 
-from margrave.engine.metrics import (
+from margrave.engine.analysis.metrics import (
     call_after,
     call_convexity,
     consequences,

@@ -5,9 +5,9 @@ from itertools import count
 import pytest
 
 from margrave.adapters.files import load_example
+from margrave.engine.analysis.compare import Variant
+from margrave.engine.analysis.models import binding, model_table
 from margrave.engine.assess import assess
-from margrave.engine.compare import Variant
-from margrave.engine.models import binding, model_table
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
 from margrave.rulebook.catalogue import in_force
 

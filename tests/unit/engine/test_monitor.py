@@ -7,8 +7,8 @@ from math import inf, isnan, sqrt
 import pytest
 
 from margrave.core.errors import RefusedError
-from margrave.engine.breakdown import Breakdown
-from margrave.engine.monitor import STALE, UTILISATION, Watch, Watched, alarms, forecast, observed
+from margrave.engine.analysis.breakdown import Breakdown
+from margrave.engine.paths.monitor import STALE, UTILISATION, Watch, Watched, alarms, forecast, observed
 from margrave.rulebook.portfolio import CorrelationOffset, CorrelationPair
 from tests.unit import scenarios_made as made
 

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import pytest
 
-from margrave.engine.netting_backtest import Window, netting_backtest
+from margrave.engine.analysis.netting_backtest import Window, netting_backtest
 from margrave.rulebook.portfolio import CorrelationOffset, CorrelationPair
 from tests.unit import made as flat
 from tests.unit import scenarios_made as made

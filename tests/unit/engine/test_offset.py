@@ -7,10 +7,10 @@ import pytest
 from margrave.adapters.files import load_example
 from margrave.core.words import INITIAL, LEVELS, MAINTENANCE
 from margrave.domain.account import Account, Balance, Leg, Position
+from margrave.engine.analysis.contributions import contributions, sensitivities
+from margrave.engine.analysis.offset import offsets
+from margrave.engine.analysis.parts import required
 from margrave.engine.assess import assess
-from margrave.engine.contributions import contributions, sensitivities
-from margrave.engine.offset import offsets
-from margrave.engine.parts import required
 from margrave.engine.whatif import moved
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import Progressive, Tier, TierUnit

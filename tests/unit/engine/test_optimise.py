@@ -10,9 +10,9 @@ from margrave.core.errors import InvalidInputError, RefusedError
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Option
 from margrave.domain.market import Quote
+from margrave.engine.analysis.candidates import Costs, lot_of
+from margrave.engine.analysis.optimise import Distance, Free, optimise
 from margrave.engine.assess import assess
-from margrave.engine.candidates import Costs, lot_of
-from margrave.engine.optimise import Distance, Free, optimise
 from margrave.liquidation import liquidations
 from margrave.rulebook.catalogue import in_force
 from tests.unit.made import INVERSE, inverse_account, inverse_market, linear_account, linear_market, rules

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from margrave.core.words import MAINTENANCE
+from margrave.engine.analysis.compare import Variant, compare
+from margrave.engine.analysis.offset import offsets
+from margrave.engine.analysis.stress import basis_cells
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.compare import Variant, compare
-from margrave.engine.offset import offsets
-from margrave.engine.stress import basis_cells
-from margrave.engine.unwind import Outcome, unwind
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.unwind import Outcome, unwind
 from margrave.engine.whatif import Leg, what_if
 from margrave.margin.requirement import discrepancy
 from margrave.margin.spot_hedge import spot_in_use

@@ -4,8 +4,8 @@ import pytest
 
 from margrave.core.errors import RefusedError
 from margrave.domain.book import book_of
+from margrave.engine.analysis.scenario_attribution import worst_scenarios
 from margrave.engine.assess import assess
-from margrave.engine.scenario_attribution import worst_scenarios
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.requirement import discrepancy
 from margrave.rulebook import portfolio as p

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from margrave.core.errors import RefusedError
+from margrave.engine.analysis.solvency import solvency
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
-from margrave.engine.solvency import solvency
 from tests.unit import made as flat
 from tests.unit import scenarios_made as made
 

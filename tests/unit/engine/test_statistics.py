@@ -8,9 +8,9 @@ import pytest
 from margrave.core.errors import RefusedError
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
-from margrave.engine.attribution import Funded, Moved, attribute
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.statistics import Statistics, observed, replay, statistics
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.paths.attribution import Funded, Moved, attribute
+from margrave.engine.paths.statistics import Statistics, observed, replay, statistics
 from tests.unit.made import AT, linear_account, linear_market, rules
 
 RULE = LiquidationRule(slice_share=0.25)

@@ -8,9 +8,9 @@ import pytest
 from margrave.adapters.files import load_example
 from margrave.core.errors import InvalidInputError
 from margrave.domain.account import Account, Balance, Position
+from margrave.engine.analysis.stress import basis_cells, basis_shocked, matrix, reverse_stress, underlyings
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
-from margrave.engine.stress import basis_cells, basis_shocked, matrix, reverse_stress, underlyings
 from margrave.engine.whatif import moved
 from margrave.rulebook.catalogue import in_force
 from margrave.valuation.scenarios import shifted

@@ -6,7 +6,7 @@ import pytest
 
 from margrave.domain.account import Account, Balance
 from margrave.engine.assessment import Status
-from margrave.engine.trial import trial
+from margrave.engine.books.trial import trial
 from tests.unit.made import flat_ladder, inverse_account, inverse_market, rules
 
 MARKET = inverse_market(50_000.0)

@@ -6,7 +6,7 @@ import pytest
 
 from margrave.domain.account import Account, Balance
 from margrave.engine.assess import assess
-from margrave.engine.triggers import Limits, Trigger, observed, reference, remargins
+from margrave.engine.paths.triggers import Limits, Trigger, observed, reference, remargins
 from tests.unit import made as flat
 from tests.unit import scenarios_made as made
 

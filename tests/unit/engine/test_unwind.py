@@ -12,8 +12,8 @@ from margrave.domain.instruments import Instrument, Linear, Perpetual
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
 from margrave.engine.changes import close_part
-from margrave.engine.closing import LiquidationRule, conversion, slice_of
-from margrave.engine.unwind import Outcome, unwind
+from margrave.engine.default.closing import LiquidationRule, conversion, slice_of
+from margrave.engine.default.unwind import Outcome, unwind
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import Tier, TierUnit, WholePosition
 from margrave.rulebook.schema import AccountRules, CrossPool, Netting

@@ -9,9 +9,9 @@ from margrave.domain.account import Account
 from margrave.domain.book import account_of, book_of, chunk_of
 from margrave.engine.assess import assess_all
 from margrave.engine.assessment import Status
-from margrave.engine.trial import trial, trial_book
-from margrave.engine.venue import STATUSES, assess_book
-from margrave.engine.venue_summary import RATIO_EDGES, nearest_to_liquidation, summary_of
+from margrave.engine.books.trial import trial, trial_book
+from margrave.engine.books.venue import STATUSES, assess_book
+from margrave.engine.books.venue_summary import RATIO_EDGES, nearest_to_liquidation, summary_of
 from margrave.rulebook.catalogue import in_force
 from tests.unit import made_books
 from tests.unit.made import inverse_account, inverse_market, rules

@@ -9,10 +9,10 @@ from margrave.core.rounding import in_units
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Position
 from margrave.engine.assess import assess
-from margrave.engine.closing import LiquidationRule
-from margrave.engine.deleveraging import takeover_price
-from margrave.engine.ledger import CLEARING, FUND, UNCOVERED, Stage
-from margrave.engine.waterfall import Terms, waterfall
+from margrave.engine.default.closing import LiquidationRule
+from margrave.engine.default.deleveraging import takeover_price
+from margrave.engine.default.ledger import CLEARING, FUND, UNCOVERED, Stage
+from margrave.engine.default.waterfall import Terms, waterfall
 from margrave.rulebook.schema import AccountRules, CrossPool
 from tests.unit.made import INVERSE, LINEAR, linear_market, market, rules
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from margrave.margin.held import Held
+from margrave.margin.clearing.held import Held
 from margrave.rulebook.clearing import Amount, Commodity, Extreme, PriceRisk, RiskArray, ScanModel, Share
 
 DAY = 1.0 / 365.0

@@ -21,9 +21,17 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price, quote_price
-from margrave.margin.held import Held, Rows, assigned, held_of, option_value, table_vols, underlying_worth
-from margrave.margin.ranges import ranges_margin
-from margrave.margin.scan import scan_issues, scan_margin
+from margrave.margin.clearing.held import (
+    Held,
+    Rows,
+    assigned,
+    held_of,
+    option_value,
+    table_vols,
+    underlying_worth,
+)
+from margrave.margin.clearing.ranges import ranges_margin
+from margrave.margin.clearing.scan import scan_issues, scan_margin
 from margrave.rulebook.clearing import RangesModel, Share, UnderlyingClass
 from margrave.valuation.scenarios import now, shifted
 from margrave.valuation.table import table_of

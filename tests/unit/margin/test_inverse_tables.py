@@ -5,7 +5,7 @@ import pytest
 
 from margrave.domain.book import book_of
 from margrave.engine.assess import assess
-from margrave.engine.memory import advance
+from margrave.engine.paths.memory import advance
 from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.ladders import Progressive, Tier, TierUnit
 from margrave.rulebook.reform import with_schedule

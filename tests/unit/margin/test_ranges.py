@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from margrave.core.errors import Reason
-from margrave.margin.ranges import points_of, ranges_issues, ranges_margin, ranges_requirement
+from margrave.margin.clearing.ranges import points_of, ranges_issues, ranges_margin, ranges_requirement
 from margrave.margin.requirement import discrepancy
 from margrave.rulebook.clearing import (
     Amount,

@@ -7,7 +7,7 @@ import pytest
 
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.black76 import coin_price
-from margrave.margin import cells
+from margrave.margin.scenario import cells
 from margrave.rulebook.portfolio import (
     Cells,
     ConfidenceCharge,

@@ -7,9 +7,9 @@ from margrave.core.errors import InvalidInputError, Reason
 from margrave.core.fixed import Fixed, fixed_array
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.margin.requirement import discrepancy
-from margrave.margin.standard_manager import net_margin, terms_of
-from margrave.margin.standard_pool import required
-from margrave.margin.standard_tree import requirement_tree
+from margrave.margin.standard.standard_manager import net_margin, terms_of
+from margrave.margin.standard.standard_pool import required
+from margrave.margin.standard.standard_tree import requirement_tree
 from tests.unit.standard_made import holding, market, rule
 
 FORWARD = 2002.83305

@@ -23,8 +23,15 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
-from margrave.margin.standard_manager import net_margin, terms_of
-from margrave.margin.standard_pool import Confidence, Held, holding_of, issues_of, requirement_of, sure
+from margrave.margin.standard.standard_manager import net_margin, terms_of
+from margrave.margin.standard.standard_pool import (
+    Confidence,
+    Held,
+    holding_of,
+    issues_of,
+    requirement_of,
+    sure,
+)
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.valuation.scenarios import now, shifted

@@ -12,9 +12,9 @@ import pytest
 from margrave.core.errors import Reason
 from margrave.domain.account import Account, Balance, Order, Position
 from margrave.domain.market import Quote
+from margrave.engine.analysis.tails import tails
 from margrave.engine.assess import assess, assess_all
 from margrave.engine.assessment import Status
-from margrave.engine.tails import tails
 from margrave.kernels.black76 import quote_price
 from margrave.kernels.normal import normal_quantile
 from margrave.kernels.tail import normal_expected_shortfall, normal_value_at_risk
@@ -192,7 +192,7 @@ def test_rows_are_valued_in_blocks_without_changing_a_digit(monkeypatch):
     held = account((BTC.symbol, 1.0), (contract.symbol, -2.0), entries={contract.symbol: quote.mark}, USD=1e5)
     rules = {"scenarios": draws(2_000), "measure": shortfall(0.975)}
     whole = maintenance(held, market((contract, quote)), **rules)
-    monkeypatch.setattr("margrave.margin.revaluation._BLOCK", 14)
+    monkeypatch.setattr("margrave.margin.tails.revaluation._BLOCK", 14)
     assert maintenance(held, market((contract, quote)), **rules) == whole
 
 

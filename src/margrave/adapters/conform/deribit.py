@@ -25,7 +25,7 @@ from margrave.core.words import MAINTENANCE
 from margrave.domain.account import Order, Position
 from margrave.domain.fills import expire, intrinsic, notional, premium, profit
 from margrave.domain.instruments import Inverse
-from margrave.engine.exposure import exposures
+from margrave.engine.analysis.exposure import exposures
 from margrave.engine.funds import available_funds, equity_of, withdrawable
 from margrave.kernels.fees import combo_future_fee, combo_option_fee, option_fee
 from margrave.kernels.funding import damped_funding, decayed_delta, legacy_mark

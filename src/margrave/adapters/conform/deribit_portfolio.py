@@ -22,8 +22,8 @@ from margrave.domain.instruments import (
 from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price
 from margrave.margin.pooled import Pooled, evaluate, prepare
-from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.unit_risk import Block
+from margrave.margin.scenario.scenarios import ScenarioMargin
+from margrave.margin.scenario.unit_risk import Block
 from margrave.rulebook.portfolio import (
     AmountCharge,
     Cell,

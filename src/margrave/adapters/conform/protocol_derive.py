@@ -11,7 +11,7 @@ from margrave.kernels.discounted_option import discounted_delta, discounted_pric
 from margrave.kernels.svi import svi_log_moneyness, svi_vol
 from margrave.liquidation import dutch_auction
 from margrave.liquidation.dutch_auction import Auction, Auctioned
-from margrave.margin.standard_manager import (
+from margrave.margin.standard.standard_manager import (
     Amounts,
     Expiries,
     Holding,

@@ -19,8 +19,8 @@ from margrave.kernels.svi import svi_vol
 from margrave.liquidation import dutch_auction
 from margrave.liquidation.dutch_auction import Auctioned
 from margrave.margin.pooled import Pooled, evaluate, prepare
-from margrave.margin.scenarios import ScenarioMargin
-from margrave.margin.scene import collateral_worth
+from margrave.margin.scenario.scenarios import ScenarioMargin
+from margrave.margin.scenario.scene import collateral_worth
 from margrave.rulebook.portfolio import (
     Cell,
     Cells,

@@ -1,0 +1,90 @@
+"""The command replay: a file of events folded over a book, batch by batch."""
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import click
+import numpy as np
+
+from margrave.adapters.event_files import read_events
+from margrave.cli.book import read_venue
+from margrave.cli.inputs import read_rules
+from margrave.engine.live.events import Event
+from margrave.engine.live.pools import StatusChange
+from margrave.engine.live.venue import Changes, advance, audited, started
+from margrave.report.number import percent
+
+_TOLD_MAX = 10
+
+
+@click.command()
+@click.argument("book", metavar="DIR|FILE")
+@click.argument("ticks", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="EVENTS")
+@click.option("--rules", metavar="ID[@DATE]|FILE", help="Rulebook; by default the one that the market names.")
+@click.option(
+    "--market", metavar="CASE", help="Case file of the market; by default market.toml beside the book."
+)
+@click.option(
+    "--every", default=1.0, show_default=True, type=click.FloatRange(0.001), help="Seconds of a batch."
+)
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Chunks at the same time."
+)
+@click.option("--audit", is_flag=True, help="Compare with the full recompute after every batch.")
+def replay(
+    book: str, ticks: Path, rules: str | None, market: str | None, every: float, threads: int, audit: bool
+) -> int:
+    """Replay EVENTS, a JSON object a line, over a book: every change of status, and what became of the events.
+
+    Time passes with the events of kind clock. Exit code 1 where an event is refused or an audit finds a difference.
+    """
+    venue = read_venue(book, market)
+    state = started(venue.book, venue.market, read_rules(rules, venue.case), threads=threads)
+    told, took = [], []
+    with ticks.open(encoding="utf-8") as lines:
+        for batch in _batches(read_events(lines, str(ticks)), every):
+            start = time.perf_counter()
+            state, changes = advance(state, batch, threads=threads)
+            took.append(time.perf_counter() - start)
+            told.append(changes)
+            for change in changes.statuses:
+                click.echo(_line(change))
+            difference = audited(state, threads=threads) if audit else None
+            if difference is not None:
+                click.echo(f"error: the full recompute differs: {difference}", err=True)
+                return 1
+    return _summed(told, took)
+
+
+def _batches(events: Iterable[Event], seconds: float) -> Iterator[list[Event]]:
+    # By the event's own instant: a batch is what happened in one stretch of the clock.
+    for _, batch in groupby(events, key=lambda event: event.at.timestamp() // seconds):
+        yield list(batch)
+
+
+def _line(change: StatusChange) -> str:
+    ratios = f"{percent(change.ratio_before)} to {percent(change.ratio_after)}"
+    return f"{change.at:%Y-%m-%d %H:%M:%S}Z  {change.account}  {change.pool}: {change.before} to {change.after}, {ratios}"
+
+
+def _summed(told: list[Changes], took: list[float]) -> int:
+    def count(name: str) -> int:
+        return sum(getattr(changes, name) for changes in told)
+
+    refused = [r for changes in told for r in changes.refused]
+    click.echo(
+        f"{count('received'):,} events in {len(told):,} batches: {count('applied'):,} applied, "
+        f"{count('coalesced'):,} coalesced, {count('late'):,} late, {len(refused):,} refused"
+    )
+    if took:
+        click.echo(f"a batch: median {np.median(took) * 1e3:.1f} ms, most {max(took) * 1e3:.1f} ms")
+    for each in refused[:_TOLD_MAX]:
+        click.echo(f"error: {each.issue}", err=True)
+    if len(refused) > _TOLD_MAX:
+        click.echo(f"error: {len(refused) - _TOLD_MAX:,} more events are refused", err=True)
+    return 1 if refused else 0
+
+
+COMMANDS = {"replay": replay}

@@ -1,0 +1,235 @@
+"""The one calculation over a book of any size: chunk by chunk in bounded memory, with columns as the answer.
+
+The instruments are resolved once. A chunk is a book of whole accounts, so that chunks can be calculated in any order and
+on several threads: each account has the digits that it has alone.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.core.errors import Issue
+from margrave.domain.book import Book, Names, chunk_of
+from margrave.domain.market import Market
+from margrave.engine.assess import notes_of
+from margrave.engine.assessment import Status
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare_in
+from margrave.margin.resolve import Resolved, resolve
+from margrave.margin.scenario.cells import grid_of
+from margrave.rulebook.bands import liquidation_ratio
+from margrave.rulebook.portfolio import ScenarioModel
+from margrave.rulebook.schema import Rulebook
+
+STATUSES = tuple(Status)
+"""Status of a row, best first: `PoolColumns.status` points into it."""
+
+_CELLS = 1_000_000  # rows times scenario cells of a chunk: a few intermediate arrays of it fit a cache
+_ROWS = 40_000  # rows of a chunk where no scenarios are valued: what a processor's cache holds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PoolColumns:
+    """Pools of a book, (K,), in the order of accounts; money in each one's currency, NaN where it is unknown."""
+
+    account: I64  # row of the book's accounts
+    currency: I64  # row of `assets` of the assessment
+    instrument: I64  # row of the book's symbols for an isolated position; -1 for a cross pool
+    equity: F64
+    margin_balance: F64
+    initial: F64  # with open orders
+    maintenance: F64
+    order_margin: F64
+    status: NDArray[np.int8]  # row of `STATUSES`
+
+    @property
+    def ratio(self) -> F64:
+        """Maintenance over margin balance, (K,): 1 is liquidation, infinite for a requirement without balance."""
+        owes = (self.maintenance > 0.0) & ~(self.margin_balance > 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.maintenance / self.margin_balance
+        known = ~np.isnan(self.maintenance + self.margin_balance)
+        return np.where(owes, np.inf, np.where(self.maintenance == 0.0, 0.0, ratio)) + np.where(
+            known, 0.0, np.nan
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BookAssessment:
+    """A book under a rulebook in a market."""
+
+    names: Names  # (A,)
+    symbols: tuple[str, ...]
+    assets: tuple[str, ...]
+    rulebook: str
+    valid_from: datetime
+    at: datetime
+    pools: PoolColumns
+    issues: dict[int, tuple[Issue, ...]]  # pool row -> why it is unknown
+    notes: tuple[str, ...]
+
+    @property
+    def status(self) -> NDArray[np.int8]:
+        """Worst status of each account's pools, (A,): rows of `STATUSES`; an account without pools is healthy."""
+        worst = np.zeros(len(self.names), dtype=np.int8)
+        np.maximum.at(worst, self.pools.account, self.pools.status)
+        return worst
+
+    @property
+    def ratio(self) -> F64:
+        """Largest ratio of each account's known pools, (A,); NaN where a pool is unknown."""
+        largest = np.zeros(len(self.names))
+        with np.errstate(invalid="ignore"):  # NaN is meant to stay
+            np.maximum.at(largest, self.pools.account, self.pools.ratio)
+        return largest
+
+
+def assess_book(
+    book: Book,
+    market: Market,
+    rulebook: Rulebook,
+    *,
+    chunk: int | None = None,
+    threads: int = 1,
+    told: Callable[[int], None] | None = None,
+) -> BookAssessment:
+    """Assess a book of any size.
+
+    Parameters
+    ----------
+    book, market, rulebook : Book, Market, Rulebook
+        Three immutable inputs; time is ``market.at``.
+    chunk : int, optional
+        Accounts that are calculated together; by default as many as fit a fixed amount of memory.
+    threads : int
+        Chunks that are calculated at the same time.
+    told : callable, optional
+        Called with the number of accounts done whenever a chunk is.
+
+    Returns
+    -------
+    BookAssessment
+        The same digits for every chunk and number of threads, and those that `assess` gives each account alone.
+    """
+    resolved = resolve(book.symbols, book.assets, market, rulebook)
+    return assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
+
+
+def assess_resolved(
+    book: Book,
+    resolved: Resolved,
+    *,
+    chunk: int | None = None,
+    threads: int = 1,
+    told: Callable[[int], None] | None = None,
+) -> BookAssessment:
+    """Assess a book, or some accounts of one, whose instruments and assets are resolved already."""
+    bounds = list(_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
+
+    def run(bound: tuple[int, int]) -> _Part:
+        return _part(resolved, chunk_of(book, *bound), bound[0])
+
+    parts: list[_Part] = []
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        for part, bound in zip(pool.map(run, bounds), bounds, strict=True):
+            parts.append(part)
+            if told is not None:
+                told(bound[1])
+    return _assessment(book, resolved, parts)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Part:
+    pools: PoolColumns
+    issues: dict[int, tuple[Issue, ...]]
+
+
+def _bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
+    # Whole accounts, up to a number of rows; an account of more rows than that is a chunk of its own.
+    count = len(book.names)
+    if chunk is not None:
+        yield from ((first, min(first + chunk, count)) for first in range(0, count, chunk))
+        return
+    rows, first = _rows_at_once(rulebook), 0
+    columns = (book.account, book.balance_account, book.order_account)
+    while first < count:
+        done = [int(column.searchsorted(first)) for column in columns]
+        full = [int(c[d + rows]) for c, d in zip(columns, done, strict=True) if d + rows < len(c)]
+        last = min([*full, first + rows, count])
+        last = max(last, first + 1)
+        yield first, last
+        first = last
+
+
+def _rows_at_once(rulebook: Rulebook) -> int:
+    model = rulebook.portfolio
+    if not isinstance(model, ScenarioModel):
+        return _ROWS
+    cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
+    return max(_CELLS // cells, 1)
+
+
+def _part(resolved: Resolved, book: Book, first: int) -> _Part:
+    prepared = prepare_in(resolved, book)
+    pooled = evaluate(prepared)
+    return _Part(_columns(prepared, pooled, first), prepared.issues)
+
+
+def _columns(prepared: Prepared, pooled: Pooled, first: int) -> PoolColumns:
+    pools = prepared.pools
+    unknown = np.zeros(len(pools.account), dtype=np.bool_)
+    unknown[list(prepared.issues)] = True
+    balance, initial, maintenance = pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0]
+    closing = liquidation_ratio(prepared.rulebook.account.bands)
+    instrument = np.full(len(pools.account), -1, dtype=np.int64)
+    alone = np.flatnonzero(pools.is_isolated)
+    instrument[alone] = prepared.book.instrument[pools.position[alone]]
+    return PoolColumns(
+        pools.account + first,
+        pools.currency,
+        instrument,
+        pooled.equity[0],
+        balance,
+        initial,
+        maintenance,
+        pooled.workings.order_margin[0],
+        _status(balance, initial, maintenance, closing, unknown),
+    )
+
+
+def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools) -> NDArray[np.int8]:
+    status = np.where(balance < initial, STATUSES.index(Status.CALL), STATUSES.index(Status.HEALTHY))
+    status = np.where(balance < closing * maintenance, STATUSES.index(Status.LIQUIDATABLE), status)
+    unknown = unknown | np.isnan(balance + initial + maintenance)
+    return np.where(unknown, STATUSES.index(Status.UNKNOWN), status).astype(np.int8)
+
+
+def _assessment(book: Book, resolved: Resolved, parts: list[_Part]) -> BookAssessment:
+    issues: dict[int, tuple[Issue, ...]] = {}
+    start = 0
+    for part in parts:
+        issues.update({start + pool: told for pool, told in part.issues.items()})
+        start += len(part.pools.account)
+    columns = [
+        np.concatenate([getattr(part.pools, field.name) for part in parts]) for field in fields(PoolColumns)
+    ]
+    rulebook, at = resolved.rulebook, resolved.market.at
+    return BookAssessment(
+        book.names,
+        book.symbols,
+        resolved.table.assets,
+        rulebook.id,
+        rulebook.valid_from,
+        at,
+        PoolColumns(*columns),
+        issues,
+        notes_of(rulebook, at),
+    )

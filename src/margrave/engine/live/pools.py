@@ -1,0 +1,200 @@
+"""Pools of a live book as columns: parts of them replaced, their statuses compared, two of them told apart."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.core.errors import Issue
+from margrave.domain.amended import rows_of_owners
+from margrave.domain.book import Names
+from margrave.engine.assessment import Status
+from margrave.engine.books.venue import STATUSES, BookAssessment, PoolColumns
+from margrave.kernels.arrays import I64
+
+_COLUMNS: Final = tuple(f.name for f in fields(PoolColumns))
+_IDENTITY: Final = ("account", "currency", "instrument")
+_HEALTHY: Final = STATUSES.index(Status.HEALTHY)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LivePools:
+    """Pools in the order of accounts, and why some are unknown."""
+
+    columns: PoolColumns
+    issues: Mapping[int, tuple[Issue, ...]]  # pool row -> why it is unknown
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Names that rows of pools point to."""
+
+    names: Names  # (A,)
+    symbols: tuple[str, ...]
+    assets: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A pool whose status is another; one that is not there, before or after, counts as healthy."""
+
+    at: datetime  # latest instant of the events that did it
+    account: str
+    pool: str  # its mode, and its only position or its currency
+    before: Status
+    after: Status
+    ratio_before: float  # maintenance over margin balance; NaN where unknown, zero where there is no pool
+    ratio_after: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two calculations of one book part."""
+
+    account: str  # the first that differs
+    column: str
+    live: float
+    full: float
+
+
+def pools_from(found: BookAssessment, accounts: I64 | None = None) -> LivePools:
+    """Pools of an assessment, whose accounts are those rows of the whole book; the same rows by default."""
+    columns = {name: getattr(found.pools, name) for name in _COLUMNS}
+    if accounts is not None:
+        columns["account"] = accounts[found.pools.account]
+    return LivePools(PoolColumns(**columns), found.issues)
+
+
+def _same(one: PoolColumns, rows: I64, two: PoolColumns) -> bool:
+    return all(np.array_equal(getattr(one, name)[rows], getattr(two, name)) for name in _IDENTITY)
+
+
+def merged(pools: LivePools, fresh: LivePools, accounts: I64) -> LivePools:
+    """Pools with those of some accounts, ascending, replaced by fresh ones, be they as many or not."""
+    old, new = pools.columns, fresh.columns
+    rows, _ = rows_of_owners(old.account, accounts)
+    stay = np.ones(len(old.account), dtype=np.bool_)
+    stay[rows] = False
+    if _same(old, rows, new):
+        columns = [_written(old, new, name, rows) for name in _COLUMNS]
+        place, place_new = np.arange(len(stay)), rows
+    else:
+        order = np.concatenate((old.account[stay], new.account)).argsort(kind="stable")
+        columns = [np.concatenate((getattr(old, name)[stay], getattr(new, name)))[order] for name in _COLUMNS]
+        goes = np.empty(len(order), dtype=np.int64)
+        goes[order] = np.arange(len(order))
+        place = np.zeros(len(stay), dtype=np.int64)
+        place[stay], place_new = goes[: stay.sum()], goes[stay.sum() :]
+    issues = {int(place[row]): told for row, told in pools.issues.items() if stay[row]}
+    issues |= {int(place_new[row]): told for row, told in fresh.issues.items()}
+    return LivePools(PoolColumns(*columns), issues)
+
+
+def _written(old: PoolColumns, new: PoolColumns, name: str, rows: I64) -> NDArray[Any]:
+    column: NDArray[Any] = getattr(old, name)
+    if name in _IDENTITY:
+        return column
+    column = column.copy()
+    column[rows] = getattr(new, name)
+    return column
+
+
+def changed_statuses(
+    pools: LivePools, fresh: LivePools, accounts: I64, words: Words, at: datetime
+) -> tuple[StatusChange, ...]:
+    """Pools of some accounts whose status is another than before, in the order of accounts."""
+    old, new = pools.columns, fresh.columns
+    rows, _ = rows_of_owners(old.account, accounts)
+    if _same(old, rows, new):
+        moved = np.flatnonzero(old.status[rows] != new.status)
+        pairs = list(zip(rows[moved].tolist(), moved.tolist(), strict=True))
+    else:
+        pairs = sorted(_paired(old, rows, new), key=lambda pair: _owner(old, new, pair))
+    before = _stand(old, [was for was, _ in pairs])
+    after = _stand(new, [now for _, now in pairs])
+    return tuple(
+        StatusChange(at, *_named(old, new, pair, words), was[0], now[0], was[1], now[1])
+        for pair, was, now in zip(pairs, before, after, strict=True)
+        if was[0] is not now[0]
+    )
+
+
+def _paired(old: PoolColumns, rows: I64, new: PoolColumns) -> Iterator[tuple[int, int]]:
+    # The n-th pool of an identity is the n-th before; -1 where there is none.
+    waiting: dict[tuple[int, ...], deque[int]] = {}
+    for row in rows.tolist():
+        waiting.setdefault(_identity(old, row), deque()).append(row)
+    for row in range(len(new.account)):
+        were = waiting.get(_identity(new, row))
+        yield (were.popleft() if were else -1), row
+    for left in waiting.values():
+        yield from ((row, -1) for row in left)
+
+
+def _identity(columns: PoolColumns, row: int) -> tuple[int, ...]:
+    return tuple(int(getattr(columns, name)[row]) for name in _IDENTITY)
+
+
+def _owner(old: PoolColumns, new: PoolColumns, pair: tuple[int, int]) -> int:
+    was, now = pair
+    return int(new.account[now] if now >= 0 else old.account[was])
+
+
+def _named(old: PoolColumns, new: PoolColumns, pair: tuple[int, int], words: Words) -> tuple[str, str]:
+    was, now = pair
+    account, currency, instrument = _identity(new, now) if now >= 0 else _identity(old, was)
+    pool = f"isolated {words.symbols[instrument]}" if instrument >= 0 else f"cross {words.assets[currency]}"
+    return str(words.names[account]), pool
+
+
+def _stand(columns: PoolColumns, rows: list[int]) -> list[tuple[Status, float]]:
+    # Status and ratio of some pools; healthy where there is none.
+    there = np.array([row for row in rows if row >= 0], dtype=np.int64)
+    some = PoolColumns(*(getattr(columns, name)[there] for name in _COLUMNS))
+    told = iter(zip(some.status.tolist(), some.ratio.tolist(), strict=True))
+    stand = []
+    for row in rows:
+        status, ratio = next(told) if row >= 0 else (_HEALTHY, 0.0)
+        stand.append((STATUSES[status], ratio))
+    return stand
+
+
+def first_difference(live: LivePools, full: LivePools, names: Names) -> Difference | None:
+    """First account of which a bit of a number, a pool, or the reason why it is unknown differs; None where none does."""
+    one, two = live.columns, full.columns
+    count = min(len(one.account), len(two.account))
+    for name in _IDENTITY:
+        apart = np.flatnonzero(getattr(one, name)[:count] != getattr(two, name)[:count])
+        count = int(apart[0]) if apart.size else count
+    found = [row for row in (_first(one, two, name, count) for name in _COLUMNS) if row is not None]
+    issues = [
+        (row, "issues")
+        for row in live.issues.keys() | full.issues.keys()
+        if row < count and live.issues.get(row) != full.issues.get(row)
+    ]
+    if found or issues:
+        row, column = min((*found, *issues))
+        known = column in _COLUMNS
+        told = [float(getattr(c, column)[row]) if known else float("nan") for c in (one, two)]
+        return Difference(str(names[one.account[row]]), column, *told)
+    if count == len(one.account) == len(two.account):
+        return None
+    owners = [float(c.account[count]) if count < len(c.account) else float("nan") for c in (one, two)]
+    return Difference(str(names[int(np.nanmin(owners))]), "account", *owners)
+
+
+def _first(one: PoolColumns, two: PoolColumns, name: str, count: int) -> tuple[int, str] | None:
+    a, b = getattr(one, name)[:count], getattr(two, name)[:count]
+    other = a != b
+    if a.dtype == np.float64:  # to the bit: zero has two signs; what is not known is not known
+        other = (a.view(np.int64) != b.view(np.int64)) & ~(np.isnan(a) & np.isnan(b))
+    rows = np.flatnonzero(other)
+    return (int(rows[0]), name) if rows.size else None
