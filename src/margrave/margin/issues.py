@@ -4,6 +4,7 @@ Arrays find the rows that are wrong; only those become sentences.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -35,11 +36,13 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
         wrong[list(table.issues)] = True
         for row, pool in _held(wrong, table, book, pools):
             found.setdefault(pool, []).append(told(row))
-    for pool, issue in _unpriced(table, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _beyond(plan.rulebook, ladders, table, book, pools):
-        found.setdefault(pool, []).append(issue)
-    for pool, issue in _uncounted(ladders, table, book, pools):
+    more = (
+        _unpriced(table, pools),
+        _beyond(plan.rulebook, ladders, table, book, pools),
+        _uncounted(ladders, table, book, pools),
+        _in_another_asset(resolved, book, pools),
+    )
+    for pool, issue in chain(*more):
         found.setdefault(pool, []).append(issue)
     return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
@@ -104,3 +107,15 @@ def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> It
     message = "has a rate that grows with the market's open interest, which is not given; add it under [market.open_interest]"
     for row, pool in _held(missing, table, book, pools):
         yield pool, Issue(book.symbols[row], Reason.MISSING_OPEN_INTEREST, message)
+
+
+def _in_another_asset(resolved: Resolved, book: Book, pools: Pools) -> Iterator[tuple[int, Issue]]:
+    # The standard option formula gives its margin in the asset of the premium, and converts nothing.
+    table = resolved.table
+    wrong = resolved.options.is_option & (table.payoff != table.settlement)
+    if not wrong.any():
+        return
+    for row, pool in _held(wrong, table, book, pools):
+        paid, settled = table.assets[int(table.payoff[row])], table.assets[int(table.settlement[row])]
+        message = f"pays in {paid} and settles in {settled}; the option formula is for options that settle in the asset of their premium: correct the terms"
+        yield pool, Issue(book.symbols[row], Reason.UNSUPPORTED, message)
