@@ -110,9 +110,9 @@ def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> It
 
 
 def _in_another_asset(resolved: Resolved, book: Book, pools: Pools) -> Iterator[tuple[int, Issue]]:
-    # The standard option formula gives its margin in the asset of the premium, and converts nothing.
+    # The standard option formula gives the margin of a coin premium in coins, and converts nothing.
     table = resolved.table
-    wrong = resolved.options.is_option & (table.payoff != table.settlement)
+    wrong = resolved.options.is_option & table.is_coin_premium & (table.payoff != table.settlement)
     if not wrong.any():
         return
     for row, pool in _held(wrong, table, book, pools):
