@@ -53,12 +53,7 @@ def stated(name: str, model: Model, account: AccountRules, **parts: object) -> R
     InvalidInputError
         The rules contradict themselves.
     """
-    return checked(as_stated(name, model, account, **parts))
-
-
-def as_stated(name: str, model: Model, account: AccountRules, **parts: object) -> Rulebook:
-    """The same without a check: a protocol's own tests vary parameters beyond what a venue would use."""
-    return Rulebook(
+    book = Rulebook(
         schema=1,
         id=name,
         venue=name.split(".", maxsplit=1)[0],
@@ -69,3 +64,4 @@ def as_stated(name: str, model: Model, account: AccountRules, **parts: object) -
         sources=(Source(id="stated", url="stated with the example"),),
         **parts,  # type: ignore[arg-type]
     )
+    return checked(book)

@@ -15,24 +15,21 @@ from margrave.adapters.conform.objects import (
     linear,
     liquidated,
     market_of,
-    one_rate,
     option,
     pool_of,
-    rules,
 )
 from margrave.adapters.conform.vector import UnsupportedError, Vector
 from margrave.core.words import MAINTENANCE
 from margrave.domain.account import Order, Position
 from margrave.domain.fills import expire, intrinsic, notional, premium, profit
 from margrave.domain.instruments import Inverse
-from margrave.engine.analysis.exposure import exposures
 from margrave.engine.funds import available_funds, equity_of, withdrawable
 from margrave.kernels.fees import combo_future_fee, combo_option_fee, option_fee
 from margrave.kernels.funding import damped_funding, decayed_delta, legacy_mark
 from margrave.kernels.vol_shock import shocked_vol, tenor_scale
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.ladders import BaseSlope, TierUnit, resolve
-from margrave.rulebook.schema import LadderModel, LevelRule, OptionModel, RateRule, Rulebook
+from margrave.rulebook.schema import LadderModel, LevelRule, OptionModel, Rulebook
 
 
 def _slope(initial: float, maintenance: float, slope: float) -> Rulebook:
@@ -224,7 +221,7 @@ def mark(v: Vector) -> dict[str, Any]:
 def balances(v: Vector) -> dict[str, Any]:
     """Identities of an account summary: balance and profit make equity, equity less margin is available."""
     if "delta" in v.note:
-        return {"sum": _net_delta([float(t) for t in v.inputs["terms"]])}
+        raise UnsupportedError("two published deltas added: no calculation of ours")
     if v.model == "difference":
         first, second = v.number("a"), v.number("b")
         cash = (
@@ -233,27 +230,6 @@ def balances(v: Vector) -> dict[str, Any]:
         return {"difference": withdrawable(first, first, second) if cash else available_funds(first, second)}
     terms = [float(t) for t in v.inputs["terms"]]
     return {"sum": equity_of(terms[0], *terms[1:])}
-
-
-def _net_delta(coins: list[float]) -> float:
-    held = [Held(linear(symbol=f"LEG {row}"), size, 100.0) for row, size in enumerate(coins)]
-    return exposures(account_of(*held), market_of(*held, index={"USDT": 1.0}))[0].dollar_delta
-
-
-def charged_share(v: Vector) -> dict[str, Any]:
-    """A share of an amount: what a position of that value is charged at that rate."""
-    held = Held(linear(), v.number("a"), 1.0)
-    ladder = one_rate(v.number("b"), initial=max(1.0, v.number("b")))
-    pool = pool_of(account_of(held), market_of(held), rules(ladder, rate=RateRule.TIER))
-    return {"product": pool.maintenance}
-
-
-def margin_ratio(v: Vector) -> dict[str, Any]:
-    """A requirement over what stands against it."""
-    held = Held(linear(), v.number("num"), 1.0)
-    account = account_of(held, cash={"USDT": v.number("den")})
-    pool = pool_of(account, market_of(held), rules(one_rate(1.0, initial=1.0), rate=RateRule.TIER))
-    return {"ratio": pool.ratio}
 
 
 def vol_shock(v: Vector) -> dict[str, Any]:
@@ -291,8 +267,6 @@ TRANSLATORS = {
     "mark_legacy": mark,
     "difference": balances,
     "sum": balances,
-    "product": charged_share,
-    "ratio": margin_ratio,
     "vol_power": vol_shock,
     "vol_relative": vol_shock,
     "none": nothing,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from margrave.adapters.conform.judge import Interval
 from margrave.adapters.conform.objects import AT, CODE, book
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
@@ -102,17 +103,14 @@ def margins(v: Vector) -> dict[str, Any]:
 
 
 def cross_account(v: Vector) -> dict[str, Any]:
-    """Margins of an account whose sources round its equity in ETH: the published figure, if the interval holds it."""
+    """Margins of an account whose source rounds its equity in ETH: what both ends of the rounding give."""
     ends = [_cross(v, v.number(name)) for name in ("eth_equity_lo", "eth_equity_hi")]
-    found = {}
-    for name, level in (
-        ("total_maintenance_margin_usd", "maintenance"),
-        ("total_initial_margin_usd", "initial"),
-    ):
-        low, high = sorted(float(getattr(pooled, level).sum()) for pooled in ends)
-        want = float(v.expected.get(name, low))
-        found[name] = min(max(want, low), high)
-    return found
+    initial = sorted(float(pooled.initial.sum()) for pooled in ends)
+    maintenance = sorted(float(pooled.maintenance.sum()) for pooled in ends)
+    return {
+        "total_initial_margin_usd": Interval(*initial),
+        "total_maintenance_margin_usd": Interval(*maintenance),
+    }
 
 
 def option_contingency(v: Vector) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from margrave.adapters.conform.vector import Vector
 
@@ -21,6 +21,13 @@ NUDGE = Fraction(1, 10**6)
 """What is added, away from zero, before digits are cut: 824.9999999 is 825 and a float's last bit."""
 
 RULES = frozenset({"rel", "abs", "exact", "truncated_toward_zero", "floor_scale"})
+
+
+class Interval(NamedTuple):
+    """What a calculation gives at both ends of an input that the source shows rounded."""
+
+    low: float
+    high: float
 
 
 def states_tolerance(vector: Vector) -> bool:
@@ -100,6 +107,8 @@ def agrees(vector: Vector, want: Any, have: Any, digits: int | None) -> bool:
     """Whether a number shows the published digits; cut or rounded up where the source says so."""
     if have is None or want is None:
         return have is want
+    if isinstance(have, Interval):
+        return Fraction(have.low) <= Fraction(str(want)) <= Fraction(have.high)
     exact, published = Decimal(repr(float(have))), Decimal(str(want))
     if digits is None:
         digits = max(-int(published.as_tuple().exponent), 0)

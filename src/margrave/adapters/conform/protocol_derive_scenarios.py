@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from margrave.adapters.conform.objects import AT, CODE
+from margrave.adapters.conform.objects import AT, CODE, book
 from margrave.adapters.conform.protocol_derive import auction_of
 from margrave.adapters.conform.vector import Vector
 from margrave.core.words import INITIAL
@@ -41,7 +41,6 @@ from margrave.rulebook.portfolio import (
     VolShock,
     VolSource,
 )
-from margrave.rulebook.reform import as_stated
 from margrave.rulebook.schema import AccountRules, CrossPool, PortfolioMember, Rulebook
 
 _BASE, _CASH, _PERPETUAL = "UNDERLYING", "USDC", "UNDERLYING-PERP"
@@ -67,13 +66,12 @@ def second(vector: Vector) -> dict[str, Any]:
     pooled = _evaluated(inputs, _second_model(inputs, known), held, known)
     blocks, scenarios = _workings(pooled).blocks, inputs["scenarios"]
     gains = blocks[0].gross[0].sum(axis=1).tolist() if blocks else [0.0] * len(scenarios)
-    plain = [gain for gain, row in zip(gains, scenarios, strict=True) if row[1].upper() not in _VOL]
-    told = vector.expected.get("scenario_pnl", gains)
+    if "SkewShock" not in inputs["params"]:  # a move of the smile that nobody states is not valued
+        gains = [gain for gain, row in zip(gains, scenarios, strict=True) if row[1].upper() not in _VOL]
     return {
         **_levels(pooled),
         **_worths(pooled, float(inputs["cash"])),
-        # A source may leave its skew moves out of the list.
-        "scenario_pnl": plain if len(told) == len(plain) else gains,
+        "scenario_pnl": gains,
     }
 
 
@@ -238,7 +236,7 @@ def _rulebook(model: ScenarioModel) -> Rulebook:
         option_value_credit=True,
         haircut_unlisted=0.0,
     )
-    return as_stated("derive.vector", PortfolioMember(), account, portfolio=model)
+    return book(PortfolioMember(), account, portfolio=model)
 
 
 def _evaluated(

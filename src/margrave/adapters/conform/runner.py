@@ -67,6 +67,8 @@ WHY_NOT = {
     "coin-margined option margin (legacy multiplier 0.1 BTC, margin factor 1.02)": "its buy order is priced otherwise: 0.477 is a premium at 0.0475 with the fee, and the price among the inputs is 0.06; position margin and sell order agree",
     "portfolio margin account margin ratio": "the liquidation fees in the denominator (80.12 USD) are not published",
     "none": "inputs are not published",
+    "ratio": "two published numbers divided by each other: no calculation of ours",
+    "product": "two published numbers multiplied: no calculation of ours",
 }
 TRANSLATORS: dict[str, Translator] = {
     **futures.TRANSLATORS,
