@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from margrave.core.rounding import Direction, Step, round_to
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Leg
 from margrave.domain.instruments import Inverse, coefficients, payoff_asset
@@ -34,6 +35,11 @@ class Candidate:
     unit_cost: float  # of one lot [numeraire]
     buy: float  # price
     sell: float
+
+
+def contracts_of(candidate: Candidate, lots: float) -> float:
+    """Contracts of a whole number of lots, on the grid of the lot."""
+    return round_to(lots * candidate.lot, Step(candidate.lot, Direction.NEAREST))
 
 
 def lot_of(market: Market, account: Account, symbol: str) -> float:

@@ -14,7 +14,7 @@ from margrave.core.errors import Reason, refused
 from margrave.core.words import INITIAL, LEVELS
 from margrave.domain.account import Account
 from margrave.domain.market import Market
-from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of
+from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of, contracts_of
 from margrave.engine.analysis.optimise import chosen_pool, with_fees
 from margrave.engine.analysis.stress import underlyings
 from margrave.engine.assess import assess, assess_all
@@ -87,7 +87,7 @@ def ranked_hedges(
 
 
 def _leg(candidate: Candidate, lots: int) -> Leg:
-    size = round(lots * candidate.lot, 10)
+    size = contracts_of(candidate, lots)
     return Leg(candidate.symbol, size, candidate.buy if lots > 0 else candidate.sell)
 
 

@@ -18,7 +18,7 @@ from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.domain.checks import require
 from margrave.domain.market import Market
-from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of
+from margrave.engine.analysis.candidates import Candidate, Costs, candidates_of, contracts_of
 from margrave.engine.analysis.programme import Linear, solved
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Assessment, PoolAssessment, Status
@@ -224,7 +224,7 @@ def chosen_pool(account: Account, assessment: Assessment, name: str | None) -> P
 def _legs(problem: _Problem, trade: F64) -> tuple[Leg, ...]:
     legs = []
     for candidate, lots in zip(problem.candidates, trade.tolist(), strict=True):
-        size = round(lots * candidate.lot, 10)
+        size = contracts_of(candidate, lots)
         held = _held(problem, candidate)
         if abs(held + size) < 1e-6 * candidate.lot:
             size = -held  # a position closed leaves no dust
