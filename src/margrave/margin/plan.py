@@ -146,11 +146,21 @@ def no_rule(plan: Plan, instrument: Instrument) -> Issue:
     """Why a rulebook cannot margin an instrument, naming a published gap where there is one."""
     kind, payoff = _KIND[type(instrument.kind)], _PAYOFF[type(instrument.payoff)]
     told = _few([product.name for product in plan.rulebook.products], ", ")
-    gaps = _few([f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps], "; ")
-    more = f" Not published by the venue: {gaps}." if gaps else ""
+    more = _gaps(plan.rulebook, (kind, instrument.base))
     article = "an" if payoff[0] in "aeiou" else "a"
     message = f"{plan.rulebook.id} has no rule for {article} {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
     return Issue(instrument.symbol, Reason.NO_RULE, message)
+
+
+def _gaps(rulebook: Rulebook, words: tuple[str, ...]) -> str:
+    # What the venue does not publish of such an instrument; where no gap speaks of it, their codes.
+    if not rulebook.gaps:
+        return ""
+    about = [gap for gap in rulebook.gaps if any(word in gap.what for word in words)]
+    if about:
+        return f" Not published by the venue: {'; '.join(f'{gap.code} {gap.what}' for gap in about)}."
+    codes = _few([gap.code for gap in rulebook.gaps], ", ")
+    return f" Not published by the venue: {codes} (`margrave rules show {rulebook.id}` tells what)."
 
 
 def _few(names: list[str], between: str) -> str:
