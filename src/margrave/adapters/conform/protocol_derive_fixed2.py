@@ -86,7 +86,7 @@ def exact_margin(vector: Vector) -> PortfolioMargin:
         expiries=tuple(_expiry(told) for told in inputs.get("expiries", ())),
         collateral=tuple(_collateral(told) for told in inputs.get("collateral", ())),
     )
-    return portfolio_margin(account, _terms(inputs))
+    return portfolio_margin(account, terms_of(inputs))
 
 
 def number(told: Any) -> Fixed:
@@ -94,7 +94,8 @@ def number(told: Any) -> Fixed:
     return fixed(told if isinstance(told, str) else float(told))
 
 
-def _terms(inputs: dict[str, Any]) -> Terms:
+def terms_of(inputs: dict[str, Any]) -> Terms:
+    """Parameters of the manager as the fixtures state them."""
     params = inputs["params"]
     other, margin = params["OtherContingency"], params["Margin"]
     # A move of the smile that nobody states is not valued.
