@@ -70,6 +70,9 @@ class VolShock:
     days_least: Fixed  # floor of the days in the scale
     vol_least_up: Fixed  # floor of a vol after its rise
 
+    def __post_init__(self) -> None:
+        require(self.days_least >= 0, "days_least", str(self.days_least), "zero or more")
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,9 @@ class SkewShock:
     width_scale: Fixed
     vol_static: Fixed
     vol_slope: Fixed
+
+    def __post_init__(self) -> None:
+        require(self.width_least >= 0, "width_least", str(self.width_least), "zero or more")
 
 
 @final
