@@ -95,7 +95,7 @@ def option_price(option: Option, forward: Fixed, vol: Fixed, discount: Fixed) ->
     ----------
     Specification of the protocols 1.1, conventions (Derive). The price of a forward of one is cut to a unit before it
     is multiplied by the forward, and the put is the call by parity, so that both stand within some units of the
-    discounted forward times 1e-18 of the exact price.
+    discounted forward times 1e-18 of the exact price. Order of cuts: Black76.sol of derivexyz/lyra-utils (ISC).
     """
     own, paid = forward * discount, option.strike * discount
     if option.strike == 0 or forward == 0:
@@ -150,6 +150,10 @@ def smile_vol(smile: Smile, strike: Fixed) -> Fixed:
     ------
     ValueError
         The smile has a negative variance at the strike.
+
+    References
+    ----------
+    Specification of the protocols 1.1, conventions (Derive).
     """
     if strike == 0:
         return _ZERO
