@@ -118,7 +118,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     option_rows = np.flatnonzero(options.is_option[book.instrument])
     recognised = recognise(plan, table, book, pools, option_rows)
     issues = issues_of(resolved, book, pools)
-    joined = joined_of(plan, table, book, pools)
+    joined = joined_of(plan, table, book, pools, market)
     if joined is not None:
         scene = JointScene(plan, table, now(table), market, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
@@ -199,7 +199,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None, before: Pooled | 
     joint = None
     if prepared.joined is not None:
         scene = JointScene(plan, table, priced, prepared.market, book, pools, prepared.joined)
-        joint = joint_margin(scene, balances, None if before is None else before.workings.joint)
+        joint = joint_margin(scene, balances, valued, None if before is None else before.workings.joint)
         held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
         order_margin = order_margin + joint.orders
     unknown = np.zeros(len(pools.account))
