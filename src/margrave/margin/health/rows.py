@@ -186,7 +186,8 @@ def _perpetuals(  # noqa: PLR0913 - the rows of a book
     per_contract = table.a[at]
 
     def added(rows: I64, quantity: F64) -> F64:
-        return grouped_sum(quantity[None, :], rows, count)[0] * per_contract
+        total: F64 = grouped_sum(quantity[None, :], rows, count)[0]
+        return total * per_contract
 
     waiting = book.order_quantity[order]
     listed = {rule.base: row for row, rule in enumerate(model.perpetuals)}
@@ -242,12 +243,15 @@ def _spot(table: Table, book: Book, pools: Pools, order: I64, token_key: I64) ->
     highest, lowest = np.zeros(count), np.full(count, np.inf)
     np.maximum.at(highest, group, np.where(size > 0.0, price, 0.0))
     np.minimum.at(lowest, group, np.where(size < 0.0, price, np.inf))
+    bids, asks, pays = grouped_sum(np.array([bid, np.minimum(size, 0.0), bid * price]), group, count)
     return SpotMarkets(
         pool,
         at,
         rows_of(pool * assets + table.base[at], token_key),
         rows_of(pool * assets + table.quote[at], token_key),
-        *grouped_sum(np.array([bid, np.minimum(size, 0.0), bid * price]), group, count),
+        bids,
+        asks,
+        pays,
         highest,
         lowest,
     )
