@@ -2,18 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from margrave.domain.account import Account
 from margrave.domain.book import book_of
 from margrave.engine.assess import assess
 from margrave.engine.books.venue import assess_book
-from margrave.liquidation import liquidations_of
-from margrave.liquidation.direction import direction_of, excess_of, factors, pooled_at
+from margrave.liquidation.direction import directions_of, excess_of, factors, pooled_at
+from margrave.liquidation.pool import liquidation_along
 from margrave.margin.pooled import prepare
 from margrave.margin.requirement import discrepancy
-from margrave.protocols import drift, mango
+from margrave.protocols import mango
 from margrave.protocols.drift import WEIGHT, Levels, MarginType, PerpMarket, SpotMarket
 from margrave.protocols.drift_account import Margin, account_margin
 from margrave.protocols.drift_positions import Context, DriftAccount, PerpPosition, QuoteBalance, SpotPosition
@@ -228,13 +228,10 @@ def test_a_book_gives_what_its_accounts_give_alone(made, chunk):
 @given(books())
 def test_a_liquidation_price_leaves_no_excess(made):
     prepared = prepare(book_of((made[0],)), made[1], made[2])
-    for pool, told in enumerate(liquidations_of(prepared)):
-        for one in (told, *told.each):
-            for bound in one.bounds:
-                assets = tuple(a for a, n in enumerate(prepared.table.assets) if n == one.along)
-                if not assets:
-                    continue
-                along = direction_of(prepared, pool, assets, one.along)
+    for pool in range(len(prepared.pools.account)):
+        for along in directions_of(prepared, pool):
+            for bound in liquidation_along(prepared, along).bounds:
+                event("a bound")
                 pooled = pooled_at(prepared, factors(prepared, along, np.array([bound.factor])))
                 scale = abs(pooled.margin_balance[0, pool]) + abs(pooled.maintenance[0, pool])
                 assert abs(excess_of(prepared, pooled)[0, pool]) <= 1e-9 * (1.0 + scale)

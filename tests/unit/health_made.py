@@ -191,8 +191,8 @@ def drift_book(account: DriftAccount, strict: bool = True) -> tuple[Account, Mar
                 Position(
                     symbol=listed.symbol,
                     quantity=p.base / 1e9,
-                    entry=-(p.quote + p.funding) * 1e3 / p.base,
-                    leverage=1e4 / p.ratio if p.ratio else None,
+                    entry=-(p.quote + p.funding) * 1e3 / p.base or 1e-12,
+                    leverage=1e4 / max(p.ratio, account.ratio) if p.ratio or account.ratio else None,
                     mode=MarginMode.ISOLATED if alone else MarginMode.CROSS,
                     isolated_margin=p.isolated_deposit / 1e6 if alone else None,
                 )
