@@ -196,6 +196,7 @@ def _ladder(
     by_tier = Requirement(
         f"rate of tier {tier + 1} of {model.ladder}: size {size:.10g} {ladder.unit} above {flat.floor[row]:g}, {flat.rate[row]:g}"
         + (f" + {flat.slope[row]:g} size" if flat.slope[row] else "")
+        + (f" + {flat.root[row]:g} sqrt(size)" if flat.root is not None and flat.root[row] else "")
         + (f", deduction {flat.deduction[row]:g}" if flat.deduction[row] else ""),
         tier_rate,
         unit="rate",

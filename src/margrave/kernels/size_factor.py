@@ -3,12 +3,15 @@
 Sizes are in base units, factors in 1 per root of one (the venues' "IMF factor"); spec defi 3.2.
 """
 
+from typing import Final
+
 import numpy as np
 
 from margrave.kernels.arrays import F64, Real
 
 _HEADROOM = 1.1  # how far the discount stands above one at no size
-_KEPT = 0.8  # share of a weight that the premium starts from: small sizes are inside its fifth
+SIZE_KEPT: Final = 0.8
+"""Share of a weight that the premium starts from: small sizes are inside its fifth."""
 
 
 def size_discount(weight: Real, factor: Real, size: Real) -> F64:
@@ -32,4 +35,5 @@ def size_premium(weight: Real, factor: Real, size: Real) -> F64:
 
     Parameters and NaN are those of `size_discount`; the weight is >= 0.
     """
-    return np.maximum(weight, np.multiply(_KEPT, weight) + np.multiply(factor, np.sqrt(size)))
+    grown: F64 = SIZE_KEPT * np.asarray(weight) + np.multiply(factor, np.sqrt(size))
+    return np.maximum(weight, grown)
