@@ -14,6 +14,8 @@ from margrave.margin.requirement import Requirement, multiplied, total
 from margrave.rulebook.health import Settling
 from margrave.valuation.table import Table
 
+_ROUNDING = 1e-12  # what is left of a sum or a quotient
+
 
 def health_tree(margin: HealthMargin, table: Table, pools: Pools, pool: int, level: int) -> Requirement:
     """Requirement of one pool at one level, in the first row of prices.
@@ -53,31 +55,13 @@ def _perpetuals(
     perps, made = rows.perpetuals, found.perpetuals
     for g in np.flatnonzero(perps.pool == pool).tolist():
         rule, symbol = rows.model.perpetuals[int(perps.rule[g])], _symbol(table, int(perps.instrument[g]))
-        token = int(perps.token[g])
-        worth = float(found.prices.now[0, token])
-        beside = rows.model.settling is Settling.BESIDE
-        convert = worth * (float(found.prices.high[0, token]) if beside else 1.0)
-        size, price = float(abs(made.size[0, g])), float(made.price[0, g])
-        at = (
-            price
-            if size == 0.0
-            else float(made.margin[0, g]) / (size * float(made.rate[0, g]) or 1.0) or price
-        )
-        margin = multiplied(
-            f"margin of {_fill_of(rows, g, float(made.size[0, g]))}",
-            Requirement("size", size, unit=rule.base),
-            Requirement("price", at, unit=unit),
-            Requirement("rate", float(made.rate[0, g]), unit="rate", code=rule.code),
-            Requirement("settlement token", convert, unit=unit),
-            unit=unit,
-            code=rule.code,
-        )
-        slow = float(made.slow[0, g]) * convert
+        margin = _margin(found, rows, g, unit)
+        slow = float(made.slow[0, g]) * _worth(found, rows, g)
         uncounted = float(made.charge[0, g]) - margin.amount - slow
         parts = [margin]
         if slow:
             parts.append(_leaf("slow price", slow, unit, _slow_code(rows)))
-        if abs(uncounted) > 1e-13 * max(1.0, abs(margin.amount)):
+        if abs(uncounted) > _ROUNDING * max(1.0, abs(margin.amount)):
             told = (
                 "gain that does not count" if made.uncounted[0, g] > 0.0 else "price of the settlement token"
             )
@@ -85,11 +69,38 @@ def _perpetuals(
         yield total(symbol, *parts, unit=unit, code=rule.code)
 
 
-def _fill_of(rows: HealthRows, g: int, size: float) -> str:
-    held = float(rows.perpetuals.size[g])
-    if size == held:
-        return "the position"
-    return "all bids filled" if size > held else "all asks filled"
+def _worth(found: LevelMargin, rows: HealthRows, g: int) -> float:
+    # What a unit of the settlement token is charged at [pool currency].
+    token = int(rows.perpetuals.token[g])
+    beside = rows.model.settling is Settling.BESIDE
+    return float(found.prices.now[0, token]) * (float(found.prices.high[0, token]) if beside else 1.0)
+
+
+def _margin(found: LevelMargin, rows: HealthRows, g: int, unit: str) -> Requirement:
+    perps, made = rows.perpetuals, found.perpetuals
+    rule, worth = rows.model.perpetuals[int(perps.rule[g])], _worth(found, rows, g)
+    signed, rate = float(made.size[0, g]), float(made.rate[0, g])
+    asked = abs(signed) * rate
+    parts = [
+        Requirement("size", abs(signed), unit=rule.base),
+        Requirement(
+            "price", float(made.margin[0, g]) / asked if asked else float(made.price[0, g]), unit=unit
+        ),
+        Requirement(_rate_of(found, rows, g, signed), rate, unit="rate", code=rule.code),
+    ]
+    if worth != 1.0:
+        parts.append(Requirement("settlement token", worth, unit=unit))
+    held = float(perps.size[g])
+    filled = "the position" if signed == held else "all bids filled" if signed > held else "all asks filled"
+    return multiplied(f"margin of {filled}", *parts, unit=unit, code=rule.code)
+
+
+def _rate_of(found: LevelMargin, rows: HealthRows, g: int, size: float) -> str:
+    perps, level, rate = rows.perpetuals, found.level, float(found.perpetuals.rate[0, g])
+    stated = float((perps.short if size < 0.0 else perps.long)[level.row][g])
+    if level.new_risk and rate == 1.0 / float(perps.leverage[g]):
+        return f"1 / leverage {float(perps.leverage[g]):g}"
+    return "rate" if rate == stated else f"rate {stated:g} with the premium of its size"
 
 
 def _slow_code(rows: HealthRows) -> str:
@@ -104,22 +115,32 @@ def _tokens(
         charge, worth = float(made.charge[0, t]), float(made.worth[0, t])
         if not charge:
             continue
-        name, row = table.assets[int(tokens.asset[t])], int(tokens.rule[t])
+        row = int(tokens.rule[t])
         code = "" if row < 0 else rows.model.tokens[row].code
-        label = f"{name} {'owed' if worth < 0.0 else 'held'}"
+        label = f"{table.assets[int(tokens.asset[t])]} {'owed' if worth < 0.0 else 'held'}"
         if (rows.spot.base == t).any() or not worth:
             yield _leaf(f"{label}, the worse side of its orders filled", charge, unit, code)
             continue
-        binds = (
-            "no rule, counts nothing" if row < 0 else "liability weight" if worth < 0.0 else "asset weight"
-        )
-        told = Requirement(
-            f"beyond one: {binds}" if worth < 0.0 else f"less than one: {binds}",
-            charge / abs(worth),
-            unit="rate",
-            code=code,
-        )
-        yield multiplied(label, Requirement("worth", abs(worth), unit=unit), told, unit=unit, code=code)
+        rate = charge / abs(worth)
+        told = _weight_of(found, rows, t, worth, rate)
+        amount = Requirement("worth", abs(worth), unit=unit)
+        yield multiplied(label, amount, Requirement(told, rate, unit="rate", code=code), unit=unit, code=code)
+
+
+def _weight_of(found: LevelMargin, rows: HealthRows, t: int, worth: float, rate: float) -> str:
+    tokens, level, owed = rows.tokens, found.level, worth < 0.0
+    if tokens.rule[t] < 0:
+        return "no rule, counts nothing"
+    move = float((found.prices.high if owed else found.prices.low)[0, t])
+    weight = (1.0 + rate if owed else 1.0 - rate) / move
+    stated = float((tokens.liability if owed else tokens.weight)[level.row][t])
+    after = "" if abs(weight - stated) <= _ROUNDING else f", {stated:g} before size and the venue's totals"
+    slow = "" if move == 1.0 else f", at the slow price, {move:.6g} of the oracle"
+    return (
+        f"liability weight {weight:.6g} less 1{after}{slow}"
+        if owed
+        else f"1 less asset weight {weight:.6g}{after}{slow}"
+    )
 
 
 def _orders(
@@ -130,11 +151,10 @@ def _orders(
         if charge := float(found.tokens.orders[0, q]):
             symbol = _symbol(table, int(rows.spot.instrument[q]))
             yield _leaf(f"what orders of {symbol} hold back", charge, unit, code)
-    if fee := float(found.fees[pool]):
+    if found.fees[pool]:
         each = Requirement("each", rows.model.orders.fee, unit=unit, code=code)
         count = Requirement("open orders", float(rows.orders[pool]), unit="orders")
         yield multiplied("open orders", count, each, unit=unit, code=code)
-        assert fee == fee
 
 
 def _leaf(label: str, amount: float, unit: str, code: str) -> Requirement:
