@@ -18,7 +18,14 @@ from margrave.margin.requirement import discrepancy
 from margrave.protocols import mango
 from margrave.protocols.drift import WEIGHT, Levels, MarginType, PerpMarket, SpotMarket
 from margrave.protocols.drift_account import Margin, account_margin
-from margrave.protocols.drift_positions import Context, DriftAccount, PerpPosition, QuoteBalance, SpotPosition
+from margrave.protocols.drift_positions import (
+    Context,
+    DriftAccount,
+    PerpPosition,
+    QuoteBalance,
+    SpotPosition,
+    worst_fill,
+)
 from tests.unit import made_books
 from tests.unit.health_made import drift_book, mango_book
 
@@ -93,6 +100,16 @@ def rounding(account: DriftAccount, margin: Margin, scale: float = 1.0) -> float
     return scale * (1e-4 + 1e-12 * value + (3e-4 * value if scaled else 0.0)) + 2e-6 * len(margin.parts)
 
 
+def ties(account: DriftAccount) -> float:
+    """What the buffer may differ by where two fills are equally bad but for the last unit: which one is chosen then."""
+    slack, context = 0.0, Context(MarginType.MAINTENANCE)
+    for position in account.spots:
+        sides = [worst_fill(replace(position, **{other: 0}), context) for other in ("asks", "bids")]
+        if abs(sides[0].contribution - sides[1].contribution) <= 10:
+            slack += 0.02 * sum(abs(fill.value) + abs(fill.cash) for fill in sides) / 1e6
+    return slack
+
+
 @given(drift_accounts())
 def test_a_drift_account_is_its_exact_twin(account):
     held, market, rulebook = drift_book(account)
@@ -114,7 +131,7 @@ def test_a_drift_account_is_its_exact_twin(account):
             exact = (margin.collateral_with_buffer - margin.requirement_with_buffer) / 1e6
             health = (of.margin_balance - getattr(of, name)) * unit
             # The cap of gains is 100 of the pool's currency, which is the token itself where a pool is isolated.
-            slack = abs(unit - 1.0) * 100.0
+            slack = abs(unit - 1.0) * 100.0 + (ties(account) if name == "liquidation_end" else 0.0)
             assert health == pytest.approx(exact, abs=rounding(account, margin) + slack, rel=1e-12)
             assert getattr(of, name) >= -1e-9 * (1.0 + abs(of.margin_balance))
 

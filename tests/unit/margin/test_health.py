@@ -4,13 +4,15 @@ Formulas: specification of the protocols 3.2 and 4.2; the exact twins are in tes
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
 
+from margrave.adapters.files import dump_case, load_example, parse_case
 from margrave.core.errors import InvalidInputError, Reason
 from margrave.domain.account import Account, Balance, Order, Position
-from margrave.domain.instruments import Instrument, Inverse, Perpetual, Spot
+from margrave.domain.instruments import Future, Instrument, Inverse, Perpetual, Spot
 from margrave.engine.assess import assess
 from margrave.engine.assessment import Status
 from margrave.liquidation import liquidations
@@ -191,6 +193,14 @@ def test_a_deposit_that_no_rule_lists_counts_nothing():
     assert "no rule, counts nothing" in str(found.explain("initial"))
 
 
+@pytest.mark.parametrize("kind", [Spot(), Future(expiry=made.AT + timedelta(days=30))])
+def test_a_position_that_is_no_perpetual_has_no_rule(kind):
+    listed = replace(PERP, symbol="OTHER", kind=kind)
+    at = made.market_of((listed,), {"OTHER": 100.0}, {"SOL": 100.0, "USDC": 1.0})
+    held = Account(positions=(Position(symbol="OTHER", quantity=1.0, entry=100.0),))
+    assert reasons(held, at) == [("OTHER", Reason.NO_RULE)]
+
+
 def test_an_inverse_perpetual_has_no_rule():
     inverse = Instrument(
         symbol="SOLUSD",
@@ -250,6 +260,20 @@ def test_a_rulebook_of_ones_own():
     own = parse(shipped.replace("EXAMPLE-", "MINE-").replace("fee = 0.01", "fee = 0.5"), "mine.toml")
     held = account(usdc=1e3, size=1.0, orders=[("SOL-PERP", 1.0, 1.0)])
     assert pool(held, rules=own).initial == pytest.approx(2 * 100 * 0.1 + 0.5)
+
+
+def test_the_market_tables_are_read_written_and_checked():
+    case = load_example("weighted")
+    market = case.market
+    assert (dict(market.slow), dict(market.deposits), dict(market.borrows)) == (
+        {"SOL": 95.0},
+        {"SOL": 60_000.0},
+        {"SOL": 20_000.0},
+    )
+    assert parse_case(dump_case(case), "again.toml").market == market
+    for wrong in ({"slow": {"SOL": 0.0}}, {"deposits": {"SOL": -1.0}}, {"borrows": {"SOL": float("inf")}}):
+        with pytest.raises(ValueError, match=r"\.SOL is"):
+            replace(market, **wrong)
 
 
 def test_a_liquidation_price_is_told_with_what_binds():

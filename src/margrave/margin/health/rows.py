@@ -112,7 +112,14 @@ def health_rows(
         model,
         tokens,
         _perpetuals(
-            model, table, book, pools, market, np.flatnonzero(is_perpetual[book.instrument]), perp_orders, key
+            model,
+            table,
+            book,
+            pools,
+            market,
+            np.flatnonzero((is_perpetual | is_spot)[book.instrument]),
+            perp_orders,
+            key,
         ),
         _spot(table, book, pools, spot_orders, key),
         _counted(book, pools, is_perpetual | is_spot),
