@@ -18,6 +18,7 @@ from margrave.kernels.arrays import F64, I64
 from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
+from margrave.margin.health.rows import opening_margin
 from margrave.margin.issues import issues_of
 from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
 from margrave.margin.ladder import (
@@ -34,6 +35,7 @@ from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.resolve import Resolved, resolve
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
@@ -158,6 +160,8 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
             * table.a[at[short]]
             * (per_coin.risk[INITIAL][0] + np.maximum(book.entry[short], per_coin.mark[INITIAL][0]))
         )
+    if isinstance(model := plan.rulebook.portfolio, HealthModel):
+        asked = asked + opening_margin(model, table, book)
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
 
 

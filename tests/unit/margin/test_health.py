@@ -11,6 +11,7 @@ from msgspec import structs
 
 from margrave.adapters.files import dump_case, load_example, parse_case
 from margrave.core.errors import InvalidInputError, Reason
+from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Order, Position
 from margrave.domain.instruments import Future, Instrument, Inverse, Perpetual, Spot
 from margrave.engine.assess import assess
@@ -191,6 +192,19 @@ def test_a_deposit_that_no_rule_lists_counts_nothing():
     found = assess(account(usdc=10.0, XYZ=5.0), market(index={"XYZ": 2.0}), beside())
     assert found.pools[0].equity - found.pools[0].initial == pytest.approx(10)
     assert "no rule, counts nothing" in str(found.explain("initial"))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "leverage", "took"), [(10.0, None, 90.0), (-10.0, None, 180.0), (10.0, 5.0, 180.0)]
+)
+def test_an_isolated_margin_that_nobody_stated_is_what_opening_took(quantity, leverage, took):
+    held = Position(
+        symbol="SOL-PERP", quantity=quantity, entry=90.0, leverage=leverage, mode=MarginMode.ISOLATED
+    )
+    alone = pool(Account(positions=(held,)), rules=beside(perpetual("SOL", (0.1, 0.2), (0.05, 0.1))))
+    assert alone.equity == pytest.approx(took + quantity * 10.0)
+    unruled = Account(positions=(replace(held, symbol="SOL-PERP"),))
+    assert assess(unruled, market(), made.rulebook(made.beside((token("USDC"),)))).issues != ()
 
 
 @pytest.mark.parametrize("kind", [Spot(), Future(expiry=made.AT + timedelta(days=30))])

@@ -1,6 +1,6 @@
 """Who is weighed together, as rows: tokens, perpetuals and spot markets of pools, with the terms that hold for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,6 +11,7 @@ from margrave.domain.instruments import Linear, Perpetual, Spot
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.groups import first_seen, rows_of
+from margrave.kernels.size_factor import size_premium
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.health import HealthModel, PerpetualRule, TokenRule
@@ -126,6 +127,16 @@ def health_rows(
     )
 
 
+def opening_margin(model: HealthModel, table: Table, book: Book) -> F64:
+    """What opening each position took, its initial margin at its entry, (P,) [settlement asset]; zero without a rule."""
+    rule = np.array(_rules_of(model, table, range(len(table.instruments))), dtype=np.int64)[book.instrument]
+    terms = _perpetual_columns(model)[:, rule]
+    size = np.abs(book.quantity) * table.a[book.instrument]
+    rate = size_premium(np.where(book.quantity < 0.0, terms[2], terms[0]), terms[4], size)
+    asked = size * book.entry * (np.fmax(rate, 1.0 / book.leverage) + 0.0 * rate)
+    return np.where(rule < 0, 0.0, asked)
+
+
 def _members(plan: Plan, table: Table) -> tuple[Bools, Bools]:
     products = plan.rulebook.products
     kinds: list[type | None] = []
@@ -197,9 +208,8 @@ def _perpetuals(  # noqa: PLR0913 - the rows of a book
         return total * per_contract
 
     waiting = book.order_quantity[order]
-    listed = {rule.base: row for row, rule in enumerate(model.perpetuals)}
-    rule = np.array([_rule_of(table, listed, row) for row in at.tolist()], dtype=np.int64)
-    terms = np.array([*map(_perpetual_terms, model.perpetuals), _NO_PERPETUAL]).T[:, rule]
+    rule = np.array(_rules_of(model, table, at.tolist()), dtype=np.int64)
+    terms = _perpetual_columns(model)[:, rule]
     slow = market.slow if model.slow is not None and model.slow.perpetuals else {}
     return Perpetuals(
         pool,
@@ -220,6 +230,15 @@ def _perpetuals(  # noqa: PLR0913 - the rows of a book
         terms[8],
         _told([slow.get(book.symbols[row]) for row in at.tolist()]),
     )
+
+
+def _perpetual_columns(model: HealthModel) -> F64:
+    return np.array([*map(_perpetual_terms, model.perpetuals), _NO_PERPETUAL]).T  # -1 is the last
+
+
+def _rules_of(model: HealthModel, table: Table, instruments: Iterable[int]) -> list[int]:
+    listed = {rule.base: row for row, rule in enumerate(model.perpetuals)}
+    return [_rule_of(table, listed, row) for row in instruments]
 
 
 def _rule_of(table: Table, listed: dict[str, int], row: int) -> int:
