@@ -46,6 +46,7 @@ class FlatLadders:
     rate: F64  # (T,)
     slope: F64  # (T,)
     deduction: F64  # (T,)
+    root: F64 | None  # (T,) None where no ladder grows with the root of the size
 
 
 @final
@@ -100,6 +101,9 @@ def _flatten(rulebook: Rulebook, names: tuple[str, ...], level: int) -> FlatLadd
         np.concatenate([p.rate for p in parts]),
         np.concatenate([p.slope for p in parts]),
         np.concatenate([p.deduction for p in parts]),
+        np.concatenate([np.zeros(len(p.rate)) if p.root is None else p.root for p in parts])
+        if any(p.root is not None for p in parts)
+        else None,
     )
 
 
