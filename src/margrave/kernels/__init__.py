@@ -28,6 +28,13 @@ must post), then ``schedule`` (how that moves with the market).
 ``history``            ewma_variances, vol_ratios; rescaled, half_rescaled
 ``draws``              standard_normals of a stated seed, correlation_root, correlated, student_scale
 ``holding_period``     horizon_factor, liquidation_factor, square_root_impact, days_to_liquidate, normal_shortfall
+``volatility``         annual, per_step; Garch, garch_variances, garch_forecast, garch_horizon
+``dynamic_rate``       vol_ and liquidity_multiplier, crowding; buffered, blended, floored, speed_limited; Cadence,
+                       decided, rates: when a new rate takes effect
+``generators``         geometric, jump_diffusion, regime_switching; stationary_ and block_rows, chained_bars
+``impact``             power_law, temporary_linear, square_root; decayed, propagated; emptied, refilled; fills of a
+                       book's levels; Programme, holdings, execution_cost (Almgren and Chriss)
+``deleveraging_shares``  by_queue, pro_rata, haircut, water_filling: who loses how much, in whole lots
 ``groups``             first_seen, rows_of, run_ends
 ``lambert``            lambert_w0, lambert_w0_exp
 ``roots``              bracketed_root
