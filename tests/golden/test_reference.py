@@ -43,7 +43,7 @@ def test_the_discriminating_groups_are_among_those_that_pass(report):
 
 
 def _moved(value):
-    """The same outputs, each number a hundredth of a thousandth off, and two units where that is less."""
+    """The same outputs, each number ten times the tolerance off and a little more; what is absent stays so."""
     if isinstance(value, dict):
         return {name: _moved(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -59,7 +59,7 @@ def test_a_number_that_is_moved_is_noticed(report):
             moved = replace(
                 vector, expected={output: _moved(value)}, tolerance=vector.tolerance or {"rel": 1e-7}
             )
-            if judge(moved).outcome == "passed":
+            if value is not None and judge(moved).outcome == "passed":
                 blind.append(f"{vector.id}: {output}")
     assert blind == []
 
