@@ -109,9 +109,9 @@ def toward_neutral(quantity: F64, delta: F64, turn: F64, lot: Real = 0.0) -> F64
     for row, most in zip(order.tolist(), room.tolist(), strict=True):
         if most == 0.0:
             continue
-        amount = min(left / abs(each[row]), abs(held[row]))
+        amount = abs(held[row]) * (left / most if left < most else 1.0)
         if step[row] and amount < abs(held[row]):
-            amount = np.floor(amount / step[row] + _SAME) * step[row]
+            amount = min(np.floor(amount / step[row] + _SAME) * step[row], abs(held[row]))
         closed[row] = amount
         left = max(left - amount * abs(each[row]), 0.0)
     return closed

@@ -5,7 +5,9 @@ import pytest
 
 from margrave.engine.assess import assess
 from margrave.engine.measures.procyclicality import (
+    Evidence,
     evidence,
+    frontier,
     impulse_response,
     peak_to_trough,
     released,
@@ -121,6 +123,15 @@ def test_a_buffer_costs_more_and_is_calmer():
     assert told["buffer"].mean > told["plain"].mean
     assert told["buffer"].peak_to_trough < told["plain"].peak_to_trough
     assert told["floor"].peak_to_trough == pytest.approx(1.2)
+
+
+def test_the_frontier_leaves_out_what_is_beaten():
+    rows = [
+        Evidence(*row, 0.0, 0.0)
+        for row in ((0.99, 10, 2), (0.995, 12, 2), (0.99, 11, 3), (0.99, 10, 2), (0.98, 20, 1))
+    ]
+    assert frontier(rows) == (0, 1, 3, 4)
+    assert frontier([]) == ()
 
 
 def test_relief_that_is_out():
