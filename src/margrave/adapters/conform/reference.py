@@ -27,7 +27,12 @@ _NOTHING: Final = 1e-9  # what a zero may be off
 
 
 def vectors_of_groups(tree: Mapping[str, Any], folder: Path) -> Iterator[Vector]:
-    """Vectors of a file of groups, in its order; a group that nobody translates is one vector, which says so."""
+    """Vectors of a file of groups, in its order; a group that nobody translates is one vector, which says so.
+
+    A table that neither says what it is (``meta``) nor has a group that is known holds no vectors.
+    """
+    if "meta" not in tree and tree.keys().isdisjoint(GROUPS):
+        return
     stated = _TOLD.search(str(tree.get("meta", {}).get("tolerance", "")))
     tolerance = {"rel": float(stated.group(1)) if stated else 1e-6, "abs": _NOTHING}
     for name, group in tree.items():
