@@ -26,8 +26,13 @@ def test_the_example_of_the_page_runs():
         "rulebook": in_force("example.inverse", market.at),
         "events": [Tick(market.at, Input.INDEX, "BTC", market.index["BTC"] * 0.9)],
     }
-    here = dict(num_cpus=8, include_dashboard=False, log_to_driver=False, object_store_memory=200_000_000)
-    ray.init(**here, logging_level="error")
+    ray.init(
+        num_cpus=8,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        object_store_memory=200_000_000,
+    )
     try:
         exec(
             example.replace('ray.init(address="auto")', "").replace("split(book, 8)", "split(book, 2)"), told
