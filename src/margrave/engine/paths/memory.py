@@ -114,8 +114,8 @@ def _keys(prepared: Prepared, factor: Factor) -> I64:
     own = {name: row for row, name in enumerate(book.assets)}
     row: I64 = np.array([own.get(name, -1) for name in table.assets], dtype=np.int64)
     account: I64 = prepared.pools.account[factor.net.pool]
-    base: I64 = row[factor.net.base]
-    return account * len(book.assets) + base
+    key: I64 = account * len(book.assets) + row[factor.net.base]
+    return key
 
 
 def _observed(prepared: Prepared, factor: Factor, groups: I64, before: tuple[Bools, F64]) -> F64:
@@ -145,7 +145,7 @@ def _reference(factor: Factor, groups: I64, told: F64, elapsed: F64) -> F64:
     mark, entry, carried = net.mark[0, groups], net.reference[0, groups], told[1]
     # Reopened inside the window: the reference of the closed position is carried (rule 8).
     reopened = ~np.isnan(told[7]) & (net.side[0, groups] != 0.0)
-    reference = carried
+    reference: F64 = carried
     if schedule.reference is Reference.EWMA:
         start = np.isnan(carried)
         moved = ewma(
@@ -154,7 +154,8 @@ def _reference(factor: Factor, groups: I64, told: F64, elapsed: F64) -> F64:
         reference = np.where(start, mark, moved)
     elif schedule.reference is not Reference.SETTLEMENT and schedule.discipline.reopen_window_hours > 0:
         reference = np.where(np.isfinite(entry) & (entry > 0.0), entry, carried)
-    return np.where(reopened, carried, reference)
+    reference = np.where(reopened, carried, reference)
+    return reference
 
 
 def _tier(schedule: Schedule, told: F64, x: F64) -> tuple[F64, F64]:

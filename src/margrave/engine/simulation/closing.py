@@ -99,7 +99,8 @@ def _stepped_down(scene: Scene, position: I64, held: I64, tiers: int | None) -> 
     row, size = ladder.row[0], ladder.size[0]
     target = first if tiers is None else np.maximum(row - tiers, first)
     ceiling = flat.floor[np.minimum(target + 1, len(flat.floor) - 1)]
-    stays = np.where((row > first) & resolved.ladders.is_ladder[at], ceiling / size, 0.0)
+    tiered = (row > first) & resolved.ladders.is_ladder[at]  # what has no tier below is closed
+    stays = np.where(tiered, ceiling / np.where(tiered, size, 1.0), 0.0)
     return np.maximum(np.ceil(held * (1.0 - stays) - 1e-9), 1.0).astype(np.int64)
 
 

@@ -11,13 +11,12 @@ from margrave.core.errors import CannotAssessError, Reason, invalid, refused
 from margrave.domain.amended import with_tables
 from margrave.domain.book import Book, chunk_of
 from margrave.engine.simulation.settings import UNIT, Settings
-from margrave.engine.simulation.state import Frame, Party, State
+from margrave.engine.simulation.state import UNITS_MAX, Frame, Party, State
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.groups import rows_of
 from margrave.margin.pooled import prepare_in
 from margrave.margin.resolve import Resolved
 
-_MOST: Final = 2.0**62
 _DECIMALS: Final = 8
 _SAME: Final = 1e-9
 _CHUNK: Final = 20_000  # accounts that are partitioned together
@@ -188,7 +187,7 @@ def _require_room(frame: Frame, amounts: F64) -> None:
     at = frame.book.instrument
     np.add.at(held, at, np.abs(frame.book.quantity) * frame.lot[1][at] / frame.lot[0][at])
     for name, sums, names in (("units", money, frame.assets), ("lots", held, frame.book.symbols)):
-        full = np.flatnonzero(~(sums < _MOST))
+        full = np.flatnonzero(~(sums < UNITS_MAX))
         if full.size:
             message = (
                 f"has {sums[full[0]]:.3g} {name}, which 63 bits do not hold; state a larger one in `{name}`"

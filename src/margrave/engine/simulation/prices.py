@@ -30,8 +30,8 @@ from margrave.kernels.impact import decayed, emptied, refilled
 from margrave.valuation.scenarios import bounded_marks, model_worth, moved_forward, vol_at_mark
 from margrave.valuation.table import Table
 
-_MOVE_MAX: Final = 50.0
-"""Log move beyond which a price is gone: e^50 is more than any range of prices."""
+MOVE_MAX: Final = 6.9
+"""Log move by the venue's own flow beyond which a price has run away: a thousandth, or a thousand times, of the path's."""
 
 
 @final
@@ -194,7 +194,7 @@ def moves(world: World, pressure: Pressure) -> F64:
         if told is not None:
             at, _ = _law(told, pressure.step, float(pressure.lasting[row] + pressure.fading[row]))
             total[world.table.base[row]] += at
-    return np.clip(total, -_MOVE_MAX, _MOVE_MAX)
+    return np.clip(total, -MOVE_MAX, MOVE_MAX)
 
 
 def mean_moves(world: World, before: Pressure, after: Pressure) -> F64:
@@ -208,7 +208,7 @@ def mean_moves(world: World, before: Pressure, after: Pressure) -> F64:
         at, area = _law(told, before.step, one)
         _, area_two = _law(told, before.step, two)
         total[world.table.base[row]] += at if two == one else (area_two - area) / (two - one)
-    return np.clip(total, -_MOVE_MAX, _MOVE_MAX)
+    return np.clip(total, -MOVE_MAX, MOVE_MAX)
 
 
 def _last_and_index(world: World, pressure: Pressure) -> tuple[F64, F64]:
@@ -268,8 +268,11 @@ def fill_prices(world: World, before: Pressure, after: Pressure) -> F64:
     return instrument_prices(world, factor, float(world.seconds[before.step]))[0]
 
 
-def in_range(world: World, prices: Prices, seconds: float) -> bool:
-    """Whether every price of a book's instrument and asset can be a price."""
+def in_range(world: World, pressure: Pressure) -> bool:
+    """Whether a pressure leaves every instrument and asset at what can be a price."""
+    if bool((np.abs(moves(world, pressure)) >= MOVE_MAX).any()):
+        return False
+    prices, seconds = prices_of(world, pressure), float(world.seconds[pressure.step])
     for factor in (prices.last, prices.mark):
         price, forward = instrument_prices(world, factor, seconds)
         firm = ~world.table.is_option

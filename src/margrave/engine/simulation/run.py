@@ -14,7 +14,7 @@ from margrave.domain.market import Market
 from margrave.engine.live.pools import LivePools
 from margrave.engine.live.touch import touched_accounts
 from margrave.engine.paths.memory import needs_memory, observed
-from margrave.engine.simulation.closing import cancellations, closed, in_market, planned
+from margrave.engine.simulation.closing import Plan, cancellations, closed, in_market, planned
 from margrave.engine.simulation.deleveraging import deleveraged, matched
 from margrave.engine.simulation.events import Entry, Event, Levelled, Priced, Remembered, applied
 from margrave.engine.simulation.flows import funding, holders
@@ -223,9 +223,9 @@ def _step(loop: _Loop, step: int, seed: int) -> bool:
 
 def _repriced(loop: _Loop) -> bool:
     scene = loop.scene
-    prices = prices_of(scene.world, scene.pressure)
-    if not in_range(scene.world, prices, scene.seconds):
+    if not in_range(scene.world, scene.pressure):
         return False
+    prices = prices_of(scene.world, scene.pressure)
     market = market_at(scene.world, prices, scene.seconds)
     resolved = resolve(scene.book.symbols, scene.book.assets, market, scene.resolved.rulebook)
     stale = scene.stale | touched_accounts(scene.resolved, resolved, scene.book)
@@ -242,7 +242,12 @@ def _rounds(loop: _Loop) -> bool:
         if cancelled is not None:
             loop.apply([cancelled])
             loop.margin()
-        if not loop.scene.liquidated.any() or not _closed(loop, number):
+        plan = planned(loop.scene)
+        if not in_range(loop.scene.world, plan.after):
+            return False
+        before, loop.round = loop.round, number
+        if not _closed(loop, plan):
+            loop.round = before
             return True
         if not _repriced(loop):
             return False
@@ -251,23 +256,20 @@ def _rounds(loop: _Loop) -> bool:
     return True
 
 
-def _closed(loop: _Loop, number: int) -> bool:
-    """All liquidations of a round, then all deleveraging, then who pays; False where there was nothing to do."""
-    before, loop.round = loop.round, number
-    plan = planned(loop.scene)
+def _closed(loop: _Loop, plan: Plan) -> int:
+    """All liquidations of a round, then all deleveraging, then who pays; the number of events."""
     count = loop.apply(closed(loop.scene, plan))
     loop.scene = replace(loop.scene, pressure=plan.after)
     if plan.deleveraged.any():
         count += loop.apply(deleveraged(loop.scene, matched(loop.scene, plan)))
         legs = plan.position[plan.deleveraged]
         rest = in_market(loop.scene, legs[loop.scene.state.lots[legs] != 0])
-        count += loop.apply(closed(loop.scene, rest))
+        if in_range(loop.scene.world, rest.after):
+            count += loop.apply(closed(loop.scene, rest))
         loop.scene = replace(loop.scene, pressure=rest.after)
     for stage in STAGES:
         count += loop.apply(stage(loop.scene, plan))
-    if not count:
-        loop.round = before
-    return count > 0
+    return count
 
 
 def _memory(scene: Scene) -> Memories:

@@ -10,11 +10,14 @@ from typing import Final, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from margrave.core.errors import Reason, refused
 from margrave.domain.book import Book, Memories
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64, Bools
 
 I8: TypeAlias = NDArray[np.int8]
+
+UNITS_MAX: Final = 2.0**62
 
 UNKNOWN: Final = -1
 """Level of a pool that cannot be valued."""
@@ -68,9 +71,23 @@ class Frame:
         return units * numerator / denominator
 
     def units(self, asset: I64, amount: F64) -> I64:
-        """Amounts as the nearest whole number of units."""
+        """Amounts as the nearest whole number of units.
+
+        Raises
+        ------
+        RefusedError
+            One that 62 bits do not hold.
+        """
         numerator, denominator = (part[asset] for part in self.unit)
-        return np.rint(amount * denominator / numerator).astype(np.int64)
+        count = np.rint(amount * denominator / numerator)
+        full = np.flatnonzero(~(np.abs(count) < UNITS_MAX))
+        if full.size:
+            name = self.assets[int(np.broadcast_to(asset, count.shape)[full[0]])]
+            message = (
+                f"moves {float(count[full[0]]):.3g} units at once, more than 62 bits hold; state a larger one"
+            )
+            raise refused(f"units.{name}", Reason.INVALID_VALUE, message)
+        return count.astype(np.int64)
 
     def contracts(self, instrument: I64, lots: I64) -> F64:
         """Lots of some instruments as contracts."""
