@@ -75,6 +75,13 @@ def bitmex_leverage(mark_value: Real, bankrupt_value: Real) -> F64:
         return np.where(mark > left, np.abs(mark) / (mark - left), np.inf)
 
 
+def effective_leverage(notional: Real, equity: Real) -> F64:
+    """Notional over equity; infinite where nothing is left of it, zero without a position."""
+    size, left = non_negative("notional", notional), finite("equity", equity)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(size == 0.0, 0.0, np.where(left > 0.0, size / left, np.inf))
+
+
 def leveraged_return(share: Real, leverage: Real) -> F64:
     """Profit share times leverage, or divided by it under a loss: the rank that most venues describe.
 

@@ -9,6 +9,7 @@ from margrave.liquidation.deleverage import (
     bitmex_leverage,
     bitmex_score,
     bybit_price,
+    effective_leverage,
     leveraged_profit,
     leveraged_return,
     margin_ratio,
@@ -78,6 +79,14 @@ def test_price_and_leverage_of_three_shorts():
     np.testing.assert_allclose(score, [2.1, 0.75, 0.6])
     np.testing.assert_allclose(by_queue(score, np.array([10.0, 10, 20]), 12.0), [10, 2, 0])
     assert float(price_and_leverage(1000.0, 1100.0, 1.0, 2.0)) == pytest.approx(2.2)
+
+
+def test_effective_leverage_at_its_edges():
+    assert effective_leverage(np.array([10.0, 10.0, 0.0]), np.array([4.0, -1.0, 0.0])).tolist() == [
+        2.5,
+        np.inf,
+        0.0,
+    ]
 
 
 def test_the_rank_in_words_divides_a_loss_by_leverage():
