@@ -142,10 +142,11 @@ def _observed(prepared: Prepared, factor: Factor, groups: I64, before: tuple[Boo
 
 def _reference(factor: Factor, groups: I64, told: F64, elapsed: F64) -> F64:
     net, schedule = factor.net, factor.net.schedule
-    mark, entry, carried = net.mark[0, groups], net.reference[0, groups], told[1]
+    mark, entry = net.mark[0, groups], net.reference[0, groups]
+    carried: F64 = told[1]
     # Reopened inside the window: the reference of the closed position is carried (rule 8).
     reopened = ~np.isnan(told[7]) & (net.side[0, groups] != 0.0)
-    reference: F64 = carried
+    reference = carried
     if schedule.reference is Reference.EWMA:
         start = np.isnan(carried)
         moved = ewma(
@@ -154,8 +155,7 @@ def _reference(factor: Factor, groups: I64, told: F64, elapsed: F64) -> F64:
         reference = np.where(start, mark, moved)
     elif schedule.reference is not Reference.SETTLEMENT and schedule.discipline.reopen_window_hours > 0:
         reference = np.where(np.isfinite(entry) & (entry > 0.0), entry, carried)
-    reference = np.where(reopened, carried, reference)
-    return reference
+    return np.where(reopened, carried, reference)
 
 
 def _tier(schedule: Schedule, told: F64, x: F64) -> tuple[F64, F64]:

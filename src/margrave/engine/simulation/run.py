@@ -16,7 +16,8 @@ from margrave.engine.live.touch import touched_accounts
 from margrave.engine.paths.memory import needs_memory, observed
 from margrave.engine.simulation.closing import Plan, cancellations, closed, in_market, planned
 from margrave.engine.simulation.deleveraging import deleveraged, matched
-from margrave.engine.simulation.events import Entry, Event, Levelled, Priced, Remembered, applied
+from margrave.engine.simulation.events import Entry, Event, Levelled, Priced, Remembered, Ruled, applied
+from margrave.engine.simulation.factor import Moving, begun, moved
 from margrave.engine.simulation.flows import funding, holders
 from margrave.engine.simulation.opening import opened
 from margrave.engine.simulation.path import Path
@@ -34,9 +35,10 @@ from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state,
 from margrave.engine.simulation.settings import Settings, StatedFunding
 from margrave.engine.simulation.shortfall import STAGES
 from margrave.engine.simulation.state import Frame, State, book_of_state
-from margrave.engine.simulation.steps import Row, Steps, Tally, row_of, steps_of
+from margrave.engine.simulation.steps import Row, Steps, Tally, row_of, seen, steps_of
 from margrave.margin.pooled import evaluate, prepare_in
 from margrave.margin.resolve import resolve
+from margrave.rulebook.reform import with_rates
 from margrave.rulebook.schema import Rulebook
 
 _CHUNK = 20_000
@@ -79,12 +81,14 @@ class _Loop:
 
     scene: Scene
     prices: Prices
+    base: Rulebook  # at a multiplier of one
     threads: int
     told: Told | None
     tally: Tally
     log: list[Entry] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     round: int = 0
+    moving: Moving | None = None
     multiplier: float = 1.0
     is_spent: bool = False
 
@@ -156,7 +160,7 @@ def simulate(  # noqa: PLR0913 - what a run is made of
     scene = _opening(book, market, rulebook, path, settings)
     opening, nothing = scene.state, np.zeros(0)
     prices = Prices(nothing, nothing, nothing)
-    loop = _Loop(scene, prices, threads, told, Tally.empty(len(scene.world.symbols)))
+    loop = _Loop(scene, prices, rulebook, threads, told, Tally.empty(len(scene.world.symbols)))
     ending = Ending.DONE
     for step in range(path.count):
         if not _step(loop, step, seed):
@@ -184,6 +188,7 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
     symbols = frame.book.symbols
     resolved = resolve(symbols, frame.book.assets, market, rulebook)
     _require_rates(settings, path, symbols)
+    _require_asset(settings, resolved.table.assets)
     world = world_of(market, resolved.table, symbols, path, settings)
     stale = np.ones(len(book.names), dtype=np.bool_)
     opened_book = book_of_state(frame, state)
@@ -201,11 +206,20 @@ def _require_rates(settings: Settings, path: Path, symbols: tuple[str, ...]) -> 
             raise invalid(f"funding.rates.{symbol}", Reason.INVALID_VALUE, message)
 
 
+def _require_asset(settings: Settings, assets: tuple[str, ...]) -> None:
+    rule = settings.dynamic
+    if rule is not None and rule.asset not in assets:
+        raise invalid(
+            "dynamic.asset", Reason.NOT_FOUND, f"{rule.asset} is no asset of the book; correct the name"
+        )
+
+
 def _step(loop: _Loop, step: int, seed: int) -> bool:
     """One step; False where a price left the range of prices."""
     scene = loop.scene
     loop.round, loop.tally = 0, Tally.empty(len(scene.world.symbols))
     loop.scene = replace(scene, pressure=rested(scene.world, scene.pressure, step))
+    _ruled(loop)
     goes_on = _repriced(loop)
     if goes_on:
         loop.apply([funding(loop.scene)])
@@ -219,6 +233,23 @@ def _step(loop: _Loop, step: int, seed: int) -> bool:
         loop.margin()
     loop.rows.append(row_of(loop.scene, loop.prices, loop.tally, loop.round, loop.multiplier))
     return goes_on
+
+
+def _ruled(loop: _Loop) -> None:
+    """Rates for the step: decided on what the step before left, and on the path."""
+    scene = loop.scene
+    rule = scene.settings.dynamic
+    if rule is None or not in_range(scene.world, scene.pressure):
+        return
+    look = seen(scene, rule.asset)
+    loop.moving = moved(rule, begun(rule, look) if loop.moving is None else loop.moving, look)
+    multiplier = loop.moving.standing.rate
+    if multiplier != loop.multiplier:
+        rulebook = with_rates(loop.base, multiplier)
+        resolved = resolve(scene.book.symbols, scene.book.assets, scene.resolved.market, rulebook)
+        loop.scene = replace(scene, resolved=resolved, stale=np.ones_like(scene.stale))
+        loop.multiplier = multiplier
+        loop.record(Ruled(multiplier))
 
 
 def _repriced(loop: _Loop) -> bool:

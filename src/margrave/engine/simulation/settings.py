@@ -12,6 +12,7 @@ import numpy as np
 
 from margrave.domain.checks import require
 from margrave.engine.simulation.candidates import Candidates, by_score
+from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
 
 UNIT: Final = 1e-8
@@ -306,6 +307,7 @@ class Settings:
     deleveraging: Deleveraging = Deleveraging()
     funding: FundingRule | None = None
     behaviour: Behaviour = Behaviour()
+    dynamic: DynamicRate | None = None  # rates of the rulebook that move with the market
     rounds: int = 10_000  # of a step, at most
     lots: Mapping[str, float] = field(
         default_factory=dict

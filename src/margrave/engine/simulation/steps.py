@@ -6,8 +6,10 @@ from typing import Final, final
 import numpy as np
 
 from margrave.engine.simulation.events import Cause, Event, Paid, Traded
-from margrave.engine.simulation.prices import Prices
+from margrave.engine.simulation.factor import Seen
+from margrave.engine.simulation.prices import Prices, prices_of
 from margrave.engine.simulation.scene import Scene, notional
+from margrave.engine.simulation.settings import Liquidity
 from margrave.engine.simulation.state import UNKNOWN, Party, party_units
 from margrave.kernels.arrays import F64, I64
 
@@ -134,6 +136,25 @@ def row_of(scene: Scene, prices: Prices, tally: Tally, rounds: int, multiplier: 
     for name in ("equity", "initial", "maintenance"):
         row[name] = float((np.nan_to_num(getattr(columns, name)) * worth).sum())
     return row | {name: tally.money[cause] for name, cause in _COUNTED.items()}
+
+
+def seen(scene: Scene, asset: str) -> Seen:
+    """What a rule that moves rates reads of an asset: its mark, the thinnest depth, and open interest."""
+    world, pressure = scene.world, scene.pressure
+    at = scene.frame.assets.index(asset)
+    mine = world.table.base == at
+    depth = [
+        pressure.depth[row] / told.depth.contracts
+        for row, told in enumerate(world.markets)
+        if mine[row] and isinstance(told, Liquidity)
+    ]
+    start = world.market.index_of(asset)
+    price = (1.0 if start is None else start) * float(prices_of(world, pressure).mark[at])
+    held = scene.frame.contracts(scene.frame.book.instrument, scene.state.lots)
+    long, short = (
+        _by_instrument(scene, scene.frame.book.instrument, np.maximum(side * held, 0.0)) for side in (1, -1)
+    )
+    return Seen(scene.seconds, price, min(depth, default=1.0), float(np.maximum(long, short)[mine].sum()))
 
 
 def steps_of(rows: list[Row]) -> Steps:
