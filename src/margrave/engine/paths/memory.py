@@ -185,7 +185,8 @@ def _only_schedule(rulebook: Rulebook) -> Schedule | None:
 
 def needs_memory(rulebook: Rulebook) -> bool:
     """Whether some rule reads what is remembered: all else is a function of the market alone."""
-    return any(_remembers(schedule) for schedule in rulebook.schedules.values())
+    used = {product.model.schedule for product in rulebook.products}
+    return any(_remembers(schedule) for name, schedule in rulebook.schedules.items() if name in used)
 
 
 def _remembers(schedule: Schedule) -> bool:

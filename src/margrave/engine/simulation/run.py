@@ -33,7 +33,7 @@ from margrave.engine.simulation.prices import (
 )
 from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state, levels, margined
 from margrave.engine.simulation.settings import Settings, StatedFunding
-from margrave.engine.simulation.shortfall import STAGES
+from margrave.engine.simulation.shortfall import STAGES, flat_purses
 from margrave.engine.simulation.state import Frame, State, book_of_state
 from margrave.engine.simulation.steps import Row, Steps, Tally, row_of, seen, steps_of
 from margrave.margin.pooled import evaluate, prepare_in
@@ -298,8 +298,9 @@ def _closed(loop: _Loop, plan: Plan) -> int:
         if in_range(loop.scene.world, rest.after):
             count += loop.apply(closed(loop.scene, rest))
         loop.scene = replace(loop.scene, pressure=rest.after)
-    for stage in STAGES:
-        count += loop.apply(stage(loop.scene, plan))
+    purses = flat_purses(loop.scene)
+    for stage in STAGES if purses.size else ():
+        count += loop.apply(stage(loop.scene, purses, plan))
     return count
 
 

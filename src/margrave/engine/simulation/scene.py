@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from margrave.engine.books.venue import STATUSES, PoolColumns, assess_resolved
 from margrave.engine.live.pools import LivePools, merged, pools_from
 from margrave.engine.simulation.prices import Pressure, World, instrument_prices
 from margrave.engine.simulation.settings import Ladder, Settings
-from margrave.engine.simulation.state import I8, UNKNOWN, Frame, State, book_of_state
+from margrave.engine.simulation.state import I8, UNKNOWN, Frame, State
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.resolve import Resolved
 from margrave.rulebook.bands import liquidation_ratio
@@ -64,22 +64,40 @@ class Scene:
 
 
 def after_state(scene: Scene, state: State) -> Scene:
-    """The scene with another state: its book is read off anew, and who differs is stale."""
-    frame, before = scene.frame, scene.state
-    stale = scene.stale.copy()
+    """The scene with another state: what differs is read into the book, and who differs is stale."""
+    frame, before, book = scene.frame, scene.state, scene.book
+    stale, changed = scene.stale.copy(), dict[str, Any]()
     if state.lots is not before.lots:
-        stale[frame.book.account[state.lots != before.lots]] = True
+        rows = np.flatnonzero(state.lots != before.lots)
+        changed["quantity"] = book.quantity.copy()
+        changed["quantity"][rows] = frame.contracts(book.instrument[rows], state.lots[rows])
+        stale[book.account[rows]] = True
     if state.purse is not before.purse:
-        owners = frame.purse_account[state.purse != before.purse]
+        rows = np.flatnonzero(state.purse != before.purse)
+        owners = frame.purse_account[rows]
         stale[owners[owners >= 0]] = True
+        changed |= _money(scene, state, rows)
     if state.cancelled is not before.cancelled:
-        stale[frame.book.order_account[state.cancelled != before.cancelled]] = True
+        stale[book.order_account[state.cancelled != before.cancelled]] = True
+        changed["order_reduces"] = frame.book.order_reduces | state.cancelled
     if state.memory is not before.memory:
         stale[:] = True
-    moved = (state.lots, state.purse, state.cancelled, state.memory)
-    were = (before.lots, before.purse, before.cancelled, before.memory)
-    same = all(one is two for one, two in zip(moved, were, strict=True))
-    return replace(scene, state=state, stale=stale, book=scene.book if same else book_of_state(frame, state))
+        changed["memory"] = state.memory
+    return replace(scene, state=state, stale=stale, book=replace(book, **changed) if changed else book)
+
+
+def _money(scene: Scene, state: State, purses: I64) -> dict[str, F64]:
+    frame, book = scene.frame, scene.book
+    cash = purses[purses < frame.balances]
+    held = purses[(purses >= frame.balances) & (purses < frame.balances + len(book.account))]
+    changed = {}
+    if cash.size:
+        changed["balance"] = book.balance.copy()
+        changed["balance"][cash] = frame.amount(cash, state.purse[cash])
+    if held.size:
+        changed["isolated_margin"] = book.isolated_margin.copy()
+        changed["isolated_margin"][held - frame.balances] = frame.amount(held, state.purse[held])
+    return changed
 
 
 def margined(scene: Scene, threads: int, told: Told | None) -> Scene:

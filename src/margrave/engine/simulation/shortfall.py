@@ -17,20 +17,21 @@ _ROUNDING = 2
 """Units that the roundings of a leg's trades may leave."""
 
 
-def _purses(scene: Scene) -> I64:
-
-    # Of flat pools in liquidation: isolated margins, and the balances of cross pools.
+def flat_purses(scene: Scene) -> I64:
+    """Purses of pools in liquidation that hold nothing any more: isolated margins, and the balances of cross pools."""
     frame, columns = scene.frame, scene.columns
     flat = scene.liquidated.copy()
-    flat[frame.position_pool[scene.state.lots != 0]] = False
-    alone = columns.instrument >= 0
+    if not flat.any():
+        return np.zeros(0, dtype=np.int64)
+    flat[frame.position_pool[scene.legs(flat)]] = False
+    alone, assets, cash = columns.instrument >= 0, len(frame.assets), slice(0, frame.balances)
     isolated = np.flatnonzero(frame.book.is_isolated & (flat & alone)[frame.position_pool])
-    held = frame.purse_account[: frame.balances] * len(frame.assets) + frame.purse_asset[: frame.balances]
     cross = np.flatnonzero(flat & ~alone)
     if _spans(scene):
-        owners = np.isin(frame.purse_account[: frame.balances], columns.account[cross])
+        owners = np.isin(frame.purse_account[cash], columns.account[cross])
     else:
-        owners = np.isin(held, columns.account[cross] * len(frame.assets) + columns.currency[cross])
+        wanted = columns.account[cross] * assets + columns.currency[cross]
+        owners = np.isin(frame.purse_account[cash] * assets + frame.purse_asset[cash], wanted)
     return np.concatenate((np.flatnonzero(owners), frame.balances + isolated)).astype(np.int64)
 
 
@@ -42,10 +43,9 @@ def _told(*events: Paid | None) -> list[Paid]:
     return [event for event in events if event is not None]
 
 
-def _conversions(scene: Scene, plan: Plan) -> list[Paid]:
+def _conversions(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     # A pool of several assets pays its debts with what it has, at the index, in the order of its balances.
     del plan
-    purses = _purses(scene)
     if not _spans(scene) or not len(purses):
         return []
     frame, units = scene.frame, scene.state.purse
@@ -83,9 +83,9 @@ def _converted(scene: Scene, price: F64, source: int, debt: int, units: tuple[in
     return int(min(frame.units(asset[:1], np.array([owe * rate]))[0], units[0])), units[1]
 
 
-def _surplus(scene: Scene, plan: Plan) -> list[Paid]:
+def _surplus(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     # What is left of isolated margin goes to the wallet; where the venue keeps it, it goes to the fund.
-    frame, rule, purses = scene.frame, scene.settings.rule, _purses(scene)
+    frame, rule = scene.frame, scene.settings.rule
     units = np.maximum(scene.state.purse[purses], 0)
     alone = purses >= frame.balances
     if isinstance(rule, Takeover) and rule.keeps_rest:
@@ -96,9 +96,8 @@ def _surplus(scene: Scene, plan: Plan) -> list[Paid]:
     return _told(payments(Cause.MARGIN, mine, frame.wallet[mine - frame.balances], units[alone]))
 
 
-def _rounding(scene: Scene, plan: Plan) -> list[Paid]:
+def _rounding(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     # A takeover price leaves nothing but the roundings of its trades.
-    purses = _purses(scene)
     owed = -np.minimum(scene.state.purse[purses], 0)
     legs = np.bincount(scene.frame.book.account[plan.position], minlength=len(scene.stale))
     small = owed <= _ROUNDING * legs[scene.frame.purse_account[purses]]
@@ -106,19 +105,18 @@ def _rounding(scene: Scene, plan: Plan) -> list[Paid]:
     return _told(payments(Cause.PROFIT, clearing, purses, np.where(small, owed, 0)))
 
 
-def _by_asset(scene: Scene) -> list[tuple[int, I64, I64]]:
+def _by_asset(scene: Scene, purses: I64) -> list[tuple[int, I64, I64]]:
     # Purses that owe, and what, one entry an asset.
-    purses = _purses(scene)
     owed = -np.minimum(scene.state.purse[purses], 0)
     asset = scene.frame.purse_asset[purses]
     rows = [(a, np.flatnonzero((asset == a) & (owed > 0))) for a in np.unique(asset[owed > 0]).tolist()]
     return [(a, purses[mine], owed[mine]) for a, mine in rows]
 
 
-def _from_fund(scene: Scene, plan: Plan) -> list[Paid]:
+def _from_fund(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     del plan
     found = []
-    for asset, mine, owed in _by_asset(scene):
+    for asset, mine, owed in _by_asset(scene, purses):
         fund = int(party_units(scene.frame, scene.state, Party.FUND)[asset])
         paid = np.clip(fund - (np.cumsum(owed) - owed), 0, owed)
         purse = scene.frame.purse_of(Party.FUND, np.full(len(mine), asset))
@@ -126,13 +124,13 @@ def _from_fund(scene: Scene, plan: Plan) -> list[Paid]:
     return found
 
 
-def _socialised(scene: Scene, plan: Plan) -> list[Paid]:
+def _socialised(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     # Every profit in the asset is cut by the same share.
     del plan
     found: list[Paid] = []
     if not scene.settings.deleveraging.socialised:
         return found
-    for asset, mine, owed in _by_asset(scene):
+    for asset, mine, owed in _by_asset(scene, purses):
         winner, profit = _profits(scene, asset)
         cut = np.rint(haircut(profit.astype(np.float64), float(owed.sum()), 1.0)).astype(np.int64)
         pot = scene.frame.purse_of(Party.UNPAID, np.array([asset]))
@@ -154,10 +152,10 @@ def _profits(scene: Scene, asset: int) -> tuple[I64, I64]:
     return position, frame.units(np.full(len(position), asset), np.maximum(profit, 0.0))
 
 
-def _unpaid(scene: Scene, plan: Plan) -> list[Paid]:
+def _unpaid(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     del plan
     found = []
-    for asset, mine, owed in _by_asset(scene):
+    for asset, mine, owed in _by_asset(scene, purses):
         purse = scene.frame.purse_of(Party.UNPAID, np.full(len(mine), asset))
         found += _told(payments(Cause.UNPAID, purse, mine, owed))
     return found

@@ -5,11 +5,14 @@ import pytest
 
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import book_of
+from margrave.engine.measures.cascade import Impact as MapImpact
+from margrave.engine.measures.cascade import cascade
+from margrave.engine.simulation.events import Priced
 from margrave.engine.simulation.path import shock
 from margrave.engine.simulation.run import Ending, simulate
 from margrave.engine.simulation.settings import Deleveraging, Depth, Impact, Liquidity, Settings
 from margrave.rulebook.reform import with_schedule
-from tests.unit.made import INVERSE, LINEAR, T1, flat_ladder, inverse_market, linear_market, rules
+from tests.unit.made import T1, flat_ladder, inverse_market, linear_market, rules
 
 ENTRY = 50_000.0
 LEVERAGE = (3, 5, 8, 10, 12, 15, 20, 25)
@@ -95,3 +98,78 @@ def test_cascade_tables_of_the_specification(payoff, tiered, move):
     assert contracts == pytest.approx(millions * 1e6, abs=1e-3)
     assert round(np.log(price / ENTRY) / np.log(1.0 + move), 3) == amplification
     assert done.ending is Ending.DONE
+
+
+def ladder_of_longs(count, spacing, size):
+    """Linear longs whose liquidation prices stand at even steps of the log price below the entry."""
+    rate = 0.02
+    prices = ENTRY * np.exp(-spacing * np.arange(1, count + 1))
+    return book_of(
+        Account(
+            name=f"{row}",
+            balances=(Balance(asset="USDT", amount=float(size * (ENTRY - price * (1.0 - rate)))),),
+            positions=(Position(symbol="BTCUSDT", quantity=size, entry=ENTRY),),
+        )
+        for row, price in enumerate(prices)
+    )
+
+
+# vectors reference.json, cascade_linear: shock 2 %, kappa 0.02 % a million, density 30 and 45 millions a per cent.
+@pytest.mark.parametrize(
+    ("density", "limit", "rounds"),
+    [(30.0, 5.0, (2.0, 3.2, 3.92, 4.352, 4.6112)), (45.0, 20.0, (2.0, 3.8, 5.42, 6.878, 8.1902))],
+)
+def test_uniform_density_ends_at_shock_over_one_less_gain(density, limit, rounds):
+    spacing = 1e-4  # of the log price: a hundredth of a per cent
+    each = density * 0.01  # [millions] of an account
+    book = ladder_of_longs(int(limit / 0.01) + 300, spacing, 1.0)
+    coefficient = 0.0002 * each  # log move of one contract, which is one account's position
+    liquidity = Liquidity(depth=Depth(contracts=1.0), impact=Impact(coefficient=coefficient))
+    settings = Settings(liquidity={"BTCUSDT": liquidity}, deleveraging=Deleveraging(shares=None))
+    rulebook = rules(flat_ladder(initial=0.04, maintenance=0.02))
+    done = simulate(book, linear_market(ENTRY), rulebook, shock("BTC", ENTRY, np.expm1(-0.02)), settings)
+    fall = -100.0 * np.log(done.steps.last[0, done.frame.assets.index("BTC")])
+    gain = 0.02 * density
+    one_account = 100.0 * coefficient / (1.0 - gain)  # what the steps of the density leave open
+    assert fall == pytest.approx(2.0 / (1.0 - gain), abs=one_account)
+    assert limit == pytest.approx(2.0 / (1.0 - gain))
+    told = [-100.0 * np.log(e.event.last[0] / ENTRY) for e in done.log if isinstance(e.event, Priced)]
+    assert told[: len(rounds)] == pytest.approx(rounds, abs=one_account)
+
+
+def test_a_gain_of_one_or_more_takes_all_that_there_is_and_ends():
+    book = ladder_of_longs(200, 1e-3, 1.0)
+    rulebook = rules(flat_ladder(initial=0.04, maintenance=0.02))
+    for coefficient, ending in ((1.2e-3, Ending.DONE), (1.0, Ending.RUNAWAY)):
+        liquidity = Liquidity(depth=Depth(contracts=1.0), impact=Impact(coefficient=coefficient))
+        settings = Settings(liquidity={"BTCUSDT": liquidity}, deleveraging=Deleveraging(shares=None))
+        done = simulate(book, linear_market(ENTRY), rulebook, shock("BTC", ENTRY, -0.01), settings)
+        assert done.ending is ending
+        assert (done.end.lots == 0).all() == (ending is Ending.DONE)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.7])
+@pytest.mark.parametrize("move", [-0.08, -0.02, 0.03, 0.09])
+def test_the_loop_ends_where_the_map_of_liquidation_prices_does(exponent, move):
+    rng = np.random.default_rng(int(1000 * exponent) + int(1000 * move))
+    rate, side = 0.02, rng.choice((-1.0, 1.0), 60)
+    leverage, size = rng.uniform(2.0, 40.0, 60), np.round(rng.uniform(0.1, 3.0, 60), 2)
+    book = book_of(
+        Account(
+            name=f"{row}",
+            balances=(Balance(asset="USDT", amount=round(size[row] * ENTRY / leverage[row], 2)),),
+            positions=(Position(symbol="BTCUSDT", quantity=side[row] * size[row], entry=ENTRY),),
+        )
+        for row in range(60)
+    )
+    # Specification 1.2 and LM-2: long (E - W/Q) / (1 - r), short (E + W/Q) / (1 + r).
+    margin = book.balance / size
+    liquidation = np.where(side > 0, (ENTRY - margin) / (1.0 - rate), (ENTRY + margin) / (1.0 + rate))
+    exact = cascade(liquidation, side * size, ENTRY, move, MapImpact(0.05, 40.0, exponent))
+    liquidity = Liquidity(depth=Depth(contracts=40.0), impact=Impact(coefficient=0.05, exponent=exponent))
+    settings = Settings(liquidity={"BTCUSDT": liquidity}, deleveraging=Deleveraging(shares=None))
+    rulebook = rules(flat_ladder(initial=0.04, maintenance=rate))
+    done = simulate(book, linear_market(ENTRY), rulebook, shock("BTC", ENTRY, move), settings)
+    assert ENTRY * done.steps.last[0, done.frame.assets.index("BTC")] == pytest.approx(exact.final, rel=1e-12)
+    assert done.steps.liquidated_contracts[0, 0] == pytest.approx(exact.volume, rel=1e-12)
+    assert done.steps.rounds[0] == len(exact.liquidated)
