@@ -5,7 +5,7 @@ it, and against winners otherwise.
 """
 
 from dataclasses import dataclass
-from typing import assert_never, final
+from typing import Final, assert_never, final
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from margrave.margin.ladder import Sized, ladder_margin_of
 from margrave.valuation.positions import value_positions
 from margrave.valuation.scenarios import now
 
+_ALMOST: Final = 1.0 - 1e-12
+"""Shares are floats: a whole number of lots and its rounding error are not a lot more."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Plan:
 
     position: I64  # (n,) legs of liquidated pools, in the order of the book
     lots: I64  # (n,) closed in the market, >= 0
-    deleveraged: Bools  # (n,) whole legs that go to winners instead
+    deleveraged: I64  # (n,) lots that go to winners instead, >= 0
     price: F64  # (n,) fill in the market
     after: Pressure
 
@@ -60,18 +63,18 @@ def planned(scene: Scene) -> Plan:
     bankrupt = _equity_closed(scene, position, price) < 0.0
     lots = np.where(bankrupt[pool], held, chosen)
     price, after = _filled(scene, position, lots)
-    given = _uncovered(scene, position, price, bankrupt)[pool]
-    if given.any():
-        lots = np.where(given, 0, lots)
+    covered = _covered(scene, position, price, bankrupt)[pool]
+    if (covered < 1.0).any():
+        lots = np.where(covered < 1.0, np.floor(held * covered).astype(np.int64), lots)
         price, after = _filled(scene, position, lots)
-    return Plan(position, lots, given, price, after)
+    return Plan(position, lots, np.where(covered < 1.0, held - lots, 0), price, after)
 
 
 def in_market(scene: Scene, position: I64) -> Plan:
     """Close all of some legs in the market, whatever it costs."""
     lots = np.abs(scene.state.lots[position])
     price, after = _filled(scene, position, lots)
-    return Plan(position, lots, np.zeros(len(position), dtype=np.bool_), price, after)
+    return Plan(position, lots, np.zeros_like(lots), price, after)
 
 
 def _chosen(scene: Scene, position: I64, held: I64) -> I64:
@@ -79,7 +82,7 @@ def _chosen(scene: Scene, position: I64, held: I64) -> I64:
         case Takeover():
             return held
         case CloseFactor(share=share):
-            return np.asarray(np.ceil(held * share - 1e-9), dtype=np.int64)
+            return np.asarray(np.ceil(held * share * _ALMOST), dtype=np.int64)
         case StepDown(tiers=tiers):
             return _stepped_down(scene, position, held, tiers)
         case unknown:
@@ -101,7 +104,7 @@ def _stepped_down(scene: Scene, position: I64, held: I64, tiers: int | None) -> 
     ceiling = flat.floor[np.minimum(target + 1, len(flat.floor) - 1)]
     tiered = (row > first) & resolved.ladders.is_ladder[at]  # what has no tier below is closed
     stays = np.where(tiered, ceiling / np.where(tiered, size, 1.0), 0.0)
-    return np.maximum(np.ceil(held * (1.0 - stays) - 1e-9), 1.0).astype(np.int64)
+    return np.maximum(np.ceil(held * (1.0 - stays) * _ALMOST), 1.0).astype(np.int64)
 
 
 def _filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
@@ -123,20 +126,19 @@ def _equity_closed(scene: Scene, position: I64, price: F64) -> F64:
     return scene.columns.equity + by_pool(scene, position, change * in_pool(scene, position))
 
 
-def _uncovered(scene: Scene, position: I64, price: F64, bankrupt: Bools) -> Bools:
-    # Bankrupt pools that the fund cannot pay for: it pays in the order of the book while it lasts.
+def _covered(scene: Scene, position: I64, price: F64, bankrupt: Bools) -> F64:
+    # Share of every pool that the market takes: of bankrupt ones as much as the fund can pay for, in the order of the book.
+    share = np.ones(len(bankrupt))
     if scene.settings.deleveraging.shares is None or not bankrupt.any():
-        return np.zeros_like(bankrupt)
-    deficit = np.where(bankrupt, np.maximum(-_equity_closed(scene, position, price), 0.0), 0.0)
-    with_legs = np.zeros_like(bankrupt)
-    with_legs[scene.frame.position_pool[position]] = True
-    out = np.zeros_like(bankrupt)
+        return share
+    deficit = np.maximum(-_equity_closed(scene, position, price), 0.0)
     for asset in np.unique(scene.columns.currency[bankrupt]).tolist():
-        mine = np.flatnonzero(bankrupt & (scene.columns.currency == asset))
+        mine = np.flatnonzero(bankrupt & scene.liquidated & (scene.columns.currency == asset))
         purse = scene.frame.purse_of(Party.FUND, np.array([asset]))
         fund = float(scene.frame.amount(purse, scene.state.purse[purse])[0])
-        out[mine] = np.cumsum(deficit[mine]) > fund
-    return out & with_legs & scene.liquidated
+        before = np.cumsum(deficit[mine]) - deficit[mine]
+        share[mine] = np.clip((fund - before) / deficit[mine], 0.0, 1.0)
+    return share
 
 
 def closed(scene: Scene, plan: Plan, cause: Cause = Cause.LIQUIDATION) -> list[Event]:

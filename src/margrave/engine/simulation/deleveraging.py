@@ -35,6 +35,16 @@ class Matches:
     price: F64
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Legs of one side of an instrument that have to go, (n,)."""
+
+    position: I64
+    lots: I64  # > 0
+    price: F64  # of the takeover
+
+
 _NOBODY = np.zeros(0, dtype=np.int64)
 _NONE = Matches(_NOBODY, _NOBODY, _NOBODY, np.zeros(0))
 
@@ -89,20 +99,28 @@ def candidates_of(scene: Scene, instrument: int, side: int) -> Candidates:
 
 
 def matched(scene: Scene, plan: Plan) -> Matches:
-    """Share what is deleveraged among winners, instrument by instrument and side by side."""
+    """Share what is deleveraged among winners, instrument by instrument and side by side.
+
+    Parameters
+    ----------
+    scene : Scene
+        Before the round's trades: what a leg carries of its pool's equity is that of all of it.
+    plan : Plan
+        How many lots of which legs.
+    """
     shares = scene.settings.deleveraging.shares
     legs = np.flatnonzero(plan.deleveraged)
     if shares is None or not legs.size:
         return _NONE
-    position = plan.position[legs]
-    price = takeover_prices(scene, position)
+    position, lots = plan.position[legs], plan.deleveraged[legs]
+    price = takeover_prices(scene, plan.position)[legs]
     instrument, side = scene.book.instrument[position], np.sign(scene.state.lots[position])
     found = []
     for row, sign in sorted(set(zip(instrument.tolist(), side.tolist(), strict=True))):
         mine = np.flatnonzero((instrument == row) & (side == sign) & np.isfinite(price))
         candidates = candidates_of(scene, row, -sign)
         if mine.size and candidates.lots.size:
-            found.append(_matches(scene, shares, position[mine], price[mine], candidates))
+            found.append(_matches(scene, shares, Owed(position[mine], lots[mine], price[mine]), candidates))
     if not found:
         return _NONE
     return Matches(
@@ -113,9 +131,9 @@ def matched(scene: Scene, plan: Plan) -> Matches:
     )
 
 
-def _matches(scene: Scene, shares: Shares, loser: I64, price: F64, candidates: Candidates) -> Matches:
+def _matches(scene: Scene, shares: Shares, losing: Owed, candidates: Candidates) -> Matches:
     # Both sides are laid end to end; every run between two ends is one trade.
-    owed = np.cumsum(np.abs(scene.state.lots[loser]))
+    loser, price, owed = losing.position, losing.price, np.cumsum(losing.lots)
     given = np.cumsum(shares(candidates, int(owed[-1])))
     total = min(int(owed[-1]), int(given[-1]))
     ends = np.unique(np.concatenate((owed, given)))

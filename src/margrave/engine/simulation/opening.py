@@ -18,7 +18,7 @@ from margrave.margin.pooled import prepare_in
 from margrave.margin.resolve import Resolved
 
 _DECIMALS: Final = 8
-_SAME: Final = 1e-9
+_EXACT: Final = 2.0**52  # lots up to which floats count
 _CHUNK: Final = 20_000  # accounts that are partitioned together
 
 
@@ -56,7 +56,7 @@ def opened(book: Book, resolved: Resolved, settings: Settings) -> tuple[Frame, S
     book = _with_wallets(book, resolved)
     table = resolved.table
     assets, count = table.assets, len(table.assets)
-    lot = _grid([_lot(book, settings, row) for row in range(len(book.symbols))])
+    lot = _grid(_lots_of(book, settings))
     unit = _grid([settings.units.get(asset, UNIT) for asset in assets])
     own = np.array([assets.index(name) for name in book.assets], dtype=np.int64)
     settlement = table.settlement[book.instrument]
@@ -112,17 +112,13 @@ def _require_known(book: Book, resolved: Resolved, settings: Settings) -> None:
         raise CannotAssessError(resolved.table.issues.values())
 
 
-def _lot(book: Book, settings: Settings, row: int) -> float:
-    # The coarsest decimal place in which every holding lies.
-    stated = settings.lots.get(book.symbols[row])
-    if stated is not None:
-        return stated
-    held = np.abs(book.quantity[book.instrument == row])
-    for decimals in range(_DECIMALS):
-        scaled = held * 10.0**decimals
-        if bool((np.abs(scaled - np.rint(scaled)) <= _SAME * np.maximum(scaled, 1.0)).all()):
-            return float(f"1e-{decimals}")
-    return float(f"1e-{_DECIMALS}")
+def _lots_of(book: Book, settings: Settings) -> list[float]:
+    # As fine as floats count the whole book without a rounding, and no finer than eight decimals.
+    held = np.zeros(len(book.symbols))
+    np.add.at(held, book.instrument, np.abs(book.quantity))
+    decimals = np.floor(np.log10(_EXACT / np.maximum(held, 1.0))).astype(np.int64)
+    fine = [float(f"1e{-min(d, _DECIMALS)}") for d in decimals.tolist()]
+    return [settings.lots.get(symbol, lot) for symbol, lot in zip(book.symbols, fine, strict=True)]
 
 
 def _grid(sizes: list[float]) -> tuple[F64, F64]:

@@ -289,11 +289,12 @@ def _rounds(loop: _Loop) -> bool:
 
 def _closed(loop: _Loop, plan: Plan) -> int:
     """All liquidations of a round, then all deleveraging, then who pays; the number of events."""
+    matches = matched(loop.scene, plan)
     count = loop.apply(closed(loop.scene, plan))
     loop.scene = replace(loop.scene, pressure=plan.after)
     if plan.deleveraged.any():
-        count += loop.apply(deleveraged(loop.scene, matched(loop.scene, plan)))
-        legs = plan.position[plan.deleveraged]
+        count += loop.apply(deleveraged(loop.scene, matches))
+        legs = plan.position[plan.deleveraged > 0]
         rest = in_market(loop.scene, legs[loop.scene.state.lots[legs] != 0])
         if in_range(loop.scene.world, rest.after):
             count += loop.apply(closed(loop.scene, rest))

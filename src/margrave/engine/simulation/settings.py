@@ -311,7 +311,7 @@ class Settings:
     rounds: int = 10_000  # of a step, at most
     lots: Mapping[str, float] = field(
         default_factory=dict
-    )  # [contracts] smallest size; by default read off the book
+    )  # [contracts] smallest size; by default 1e-8, larger for very large books
     units: Mapping[str, float] = field(default_factory=dict)  # [asset] smallest amount; by default 1e-8
 
     def __post_init__(self) -> None:
