@@ -133,7 +133,8 @@ def _covered(scene: Scene, position: I64, price: F64, bankrupt: Bools) -> F64:
         return share
     deficit = np.maximum(-_equity_closed(scene, position, price), 0.0)
     for asset in np.unique(scene.columns.currency[bankrupt]).tolist():
-        mine = np.flatnonzero(bankrupt & scene.liquidated & (scene.columns.currency == asset))
+        owes = bankrupt & scene.liquidated & (deficit > 0.0)
+        mine = np.flatnonzero(owes & (scene.columns.currency == asset))
         purse = scene.frame.purse_of(Party.FUND, np.array([asset]))
         fund = float(scene.frame.amount(purse, scene.state.purse[purse])[0])
         before = np.cumsum(deficit[mine]) - deficit[mine]

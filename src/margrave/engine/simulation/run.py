@@ -277,11 +277,13 @@ def _rounds(loop: _Loop) -> bool:
         if not in_range(loop.scene.world, plan.after):
             return False
         before, loop.round = loop.round, number
-        if not _closed(loop, plan):
+        count = _closed(loop, plan)
+        if not in_range(loop.scene.world, loop.scene.pressure):
+            return False
+        if not count:
             loop.round = before
             return True
-        if not _repriced(loop):
-            return False
+        _repriced(loop)
         loop.margin()
     loop.is_spent |= bool(loop.scene.legs(loop.scene.liquidated).size)
     return True
