@@ -12,14 +12,16 @@ from margrave.adapters.conform.runner import judge
 from margrave.engine.measures.burden import burden
 from margrave.engine.measures.run import one_sided, outcome, profile, steps_of
 
-PASSED_AT_LEAST = 59
-LATER = {"var_backtests", "es_backtest_acerbi_szekely", "credit"}
+PASSED_AT_LEAST = 130
+LATER = {"es_backtest_acerbi_szekely/critical", "credit"}
 MUST_PASS = (
     *(f"adl/{rule}" for rule in ("leverage", "queue", "pro_rata", "water_filling", "pnl_haircut")),
     *("cascade_linear/0", "cascade_linear/1", "cascade_linear/sale", "cascade_validation_targets/one_sided"),
     *(f"almgren_chriss/{row}" for row in range(3)),
     *(f"procyclicality/{name}" for name in ("measures", "buffer", "stressed_25pct", "floor_10y")),
     *("span/synthetic_btc", "fhs/fhs", "inverse/several", "dydx_v4_oimf/4", "perpetual_pricing/0"),
+    *("var_backtests/kupiec 13", "var_backtests/christoffersen 0", "var_backtests/boundaries 750 0.005"),
+    *("var_backtests/acceptance 1000 0.01", "es_backtest_acerbi_szekely/worked"),
     "portfolio_margin_tims/long_100_shares_long_1_put",
 )
 
@@ -43,12 +45,14 @@ def test_the_discriminating_groups_are_among_those_that_pass(report):
 
 
 def _moved(value):
-    """The same outputs, each number ten times the tolerance off and a little more; what is absent stays so."""
+    """The same outputs, each number ten times the tolerance off, a zero not quite, a word another."""
     if isinstance(value, dict):
         return {name: _moved(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_moved(inner) for inner in value]
-    return value * (1 + 1e-5) + 1e-5 if isinstance(value, int | float) else value
+    if isinstance(value, str):
+        return value + "?"
+    return value * (1 + 1e-5) if value else 1e-9
 
 
 def test_a_number_that_is_moved_is_noticed(report):

@@ -28,6 +28,7 @@ must post), then ``schedule`` (how that moves with the market).
 ``history``              ewma_variances, vol_ratios; rescaled, half_rescaled
 ``draws``                standard_normals of a stated seed, correlation_root, correlated, student_scale
 ``holding_period``       horizon_factor, liquidation_factor, square_root_impact, days_to_liquidate, normal_shortfall
+``backtests``            coverage_test, independence_test, zone, boundaries; shortfall_test
 ``volatility``           annual, per_step; Garch, garch_variances, garch_forecast, garch_horizon
 ``dynamic_rate``         vol_ and liquidity_multiplier, crowding; buffered, blended, floored, speed_limited; Cadence,
                          decided, rates: when a new rate takes effect

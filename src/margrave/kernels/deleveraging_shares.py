@@ -57,7 +57,7 @@ def by_queue(score: F64, size: F64, wanted: float, lot: float = 0.0) -> F64:
     before = np.cumsum(sizes[order]) - sizes[order]
     taken = np.empty(len(order))
     taken[order] = np.clip(amount - before, 0.0, sizes[order])
-    return taken * unit
+    return _amounts(taken, size, unit)
 
 
 def pro_rata(size: F64, wanted: float, lot: float = 0.0) -> F64:
@@ -65,7 +65,7 @@ def pro_rata(size: F64, wanted: float, lot: float = 0.0) -> F64:
     sizes, amount, unit = _counted(size, wanted, lot)
     total = sizes.sum()
     share = sizes * (amount / total) if total > 0.0 else np.zeros_like(sizes)
-    return (_whole(share, sizes, amount) if lot else share) * unit
+    return _amounts(_whole(share, sizes, amount) if lot else share, size, unit)
 
 
 def haircut(profit: F64, wanted: float, lot: float = 0.0) -> F64:
@@ -111,7 +111,7 @@ def water_filling(size: F64, wanted: float, capacity: Real = 1.0, lot: float = 0
     bare = sizes[room == 0.0].sum()
     if bare >= amount:  # what has no capacity is enough: nobody else is touched
         share = np.where(room > 0.0, 0.0, sizes * (amount / bare if bare > 0.0 else 0.0))
-    return (_whole(share, sizes, amount) if lot else share) * unit
+    return _amounts(_whole(share, sizes, amount) if lot else share, size, unit)
 
 
 def level_left(size: F64, wanted: float, capacity: Real = 1.0) -> float:
@@ -148,6 +148,11 @@ def _counted(size: F64, wanted: float, lot: float) -> tuple[F64, float, float]:
     if lot:
         sizes, amount = _lots("size", sizes, unit), float(_lots("wanted", np.asarray(amount), unit))
     return sizes, min(amount, float(sizes.sum())), unit
+
+
+def _amounts(counts: F64, size: F64, unit: float) -> F64:
+    # Three lots of 0.1 are more than 0.3 in floats, and nobody loses more than is there.
+    return np.minimum(counts * unit, size)
 
 
 def _lots(name: str, value: F64, lot: float) -> F64:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from margrave.adapters.conform import (
+    reference_backtests,
     reference_clearing,
     reference_futures,
     reference_liquidation,
@@ -23,11 +24,16 @@ NO_INPUTS: Final = frozenset({"meta", "performance_published", "regulatory_param
 """Groups that state figures and nothing to calculate them from."""
 
 _TOLD: Final = re.compile(r"relative ([0-9.]+(?:e-?[0-9]+)?)")
-_NOTHING: Final = 1e-9  # what a zero may be off
+_NOTHING: Final = 1e-15  # what a zero may be off
 
 
 def vectors_of_groups(tree: Mapping[str, Any], folder: Path) -> Iterator[Vector]:
-    """Vectors of a file of groups, in its order; a group that nobody translates is one vector, which says so."""
+    """Vectors of a file of groups, in its order; a group that nobody translates is one vector, which says so.
+
+    A table that neither says what it is (``meta``) nor has a group that is known holds no vectors.
+    """
+    if "meta" not in tree and tree.keys().isdisjoint(GROUPS):
+        return
     stated = _TOLD.search(str(tree.get("meta", {}).get("tolerance", "")))
     tolerance = {"rel": float(stated.group(1)) if stated else 1e-6, "abs": _NOTHING}
     for name, group in tree.items():
@@ -71,13 +77,13 @@ GROUPS: Final[dict[str, Group]] = {
     **reference_risk.GROUPS,
     **reference_futures.GROUPS,
     **reference_clearing.GROUPS,
+    **reference_backtests.GROUPS,
 }
 TRANSLATORS: Final[dict[str, Translator]] = {
     **reference_liquidation.TRANSLATORS,
     **reference_risk.TRANSLATORS,
     **reference_futures.TRANSLATORS,
     **reference_clearing.TRANSLATORS,
-    "reference var_backtests": _later("backtesting of value at risk"),
-    "reference es_backtest_acerbi_szekely": _later("backtesting of expected shortfall"),
+    **reference_backtests.TRANSLATORS,
     "reference credit": _later("credit-based margin"),
 }

@@ -21,10 +21,8 @@ class Burden:
     mean_profit: float
     largest_share: float  # of the volume, by the account that lost most
     top_ten_share: float
-    concentration: float  # sum of squared shares: one over the number of equal accounts (Herfindahl)
-    inequality: (
-        float  # Gini coefficient among those who could have been closed: 0 equal, towards 1 for one of many
-    )
+    herfindahl: float  # sum of squared shares of the volume
+    inequality: float  # Gini coefficient among those who could have been closed
 
 
 def burden(removed: F64, leverage: F64, profit_share: F64) -> Burden:
@@ -48,19 +46,45 @@ def burden(removed: F64, leverage: F64, profit_share: F64) -> Burden:
     hit = lost > 0.0
     profit = np.asarray(profit_share)[hit & ~np.isnan(profit_share)]
     lever = np.asarray(leverage)[hit & ~np.isnan(leverage)]
-    total = float(lost.sum())
-    share = np.sort(lost[hit] / total)[::-1] if total else np.array([])
+    shares = concentration(lost)
     return Burden(
         int(hit.sum()),
-        total,
+        float(lost.sum()),
         _mean((profit > 0.0).astype(np.float64)),
         float(np.median(lever)) if len(lever) else float("nan"),
         float(np.median(profit)) if len(profit) else float("nan"),
         _mean(profit),
-        float(share[:1].sum()),
-        float(share[:10].sum()),
-        float((share**2).sum()),
-        gini(lost),
+        shares.largest,
+        shares.top_ten,
+        shares.herfindahl,
+        shares.gini,
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Concentration:
+    """How unevenly an amount is spread (spec 4.4); all zero where there is none."""
+
+    largest: float  # share of the largest
+    top_ten: float
+    herfindahl: float  # sum of squared shares: one over their number where all are equal
+    gini: float  # 0 where all are equal, towards 1 where one of many has all
+
+
+def concentration(amount: F64) -> Concentration:
+    """How concentrated positions, losses or collateral are.
+
+    Parameters
+    ----------
+    amount : (K,) ndarray
+        >= 0; who has nothing counts for the Gini coefficient only.
+    """
+    given = non_negative("amount", amount)
+    total = float(given.sum())
+    share = np.sort(given / total)[::-1] if total else np.zeros(0)
+    return Concentration(
+        float(share[:1].sum()), float(share[:10].sum()), float((share**2).sum()), gini(given)
     )
 
 

@@ -4,6 +4,7 @@ The portfolio is held constant, and the requirement is a series. Definitions aft
 29) and Gurrola-Perez and Murphy 2024 (impulse response).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -128,6 +129,14 @@ def evidence(margin: F64, loss: F64, steps: int = 1) -> Evidence:
         step_rise(asked, steps).fraction,
         max(beyond, 0.0),
     )
+
+
+def frontier(rules: Sequence[Evidence]) -> tuple[int, ...]:
+    """Rows of the rules that no other beats: covers as much, costs as little and moves as little, and one of them better."""
+    points = np.array([(-r.coverage, r.mean, r.peak_to_trough) for r in rules]).reshape(len(rules), 3)
+    no_worse = (points[:, None] <= points[None]).all(axis=2)
+    better = (points[:, None] < points[None]).any(axis=2)
+    return tuple(np.flatnonzero(~(no_worse & better).any(axis=0)).tolist())
 
 
 @final

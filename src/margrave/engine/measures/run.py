@@ -23,6 +23,8 @@ class Steps:
     price: F64
     outside: F64  # price without what liquidations did to it
     open_interest: F64  # after the step
+    margin: F64  # maintenance of all pools after the step, >= 0
+    balance: F64  # margin balance of all pools after the step
     liquidated: F64  # notional closed by force in the market during the step, >= 0
     deleveraged: F64  # notional closed against winners during the step, >= 0
     shortfall: F64  # loss beyond collateral during the step, >= 0
@@ -47,7 +49,7 @@ def steps_of(at: F64, **columns: F64) -> Steps:
     for name, column in full.items():
         if np.shape(column) != times.shape:
             raise ValueError(f"{name} must be of {len(times)} steps, got {np.shape(column)}")
-        if name in ("liquidated", "deleveraged", "shortfall") and np.any(column < 0.0):
+        if name in ("liquidated", "deleveraged", "shortfall", "margin") and np.any(column < 0.0):
             raise ValueError(f"{name} must be zero or more")
     return Steps(times, **full)
 
@@ -66,6 +68,7 @@ class Outcome:
     fund_draw: float  # from the start to the lowest
     open_interest_change: float  # fraction
     seconds_to_deleveraging: float  # from the first liquidation to the first deleveraging
+    peak_utilisation: float  # largest maintenance over margin balance; infinite where nothing was left
     peak_rate: float  # largest notional by force in a window [per second]
     longest_acceleration: float  # steps in a row in which the volume by force grew faster and faster
 
@@ -94,6 +97,7 @@ def outcome(steps: Steps, window: float) -> Outcome:
         float(steps.fund[0] - steps.fund.min()),
         _over(float(steps.open_interest[-1]), float(steps.open_interest[0])) - 1.0,
         _seconds_between(steps.at, steps.liquidated, steps.deleveraged),
+        _peak_utilisation(steps),
         peak_rate(steps.at, forced, window),
         longest_acceleration(np.cumsum(forced)),
     )
@@ -171,6 +175,12 @@ def fund_coverage(fund: float, shortfalls: F64, confidence: float = 0.99) -> flo
 def covered_share(fund: float, shortfalls: Sequence[float] | F64) -> float:
     """Share of runs whose shortfall the fund pays in full."""
     return float(np.mean(non_negative("shortfalls", np.asarray(shortfalls)) <= fund))
+
+
+def _peak_utilisation(steps: Steps) -> float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = np.where(steps.balance <= 0.0, np.inf, steps.margin / steps.balance)
+    return float(used.max())
 
 
 def _deepest(price: F64) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from margrave.engine.measures.burden import burden, gini, overshoot
+from margrave.engine.measures.burden import burden, concentration, gini, overshoot
 from margrave.kernels.deleveraging_shares import by_queue, pro_rata, water_filling
 
 SIZE, ROOM = np.array([10.0, 10.0, 20.0]), np.array([5.0, 20.0, 40.0])
@@ -18,7 +18,14 @@ def test_who_bore_it():
     assert found.median_leverage == 1.25
     assert (found.median_profit, found.mean_profit) == pytest.approx((0.2, 0.1))
     assert (found.largest_share, found.top_ten_share) == pytest.approx((0.6, 1.0))
-    assert found.concentration == pytest.approx(0.36 + 0.09 + 0.01)
+    assert found.herfindahl == pytest.approx(0.36 + 0.09 + 0.01)
+
+
+def test_concentration_of_open_positions():
+    found = concentration(np.concatenate([[50.0], np.full(10, 5.0), [0.0]]))
+    assert (found.largest, found.top_ten) == pytest.approx((0.5, 0.95))
+    assert found.herfindahl == pytest.approx(0.25 + 10 * 0.05**2)
+    assert concentration(np.full(4, 3.0)).herfindahl == pytest.approx(0.25)
 
 
 def test_nobody_bore_anything():
@@ -41,7 +48,7 @@ def test_a_queue_concentrates_what_water_filling_spreads():
         water_filling(SIZE, 12.0, ROOM),
         pro_rata(SIZE, 12.0),
     )
-    told = [burden(lost, SIZE / ROOM, np.ones(3)).concentration for lost in rules]
+    told = [burden(lost, SIZE / ROOM, np.ones(3)).herfindahl for lost in rules]
     assert told == sorted(told, reverse=True)
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from margrave.engine.assess import assess
 from margrave.engine.measures.procyclicality import (
+    Evidence,
     evidence,
+    frontier,
     impulse_response,
     peak_to_trough,
     released,
@@ -14,8 +16,9 @@ from margrave.engine.measures.procyclicality import (
     step_rise,
 )
 from margrave.engine.paths.memory import advance
-from margrave.kernels.dynamic_rate import buffered, floored, vol_multiplier
-from margrave.kernels.history import ewma_variances
+from margrave.kernels.dynamic_rate import blended, buffered, floored, vol_multiplier
+from margrave.kernels.history import ewma_variances, rescaled, vol_ratios
+from margrave.kernels.tail import upper_quantile
 from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schedules import Reference, Schedule
 from tests.unit.made import T1, inverse_account, inverse_market, rules
@@ -80,6 +83,35 @@ def test_a_filter_of_vol_goes_half_way_in_its_half_life():
     assert np.isnan(found.release)
 
 
+def filtered(days: int = 900, window: int = 250):
+    """Upper quantile at 99 % of filtered history while vol doubles after 300 days, from the day before that."""
+    size = np.where(np.arange(days) < 300, 0.01, 0.02) * np.where(np.arange(days) % 2, 1.0, -1.0)
+    variances = ewma_variances(size[:, None], 0.94, 1e-4)
+    asked = []
+    for day in range(299, days + 1):
+        seen = slice(max(day - window, 0), day)
+        ratio = vol_ratios(np.vstack([variances[seen], variances[day : day + 1]]), 0.0, np.inf)
+        asked.append(upper_quantile(-rescaled(size[seen, None], ratio)[:, 0], 0.99).value)
+    return np.array(asked)
+
+
+def test_filtered_history_over_reacts_to_a_step_of_vol():
+    # clearing 2.1 and 3: returns of the new regime are first divided by the vol of the old one.
+    found = impulse_response(filtered())
+    assert found.settled == pytest.approx(2.0, rel=1e-3)
+    assert found.overshoot > 0.8
+    assert 0 < found.half_life < np.log(2) / -np.log(0.94) < 250  # sooner than the filter itself
+    assert found.release < 250  # gone before the window has forgotten the calm
+
+
+def test_a_stressed_period_mitigates_better_than_a_buffer():
+    asked = filtered()
+    plain, buffer, stress = (
+        peak_to_trough(m) for m in (asked, buffered(asked, asked[0]), blended(asked, asked.max()))
+    )
+    assert stress < buffer < plain
+
+
 def test_overshoot_and_its_release():
     found = impulse_response(np.array([10.0, 18.0, 30.0, 26.0, 24.0, 20.0, 20.0]))
     assert found.ratio.tolist() == [1.0, 1.8, 3.0, 2.6, 2.4, 2.0, 2.0]
@@ -121,6 +153,15 @@ def test_a_buffer_costs_more_and_is_calmer():
     assert told["buffer"].mean > told["plain"].mean
     assert told["buffer"].peak_to_trough < told["plain"].peak_to_trough
     assert told["floor"].peak_to_trough == pytest.approx(1.2)
+
+
+def test_the_frontier_leaves_out_what_is_beaten():
+    rows = [
+        Evidence(*row, 0.0, 0.0)
+        for row in ((0.99, 10, 2), (0.995, 12, 2), (0.99, 11, 3), (0.99, 10, 2), (0.98, 20, 1))
+    ]
+    assert frontier(rows) == (0, 1, 3, 4)
+    assert frontier([]) == ()
 
 
 def test_relief_that_is_out():

@@ -20,6 +20,8 @@ FULL = {
     "price": np.array([100.0, 98.0, 95.0, 90.0, 92.0]),
     "outside": np.array([100.0, 98.0, 97.0, 96.0, 96.0]),
     "open_interest": np.array([50.0, 48.0, 40.0, 30.0, 30.0]),
+    "margin": np.array([4.0, 4.0, 3.0, 2.0, 2.0]),
+    "balance": np.array([8.0, 6.0, 4.0, 2.5, 3.0]),
     "liquidated": np.array([0.0, 1.0, 3.0, 6.0, 0.0]),
     "deleveraged": np.array([0.0, 0.0, 0.0, 5.0, 0.0]),
     "shortfall": np.array([0.0, 0.0, 0.5, 1.5, 0.0]),
@@ -37,6 +39,7 @@ def test_a_whole_run():
     assert found.fund_draw == pytest.approx(2.0)
     assert found.open_interest_change == pytest.approx(-0.4)
     assert found.seconds_to_deleveraging == 20.0
+    assert found.peak_utilisation == pytest.approx(0.8)
     assert found.peak_rate == pytest.approx(14.0 / 20.0)  # the steps at 20 and 30
     assert found.longest_acceleration == 3.0
 
@@ -48,6 +51,12 @@ def test_what_is_not_known_is_not_told():
         assert np.isnan(getattr(found, name)), name
     for name in ("open_interest_change", "seconds_to_deleveraging", "peak_rate", "longest_acceleration"):
         assert np.isnan(getattr(found, name)), name
+    assert np.isnan(found.peak_utilisation)
+
+
+def test_nothing_left_is_beyond_any_utilisation():
+    found = outcome(steps_of(AT, **FULL | {"balance": FULL["balance"] - 2.5}), 5.0)
+    assert found.peak_utilisation == np.inf
 
 
 def test_a_quiet_run():
