@@ -35,7 +35,7 @@ from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state,
 from margrave.engine.simulation.settings import Settings, StatedFunding
 from margrave.engine.simulation.shortfall import STAGES, flat_purses
 from margrave.engine.simulation.state import Frame, State, book_of_state
-from margrave.engine.simulation.steps import Row, Steps, Tally, row_of, seen, steps_of
+from margrave.engine.simulation.steps import Row, Steps, Tally, fund, open_notional, row_of, seen, steps_of
 from margrave.margin.pooled import evaluate, prepare_in
 from margrave.margin.resolve import resolve
 from margrave.rulebook.reform import with_rates
@@ -67,6 +67,8 @@ class Run:
     market: Market  # in which the pools of the end were margined
     rulebook: Rulebook
     pools: LivePools
+    open_notional: float  # at the opening, as the column of `steps`
+    fund: float  # at the opening
 
     @property
     def book(self) -> Book:
@@ -159,6 +161,7 @@ def simulate(  # noqa: PLR0913 - what a run is made of
     require(0 <= seed < 2**64, "seed", seed, "a whole number from zero to 2^64 - 1")
     scene = _opening(book, market, rulebook, path, settings)
     opening, nothing = scene.state, np.zeros(0)
+    started = open_notional(scene), fund(scene)
     prices = Prices(nothing, nothing, nothing)
     loop = _Loop(scene, prices, rulebook, threads, told, Tally.empty(len(scene.world.symbols)))
     ending = Ending.DONE
@@ -180,6 +183,7 @@ def simulate(  # noqa: PLR0913 - what a run is made of
         scene.resolved.market,
         scene.resolved.rulebook,
         scene.pools,
+        *started,
     )
 
 

@@ -11,7 +11,7 @@ from margrave.domain.book import Book
 from margrave.engine.assessment import Status
 from margrave.engine.books.venue import STATUSES, PoolColumns, assess_resolved
 from margrave.engine.live.pools import LivePools, merged, pools_from
-from margrave.engine.simulation.prices import Pressure, World, instrument_prices
+from margrave.engine.simulation.prices import Pressure, World
 from margrave.engine.simulation.settings import Ladder, Settings
 from margrave.engine.simulation.state import I8, UNKNOWN, Frame, State
 from margrave.kernels.arrays import F64, I64, Bools
@@ -153,11 +153,6 @@ def in_pool(scene: Scene, position: I64) -> F64:
 def marks(scene: Scene) -> F64:
     """Marks on which margin is asked, (I,)."""
     return scene.resolved.table.mark
-
-
-def last_prices(scene: Scene, factor: F64) -> F64:
-    """Instruments where assets stand at multiples of the opening, (I,)."""
-    return instrument_prices(scene.world, factor, scene.seconds)[0]
 
 
 def cash(scene: Scene, position: I64, contracts: F64, price: F64) -> F64:

@@ -8,9 +8,9 @@ import numpy as np
 from margrave.engine.simulation.events import Cause, Event, Paid, Traded
 from margrave.engine.simulation.factor import Seen
 from margrave.engine.simulation.prices import Prices, prices_of
-from margrave.engine.simulation.scene import Scene, notional
+from margrave.engine.simulation.scene import Scene, marks, notional
 from margrave.engine.simulation.settings import Liquidity
-from margrave.engine.simulation.state import UNKNOWN, Party, party_units
+from margrave.engine.simulation.state import UNKNOWN, Party
 from margrave.kernels.arrays import F64, I64
 
 
@@ -23,10 +23,14 @@ class Steps:
     """
 
     seconds: F64  # (T,)
-    last: F64  # (T, N) multiple of the opening price, as the others
+    outside: (
+        F64  # (T, N) path without the venue's own impact: multiple of the opening price, as the next three
+    )
+    last: F64  # (T, N)
     mark: F64  # (T, N)
     index: F64  # (T, N)
     open_interest: F64  # (T, I) [contracts] the larger of what the book is long and short
+    open_notional: F64  # (T,) the same at the marks
     accounts: I64  # (T, L + 2) by worst pool: levels from healthy to liquidation, unknown last
     flat: I64  # (T,) accounts that hold nothing
     rounds: I64  # (T,) in which somebody was closed
@@ -111,25 +115,23 @@ class Tally:
 
 def row_of(scene: Scene, prices: Prices, tally: Tally, rounds: int, multiplier: float) -> Row:
     """One row of `Steps`, from the scene at the end of a step and what happened in it."""
-    frame, columns = scene.frame, scene.columns
+    columns = scene.columns
     price = np.nan_to_num(scene.resolved.table.asset_price)
     known = scene.state.level != UNKNOWN
     worth = np.where(known, price[columns.currency], 0.0)
-    held = frame.contracts(frame.book.instrument, scene.state.lots)
-    long, short = (
-        _by_instrument(scene, frame.book.instrument, np.maximum(side * held, 0.0)) for side in (1, -1)
-    )
     row: Row = {
         "seconds": scene.seconds,
+        "outside": scene.world.factor[scene.pressure.step],
         "last": prices.last,
         "mark": prices.mark,
         "index": prices.index,
-        "open_interest": np.maximum(long, short),
+        "open_interest": open_interest(scene),
+        "open_notional": open_notional(scene),
         "accounts": _accounts(scene),
         "flat": _flat(scene),
         "rounds": rounds,
         "multiplier": multiplier,
-        "fund": float((party_amounts(scene, Party.FUND) * price).sum()),
+        "fund": fund(scene),
         "liquidated_contracts": tally.liquidated,
         "deleveraged_contracts": tally.deleveraged,
     }
@@ -150,11 +152,7 @@ def seen(scene: Scene, asset: str) -> Seen:
     ]
     start = world.market.index_of(asset)
     price = (1.0 if start is None else start) * float(prices_of(world, pressure).mark[at])
-    held = scene.frame.contracts(scene.frame.book.instrument, scene.state.lots)
-    long, short = (
-        _by_instrument(scene, scene.frame.book.instrument, np.maximum(side * held, 0.0)) for side in (1, -1)
-    )
-    return Seen(scene.seconds, price, min(depth, default=1.0), float(np.maximum(long, short)[mine].sum()))
+    return Seen(scene.seconds, price, min(depth, default=1.0), float(open_interest(scene)[mine].sum()))
 
 
 def steps_of(rows: list[Row]) -> Steps:
@@ -162,12 +160,27 @@ def steps_of(rows: list[Row]) -> Steps:
     return Steps(**{field.name: np.array([row[field.name] for row in rows]) for field in fields(Steps)})
 
 
-def party_amounts(scene: Scene, party: Party) -> F64:
-    """What a party has of each asset, (N,)."""
+def open_interest(scene: Scene) -> F64:
+    """The larger of what the book is long and short in each instrument, (I,) [contracts]."""
+    at = scene.frame.book.instrument
+    held = scene.frame.contracts(at, scene.state.lots)
+    long, short = (_by_instrument(scene, at, np.maximum(side * held, 0.0)) for side in (1, -1))
+    return np.maximum(long, short)
+
+
+def open_notional(scene: Scene) -> float:
+    """Open interest at the marks [numeraire]."""
+    price = np.nan_to_num(scene.resolved.table.asset_price[scene.frame.settlement])
+    contracts = open_interest(scene)
+    return float((notional(scene, np.arange(len(contracts)), contracts, marks(scene)) * price).sum())
+
+
+def fund(scene: Scene) -> float:
+    """The insurance fund [numeraire]."""
     asset = np.arange(len(scene.frame.assets))
-    return scene.frame.amount(
-        scene.frame.purse_of(party, asset), party_units(scene.frame, scene.state, party)
-    )
+    purse = scene.frame.purse_of(Party.FUND, asset)
+    amount = scene.frame.amount(purse, scene.state.purse[purse])
+    return float((amount * np.nan_to_num(scene.resolved.table.asset_price)).sum())
 
 
 def _by_instrument(scene: Scene, instrument: I64, values: F64) -> F64:
