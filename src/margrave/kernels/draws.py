@@ -36,13 +36,17 @@ def standard_normals(seed: int, stream: str, count: int) -> F64:
     (count,) ndarray
         Read-only.
     """
-    name = int.from_bytes(stream.encode("utf-8"), "little") % (2**61 - 1)
-    bits = np.random.Philox(key=np.array([seed, name], dtype=np.uint64)).random_raw(count)
-    # The middle of one of 2^53 cells: never zero or one.
-    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
-    draws = normal_quantile(uniform)
+    draws = normal_quantile(uniforms(seed, stream, count))
     draws.setflags(write=False)
     return draws
+
+
+def uniforms(seed: int, stream: str, count: int) -> F64:
+    """Independent draws between zero and one, neither of them ever drawn, (count,); parameters as `standard_normals`."""
+    name = int.from_bytes(stream.encode("utf-8"), "little") % (2**61 - 1)
+    bits = np.random.Philox(key=np.array([seed, name], dtype=np.uint64)).random_raw(count)
+    # The middle of one of 2^53 cells.
+    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
 
 
 def correlation_root(correlation: F64) -> F64:

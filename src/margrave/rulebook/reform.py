@@ -1,19 +1,30 @@
 """A what-if on rules: a function from rulebook to rulebook, never an edit of the base."""
 
 from datetime import UTC, datetime
+from typing import Final, assert_never
 
 from msgspec import structs
 
+from margrave.rulebook.clearing import Commodity, RangesModel, RiskArray, ScanModel, Share
+from margrave.rulebook.ladders import BaseSlope, Ladder, Progressive, RiskLimit, Tier, WholePosition
 from margrave.rulebook.load import checked
+from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
 from margrave.rulebook.schema import (
     AccountRules,
     Match,
     Model,
+    OptionModel,
+    Portfolio,
     Product,
     Rulebook,
+    ShortTerms,
     Source,
 )
+from margrave.rulebook.standard_manager import StandardManager, StandardMarket
+from margrave.rulebook.tail import TailModel
+
+_FALL_MAX: Final = 0.99  # largest fall of a range: at one nothing has a worth
 
 
 def with_schedule(rulebook: Rulebook, schedule: Schedule | None) -> Rulebook:
@@ -34,6 +45,131 @@ def with_schedule(rulebook: Rulebook, schedule: Schedule | None) -> Rulebook:
 def with_account_rules(rulebook: Rulebook, rules: AccountRules) -> Rulebook:
     """The same products under other account rules."""
     return checked(structs.replace(rulebook, account=rules))
+
+
+def with_rates(rulebook: Rulebook, multiplier: float) -> Rulebook:
+    """The same rules at rates times a multiplier, as a venue sets them anew when vol or liquidity change (spec DM).
+
+    Parameters
+    ----------
+    rulebook : Rulebook
+        The base; it stays.
+    multiplier : float
+        Above zero. Of both levels: rates of ladders, up to one; the risk part of short options, not their mark; what a
+        scenario or tail model takes its worst case times; price ranges and arrays of clearing models; the shares of spot
+        of Derive's standard manager. A rate that follows from chosen leverage stays.
+
+    Raises
+    ------
+    InvalidInputError
+        The moved rules contradict themselves.
+    ValueError
+        A multiplier that is not above zero and finite.
+    """
+    if not 0.0 < multiplier < float("inf"):
+        raise ValueError(f"multiplier is {multiplier!r}; it must be finite and above zero")
+    if multiplier == 1.0:
+        return rulebook
+
+    def terms(one: ShortTerms) -> ShortTerms:
+        return structs.replace(one, factor=one.factor * multiplier)
+
+    def model_at(model: Model) -> Model:
+        if not isinstance(model, OptionModel):
+            return model
+        names = ("initial_call", "initial_put", "maintenance_call", "maintenance_put")
+        return structs.replace(model, **{name: terms(getattr(model, name)) for name in names})
+
+    products = tuple(structs.replace(p, model=model_at(p.model)) for p in rulebook.products)
+    ladders = {name: _ladder_at(ladder, multiplier) for name, ladder in rulebook.ladders.items()}
+    portfolio = _portfolio_at(rulebook.portfolio, multiplier)
+    return checked(structs.replace(rulebook, products=products, ladders=ladders, portfolio=portfolio))
+
+
+def _portfolio_at(model: Portfolio | None, multiplier: float) -> Portfolio | None:
+    match model:
+        case None:
+            return None
+        case TailModel():
+            return structs.replace(model, multiplier=model.multiplier * multiplier)
+        case ScenarioModel(levels=at):
+            initial, maintenance = at.initial * multiplier, at.maintenance * multiplier
+            return structs.replace(
+                model, levels=structs.replace(at, initial=initial, maintenance=maintenance)
+            )
+        case RangesModel(classes=classes):
+            wide = [
+                structs.replace(c, up=c.up * multiplier, down=min(c.down * multiplier, _FALL_MAX))
+                for c in classes
+            ]
+            return structs.replace(model, classes=tuple(wide))
+        case ScanModel(commodities=commodities, arrays=arrays, extreme=extreme):
+            deepest = max(extreme.multiple, 1.0)
+            return structs.replace(
+                model,
+                commodities=tuple(_commodity_at(commodity, multiplier, deepest) for commodity in commodities),
+                arrays={symbol: _array_at(array, multiplier) for symbol, array in arrays.items()},
+            )
+        case StandardManager(markets=markets):
+            return structs.replace(model, markets=tuple(_market_at(market, multiplier) for market in markets))
+        case unknown:
+            assert_never(unknown)
+
+
+def _commodity_at(commodity: Commodity, multiplier: float, deepest: float) -> Commodity:
+    size = commodity.price_range
+    if size is None:
+        return commodity
+    most = _FALL_MAX / deepest if isinstance(size, Share) else float("inf")
+    moved = structs.replace(size, value=min(size.value * multiplier, most))
+    return structs.replace(commodity, price_range=moved)
+
+
+def _array_at(array: RiskArray, multiplier: float) -> RiskArray:
+    return structs.replace(array, losses=tuple(loss * multiplier for loss in array.losses))
+
+
+def _market_at(market: StandardMarket, multiplier: float) -> StandardMarket:
+    names = {
+        "perpetual": ("initial", "maintenance"),
+        "options": ("spot_max", "spot_min", "maintenance_call", "maintenance_put"),
+    }
+    changed = {}
+    for part, fields in names.items():
+        rule = getattr(market, part)
+        if rule is not None:
+            moved = {name: getattr(rule, name) * multiplier for name in fields}
+            changed[part] = structs.replace(rule, **moved)
+    return structs.replace(market, **changed)
+
+
+def _ladder_at(ladder: Ladder, multiplier: float) -> Ladder:
+    match ladder:
+        case Progressive(tiers=tiers, deductions=printed):
+            moved = tuple(_tier_at(tier, multiplier) for tier in tiers)
+            capped = tiers[-1].maintenance * multiplier > 1.0
+            cut = None if printed is None or capped else tuple(amount * multiplier for amount in printed)
+            return structs.replace(ladder, tiers=moved, deductions=cut)
+        case WholePosition(tiers=tiers):
+            return structs.replace(ladder, tiers=tuple(_tier_at(tier, multiplier) for tier in tiers))
+        case BaseSlope():
+            return structs.replace(ladder, slope=ladder.slope * multiplier, **_base_at(ladder, multiplier))
+        case RiskLimit():
+            increment = min(ladder.increment * multiplier, 1.0)
+            return structs.replace(ladder, increment=increment, **_base_at(ladder, multiplier))
+        case unknown:
+            assert_never(unknown)
+
+
+def _base_at(ladder: BaseSlope | RiskLimit, multiplier: float) -> dict[str, float]:
+    return {name: min(getattr(ladder, name) * multiplier, 1.0) for name in ("initial", "maintenance")}
+
+
+def _tier_at(tier: Tier, multiplier: float) -> Tier:
+    initial = None if tier.initial is None else min(tier.initial * multiplier, 1.0)
+    leverage = None if tier.max_leverage is None else max(tier.max_leverage / multiplier, 1.0)
+    maintenance = min(tier.maintenance * multiplier, 1.0)
+    return structs.replace(tier, initial=initial, max_leverage=leverage, maintenance=maintenance)
 
 
 def stated(name: str, model: Model, account: AccountRules, **parts: object) -> Rulebook:

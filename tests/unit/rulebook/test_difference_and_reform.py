@@ -2,13 +2,19 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from msgspec import structs
 
 from margrave.core.errors import InvalidInputError, Reason
-from margrave.rulebook.catalogue import in_force
+from margrave.core.words import INITIAL, MAINTENANCE
+from margrave.rulebook.catalogue import in_force, shipped
+from margrave.rulebook.clearing import PriceRisk, RiskArray
 from margrave.rulebook.difference import differences
-from margrave.rulebook.reform import with_account_rules, with_schedule
+from margrave.rulebook.ladders import resolve
+from margrave.rulebook.reform import with_account_rules, with_rates, with_schedule
+from margrave.rulebook.schema import OptionModel
+from margrave.rulebook.standard_manager import StandardManager
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 FLAT = in_force("example.flat", AT)
@@ -93,3 +99,71 @@ def test_account_rules_change_alone():
     rules = structs.replace(FLAT.account, profit_credit=0.5)
     rows = differences(FLAT, with_account_rules(FLAT, rules))
     assert [(c.path, c.before, c.after) for c in rows] == [("account.profit_credit", 1.0, 0.5)]
+
+
+def test_rates_at_a_multiplier_of_one_are_the_rulebook_itself():
+    assert with_rates(FLAT, 1.0) is FLAT
+
+
+@pytest.mark.parametrize("rulebook", shipped(), ids=lambda r: f"{r.id}@{r.valid_from:%Y-%m-%d}")
+@pytest.mark.parametrize("multiplier", [0.5, 1.37, 3.0])
+def test_rates_of_every_shipped_rulebook_can_be_moved(rulebook, multiplier):
+    made = with_rates(rulebook, multiplier)
+    for name, ladder in rulebook.ladders.items():
+        for level in (INITIAL, MAINTENANCE):
+            before, after = resolve(ladder, level), resolve(made.ladders[name], level)
+            count = min(len(before.rate), len(after.rate))  # a risk limit ends where its rate is one
+            assert after.rate[:count] == pytest.approx(
+                np.minimum(before.rate[:count] * multiplier, 1.0), rel=1e-9
+            )
+    assert with_rates(made, 1.0 / multiplier).ladders.keys() == rulebook.ladders.keys()
+
+
+def test_a_short_option_and_a_portfolio_are_charged_the_multiple():
+    options = in_force("deribit.sm", AT)
+    terms = [p.model.maintenance_put.factor for p in options.products if isinstance(p.model, OptionModel)]
+    moved = [
+        p.model.maintenance_put.factor
+        for p in with_rates(options, 2.0).products
+        if isinstance(p.model, OptionModel)
+    ]
+    assert moved == [2.0 * factor for factor in terms]
+    assert moved
+    scenarios = in_force("deribit.xpm", AT)
+    levels, twice = scenarios.portfolio.levels, with_rates(scenarios, 2.0).portfolio.levels
+    assert (twice.initial, twice.maintenance) == (2.0 * levels.initial, 2.0 * levels.maintenance)
+
+
+def test_a_multiplier_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="multiplier is 0"):
+        with_rates(FLAT, 0.0)
+
+
+def test_ranges_arrays_and_shares_of_spot_move():
+    ranges, scan = in_force("example.ranges", AT), in_force("example.scan", AT)
+    assert [c.up for c in with_rates(ranges, 2.0).portfolio.classes] == [
+        2.0 * c.up for c in ranges.portfolio.classes
+    ]
+    assert all(c.down <= 0.99 for c in with_rates(ranges, 9.0).portfolio.classes)
+    before = [c.price_range and c.price_range.value for c in scan.portfolio.commodities]
+    after = [c.price_range and c.price_range.value for c in with_rates(scan, 1.5).portfolio.commodities]
+    assert after == [size and 1.5 * size for size in before]
+    losses = tuple(float(k) for k in range(16))
+    array = RiskArray(losses=losses, delta=1.0)
+    arrays = structs.replace(scan, portfolio=structs.replace(scan.portfolio, arrays={"F": array}))
+    assert with_rates(arrays, 2.0).portfolio.arrays["F"].losses == tuple(2.0 * loss for loss in losses)
+    manager = next(r for r in shipped() if isinstance(r.portfolio, StandardManager))
+    for one, two in zip(manager.portfolio.markets, with_rates(manager, 1.5).portfolio.markets, strict=True):
+        if one.perpetual is not None:
+            assert two.perpetual.maintenance == 1.5 * one.perpetual.maintenance
+        if one.options is not None:
+            assert two.options.spot_max == 1.5 * one.options.spot_max
+
+
+def test_a_commodity_of_arrays_alone_keeps_its_missing_range():
+    scan = in_force("example.scan", AT)
+    bare = tuple(
+        structs.replace(c, price_range=None, price_risk=PriceRisk.NORMAL) for c in scan.portfolio.commodities
+    )
+    made = structs.replace(scan, portfolio=structs.replace(scan.portfolio, commodities=bare))
+    assert {c.price_range for c in with_rates(made, 2.0).portfolio.commodities} == {None}
