@@ -387,7 +387,7 @@ def case_form(case: Case) -> CaseForm:
     """Form of a case: what its file says."""
     market = MarketForm(
         at=case.market.at,
-        instruments=[_instrument_form(i) for i in case.market.instruments.values()],
+        instruments=[instrument_form(i) for i in case.market.instruments.values()],
         quotes=[
             QuoteForm(symbol=s, mark=q.mark, **{name: getattr(q, name) for name in _QUOTED})
             for s, q in case.market.quotes.items()
@@ -411,11 +411,27 @@ def case_form(case: Case) -> CaseForm:
     )
 
 
+def instrument_from(form: InstrumentForm, where: str) -> Instrument:
+    """Contract terms from their form.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming every field that is wrong.
+    """
+    reader = _Reader(where)
+    instrument = reader.instrument(form, "instrument")
+    if instrument is None:
+        raise InvalidInputError(reader.issues)
+    return instrument
+
+
 def _fields(account: Account) -> Any:
     return msgspec.to_builtins(account, builtin_types=(datetime,))
 
 
-def _instrument_form(instrument: Instrument) -> InstrumentForm:
+def instrument_form(instrument: Instrument) -> InstrumentForm:
+    """Contract terms as a case file writes them."""
     kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
     payoffs: dict[type, str] = {
         Linear: "linear",

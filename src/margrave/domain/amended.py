@@ -1,6 +1,6 @@
 """Some accounts of a book: picked out as a book of their own, and put back after they changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.domain.account import Account
-from margrave.domain.book import Book, Memories, book_of
+from margrave.domain.book import Book, Memories, book_of, names_of, no_parents
 from margrave.kernels.arrays import I64
 
 _HELD: Final = ("instrument", "quantity", "entry", "leverage", "is_isolated", "isolated_margin")
@@ -19,6 +19,7 @@ _KEPT: Final = tuple(f.name for f in fields(Memories) if f.name != "account")
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"account": _HELD, "balance_account": _CASH, "order_account": _ASKED}
 )
+_MANY: Final = 0.005  # wanted owners a row, beyond which a pass over all rows is quicker than a search for each
 _POINTS: Final = frozenset({"instrument", "order_instrument", "balance_asset", "underlying"})
 
 
@@ -37,12 +38,24 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     rows, which : (m,) ndarray of int
         Their rows, ascending, and which of the wanted owners each belongs to.
     """
+    if len(wanted) > _MANY * len(owner):
+        return _rows_of_many(owner, wanted)
     wanted = wanted.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
     first, last = owner.searchsorted(wanted), owner.searchsorted(wanted, side="right")
     count = last - first
     before = np.cumsum(count) - count
     which = np.repeat(np.arange(len(wanted)), count)
     return np.arange(count.sum()) + (first - before)[which], which
+
+
+def _rows_of_many(owner: I64, wanted: I64) -> tuple[I64, I64]:
+    # One pass over all rows, instead of a search for each owner.
+    last = int(max(owner[-1], wanted[-1])) if len(owner) else int(wanted[-1])
+    place = np.full(last + 1, -1, dtype=np.int64)
+    place[wanted] = np.arange(len(wanted))
+    at = place[owner]
+    rows = np.flatnonzero(at >= 0)
+    return rows, at[rows]
 
 
 def picked(book: Book, accounts: I64) -> Book:
@@ -84,6 +97,23 @@ def amended(book: Book, accounts: Mapping[int, Account]) -> Book:
         changed |= _spliced(book, part, owner, columns, gone, where)
     memory = replace(book.memory, **_spliced(book.memory, part.memory, "account", _KEPT, gone, where))
     return replace(book, **changed, memory=memory)
+
+
+def with_accounts(book: Book, names: Sequence[str], parents: Sequence[str]) -> Book:
+    """The book with empty accounts behind its own, each with the name of its main account or an empty one."""
+    count = len(book.names) + len(names)
+
+    def wide(owner: I64) -> I64:
+        return owner.astype(np.result_type(owner.dtype, np.min_scalar_type(-count - 1)), copy=False)
+
+    same = book.parents.strides == (0,) and not any(parents)  # nobody has one: a single empty name
+    return replace(
+        book,
+        names=np.concatenate((book.names, names_of(names))),
+        parents=no_parents(count) if same else np.concatenate((book.parents, names_of(parents))),
+        **{owner: wide(getattr(book, owner)) for owner in _TABLES},
+        memory=replace(book.memory, account=wide(book.memory.account)),
+    )
 
 
 def _spliced(

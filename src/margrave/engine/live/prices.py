@@ -1,0 +1,220 @@
+"""Ticks written into what is known of the market, and instruments priced anew where a price is another."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, Final, final
+
+import numpy as np
+
+from margrave.core.errors import Issue, MargraveError, Reason
+from margrave.domain.book import Book
+from margrave.domain.checks import require, require_price
+from margrave.domain.instruments import Instrument, payoff_asset
+from margrave.domain.market import VOLATILITY_MAX, Market, Quote
+from margrave.engine.live.events import Input, Tick
+from margrave.margin.resolve import Resolved, resolve
+from margrave.rulebook.schema import Rulebook
+from margrave.valuation.table import Table, table_of
+
+_ROWS: Final = ("instruments", "a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
+_ASSETS: Final = ("assets", "asset_price", "asset_confidence")
+_PRICED: Final = tuple(f.name for f in fields(Table) if f.name not in (*_ROWS, *_ASSETS, "converts", "issues"))
+
+
+@final
+@dataclass(slots=True)
+class Prices:
+    """A working copy of a market: what a batch of ticks is written into."""
+
+    market: Market  # as it was
+    at: datetime
+    instruments: dict[str, Instrument]
+    quotes: dict[str, Quote]
+    index: dict[str, float]
+    vols: dict[str, float]
+    open_interest: dict[str, float]
+    instants: dict[Hashable, datetime]  # (input, name) -> when the value that is known was made
+    moved: bool = False
+
+
+def prices_of(market: Market, instants: Mapping[Hashable, datetime]) -> Prices:
+    """A working copy."""
+    return Prices(
+        market,
+        market.at,
+        dict(market.instruments),
+        dict(market.quotes),
+        dict(market.index),
+        dict(market.vols),
+        dict(market.open_interest),
+        dict(instants),
+    )
+
+
+def market_of(prices: Prices) -> Market:
+    """The market that a working copy has become; the same one where nothing was written."""
+    if not prices.moved:
+        return prices.market
+    return replace(
+        prices.market,
+        at=prices.at,
+        instruments=prices.instruments,
+        quotes=prices.quotes,
+        index=prices.index,
+        vols=prices.vols,
+        open_interest=prices.open_interest,
+    )
+
+
+def first_instants(market: Market) -> dict[Hashable, datetime]:
+    """When the prices of a market were made: at their quote's instant, or at the market's."""
+    instants: dict[Hashable, datetime] = {(Input.INDEX, asset): market.at for asset in market.index}
+    instants |= {(Input.VOLATILITY, asset): market.at for asset in market.vols}
+    instants |= {(Input.OPEN_INTEREST, symbol): market.at for symbol in market.open_interest}
+    for symbol, quote in market.quotes.items():
+        instants |= {(what, symbol): quote.at or market.at for what in _inputs(quote)}
+    return instants
+
+
+def assets_of(instrument: Instrument) -> tuple[str, ...]:
+    """Assets that an instrument names."""
+    return instrument.base, instrument.quote, instrument.settlement, payoff_asset(instrument)
+
+
+def written(tick: Tick, prices: Prices, assets: tuple[str, ...]) -> None:
+    """Write one tick where it belongs, or raise and leave all as it was.
+
+    Raises
+    ------
+    MargraveError
+        Nobody knows the asset or the instrument, or an option's vol or forward came before its mark.
+    ValueError
+        The value cannot be one of its kind.
+    """
+    what, name, value = tick.what, tick.name, tick.value
+    match what:
+        case Input.INDEX:
+            _known(name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name")
+            require_price("index", value)
+            prices.index[name] = value
+        case Input.VOLATILITY:
+            _known(name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name")
+            require(0.0 < value <= VOLATILITY_MAX, "volatility", value, "a fraction per year, 0.65 for 65 %")
+            prices.vols[name] = value
+        case _:
+            told = "is not among the market's instruments; list it first, with its terms"
+            _known(name, prices.instruments, Reason.UNKNOWN_INSTRUMENT, told)
+            if what is Input.OPEN_INTEREST:
+                prices.open_interest[name] = value
+            else:
+                _quoted(tick, prices)
+    prices.instants[what, name] = tick.at
+    prices.moved = True
+
+
+def _known(name: str, known: tuple[str, ...] | dict[str, Instrument], reason: Reason, message: str) -> None:
+    if name not in known:
+        raise MargraveError([Issue(name, reason, message)])
+
+
+def _quoted(tick: Tick, prices: Prices) -> None:
+    quote = _quote(tick, prices.quotes.get(tick.name))
+    prices.instants[tick.what, tick.name] = tick.at
+    # As old as the oldest of what it is made of.
+    oldest = min(prices.instants[what, tick.name] for what in _inputs(quote))
+    prices.quotes[tick.name] = replace(quote, at=oldest)
+
+
+def _inputs(quote: Quote) -> list[Input]:
+    told = (
+        (Input.MARK, quote.mark),
+        (Input.FORWARD, quote.forward),
+        (Input.VOL, quote.vol),
+        (Input.UNDERLYING, quote.index),
+    )
+    return [what for what, value in told if value is not None]
+
+
+def _quote(tick: Tick, quote: Quote | None) -> Quote:
+    if tick.what is Input.MARK:
+        return Quote(mark=tick.value) if quote is None else replace(quote, mark=tick.value)
+    if quote is None:
+        message = f"has no mark yet, and so no place for a {tick.what}; send its mark first"
+        raise MargraveError([Issue(tick.name, Reason.MISSING_MARK, message)])
+    if tick.what is Input.VOL:
+        return replace(quote, vol=tick.value)
+    if tick.what is Input.UNDERLYING:
+        return replace(quote, index=tick.value)
+    return replace(quote, forward=tick.value)
+
+
+def resolved_in(
+    before: Resolved | None, book: Book, prices: Prices, market: Market, rulebook: Rulebook
+) -> Resolved:
+    """Resolve a book's instruments in the prices that are known.
+
+    Parameters
+    ----------
+    before : Resolved, optional
+        Of an earlier market. Where instruments, rules and instant are the same, only what is priced otherwise is
+        resolved again, to the same bits.
+    book : Book
+        Its tables.
+    prices, market : Prices, Market
+        What is known and when it was made.
+    rulebook : Rulebook
+        The rules. A quote tells its own age to the table; an index price has none there, and what is stale is left out.
+    """
+    most = rulebook.mark_age_max_seconds
+    if most is not None:
+        fresh = {
+            asset: price
+            for asset, price in market.index.items()
+            if (market.at - prices.instants[Input.INDEX, asset]).total_seconds() <= most
+        }
+        market = replace(market, index=fresh)
+    if (
+        before is None
+        or before.rulebook is not rulebook
+        or before.market.at != market.at
+        or len(before.table.instruments) != len(book.symbols)
+        or before.market.instruments != market.instruments
+    ):
+        return resolve(book.symbols, book.assets, market, rulebook)
+    return _repriced(before, book.symbols, market)
+
+
+def _repriced(before: Resolved, symbols: tuple[str, ...], market: Market) -> Resolved:
+    old, table = before.market, before.table
+    priced = {a for a in old.index.keys() | market.index.keys() if old.index.get(a) != market.index.get(a)}
+    rows = [row for row, symbol in enumerate(symbols) if _is_other(symbol, table, row, old, market, priced)]
+    some = tuple(symbols[row] for row in rows)
+    fresh = table_of(some, (), market, before.rulebook.mark_age_max_seconds, before.rulebook.days_in_year)
+    columns: dict[str, Any] = {name: getattr(table, name).copy() for name in _PRICED}
+    for name, column in columns.items():
+        column[rows] = getattr(fresh, name)
+    price = table.asset_price.copy()
+    for asset in priced & set(table.assets):
+        told = market.index_of(asset)
+        price[table.assets.index(asset)] = np.nan if told is None else told
+    issues = {row: issue for row, issue in table.issues.items() if row not in set(rows)}
+    issues |= {rows[k]: issue for k, issue in fresh.issues.items()}
+    return replace(
+        before,
+        market=market,
+        table=replace(table, **columns, asset_price=price, issues=issues),
+        vols=np.array([market.vols.get(asset, np.nan) for asset in table.assets]),
+    )
+
+
+def _is_other(  # noqa: PLR0913 - one instrument in two markets
+    symbol: str, table: Table, row: int, old: Market, new: Market, priced: set[str]
+) -> bool:
+    # Whether anything that is read of an instrument is another.
+    if old.quotes.get(symbol) is not new.quotes.get(symbol):
+        return True
+    if old.open_interest.get(symbol) != new.open_interest.get(symbol):
+        return True
+    instrument = table.instruments[row]
+    return bool(priced) and instrument is not None and (instrument.base in priced or instrument.quote in priced)
