@@ -1,19 +1,24 @@
-"""Events of a live venue from a file: a JSON object a line, with its kind under ``event`` and its instant under ``at``."""
+"""Events of a live venue in a file: a JSON object a line, with its kind under ``event`` and its instant under ``at``."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
+from margrave.adapters.files import instrument_form, instrument_from
+from margrave.adapters.forms import InstrumentForm
 from margrave.core.errors import Reason, invalid
 from margrave.engine.live.events import (
     Clock,
     Deposited,
     Event,
     Filled,
+    Funded,
+    Listed,
+    Opened,
     OrderCancelled,
     OrderPlaced,
     Tick,
@@ -27,9 +32,14 @@ KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
         "deposited": Deposited,
         "placed": OrderPlaced,
         "cancelled": OrderCancelled,
+        "funded": Funded,
+        "opened": Opened,
+        "listed": Listed,
     }
 )
 """Word of an event in a file; its other fields are those of the type."""
+
+_WORDS: Final = {kind: word for word, kind in KINDS.items()}
 
 
 def read_events(lines: Iterable[str], where: str) -> Iterator[Event]:
@@ -63,6 +73,21 @@ def _converted(told: dict[str, Any], kind: type[Event], place: str) -> Event:
             message = f"{name!r} is no field of it; it has {', '.join(known)}"
             raise invalid(place, Reason.UNKNOWN_FIELD, message)
     try:
+        if kind is Listed and "instrument" in told:
+            form = msgspec.convert(told["instrument"], InstrumentForm)
+            told = {**told, "instrument": instrument_from(form, place)}
         return msgspec.convert(told, kind)
     except (msgspec.ValidationError, ValueError) as fault:
         raise invalid(place, Reason.INVALID_VALUE, str(fault)) from fault
+
+
+def written(event: Event) -> str:
+    """An event as a line, without what it leaves at its default; reading it gives the same event again."""
+    told = {f.name: getattr(event, f.name) for f in fields(event) if getattr(event, f.name) != _default(f)}
+    if isinstance(event, Listed):
+        told["instrument"] = instrument_form(event.instrument)
+    return msgspec.json.encode({"event": _WORDS[type(event)], **told}).decode()
+
+
+def _default(field: Any) -> object:
+    return None if field.default is MISSING else field.default

@@ -19,7 +19,9 @@ _KEPT: Final = tuple(f.name for f in fields(Memories) if f.name != "account")
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"account": _HELD, "balance_account": _CASH, "order_account": _ASKED}
 )
-_MANY: Final = 0.005  # wanted owners a row, beyond which a pass over all rows is quicker than a search for each
+_MANY: Final = (
+    0.005  # wanted owners a row, beyond which a pass over all rows is quicker than a search for each
+)
 _POINTS: Final = frozenset({"instrument", "order_instrument", "balance_asset", "underlying"})
 
 
@@ -60,7 +62,13 @@ def _rows_of_many(owner: I64, wanted: I64) -> tuple[I64, I64]:
 
 def picked(book: Book, accounts: I64) -> Book:
     """Accounts, (n,) ascending, as a book of their own with the tables of the whole; accounts count from zero."""
-    changed: dict[str, Any] = {"names": book.names[accounts], "parents": book.parents[accounts]}
+    return replace(unnamed(book, accounts), names=book.names[accounts], parents=book.parents[accounts])
+
+
+def unnamed(book: Book, accounts: I64) -> Book:
+    """As `picked`, without names: they are most of the work, and no number reads them."""
+    nobody = no_parents(len(accounts))
+    changed: dict[str, Any] = {"names": nobody, "parents": nobody}
     for owner, columns in _TABLES.items():
         rows, changed[owner] = rows_of_owners(getattr(book, owner), accounts)
         changed |= {name: _wide(name, getattr(book, name)[rows]) for name in columns}
@@ -111,7 +119,9 @@ def with_accounts(book: Book, names: Sequence[str], parents: Sequence[str]) -> B
         book,
         names=np.concatenate((book.names, names_of(names))),
         parents=no_parents(count) if same else np.concatenate((book.parents, names_of(parents))),
-        **{owner: wide(getattr(book, owner)) for owner in _TABLES},
+        account=wide(book.account),
+        balance_account=wide(book.balance_account),
+        order_account=wide(book.order_account),
         memory=replace(book.memory, account=wide(book.memory.account)),
     )
 

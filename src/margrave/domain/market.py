@@ -78,7 +78,12 @@ class Market:
         for asset, price in self.index.items():
             require_price(f"index.{asset}", price)
         for asset, vol in self.vols.items():
-            require(0 < vol <= VOLATILITY_MAX, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
+            require(
+                0 < vol <= VOLATILITY_MAX,
+                f"vols.{asset}",
+                vol,
+                "a fraction per year above zero, 0.65 for 65 %",
+            )
         for asset, share in self.confidence.items():
             require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
         for symbol, contracts in self.open_interest.items():

@@ -246,7 +246,9 @@ class FeeRule(Form, frozen=True):
 
     code: str
     match: Match
-    maker: Annotated[float, Meta(ge=-1, le=1)]  # [fraction of notional; of one coin for an option] a rebate < 0
+    maker: Annotated[
+        float, Meta(ge=-1, le=1)
+    ]  # [fraction of notional; of one coin for an option] a rebate < 0
     taker: Annotated[float, Meta(ge=-1, le=1)]
     premium_cap: Fraction | None = None  # largest share of an option's premium; None: no cap
 

@@ -61,7 +61,7 @@ def test_events_are_folded_and_audited(run):
     ]
     code, out, err = run(*lines, more=("--audit",))
     assert (code, err) == (0, "")
-    assert "8 events in 3 batches: 6 applied, 1 coalesced, 1 late, 0 refused" in out
+    assert "8 events in 3 batches: 6 applied, 1 coalesced, 1 late, 0 repeated, 0 refused" in out
     assert " to liquidatable, " in out
     assert "a batch: median " in out
 
@@ -77,14 +77,17 @@ def test_refused_events_are_told_and_the_exit_code_says_so(run):
 def test_an_empty_file_is_no_event(run):
     code, out, _ = run()
     assert code == 0
-    assert out == "0 events in 0 batches: 0 applied, 0 coalesced, 0 late, 0 refused\n"
+    assert out == "0 events in 0 batches: 0 applied, 0 coalesced, 0 late, 0 repeated, 0 refused\n"
 
 
 FAULTS = {
     "no JSON": ("{", "events.jsonl:2: malformed"),
     "no object": ("[1]", "state event as one of tick, clock"),
     "no such event": ('{"event": "eaten"}', "state event as one of tick, clock"),
-    "a field too many": ({**DEPOSIT, "fee": 1}, "'fee' is no field of it; it has at, account, asset, amount"),
+    "a field too many": (
+        {**DEPOSIT, "fee": 1},
+        "'fee' is no field of it; it has at, account, asset, amount, id",
+    ),
     "a field too few": ({"event": "clock"}, "at"),
     "a wrong type": (tick("high", 1), "value"),
     "a price below zero": (tick(-1.0, 1), "it must be zero or more"),

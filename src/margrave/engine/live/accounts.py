@@ -16,7 +16,9 @@ from margrave.engine.live.fees import fee_of
 from margrave.rulebook.schema import Rulebook
 
 
-def after(account: Account, listed: Mapping[str, Instrument], rulebook: Rulebook, event: AccountEvent) -> Account:
+def after(
+    account: Account, listed: Mapping[str, Instrument], rulebook: Rulebook, event: AccountEvent
+) -> Account:
     """The account after an event.
 
     Parameters

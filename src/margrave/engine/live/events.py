@@ -24,8 +24,8 @@ class Input(StrEnum):
     OPEN_INTEREST = "open-interest"  # of an instrument, one side [contracts]
 
 
-BY_ASSET = frozenset({Input.INDEX, Input.VOLATILITY})
-"""Inputs that are of an asset; the others are of an instrument."""
+InputName: TypeAlias = tuple[Input, str]
+"""An input and the asset or instrument that it is of."""
 
 
 @final
@@ -65,7 +65,9 @@ class Filled:
     symbol: str
     quantity: float  # [contracts] bought > 0
     price: float  # [as the mark]
-    cash: float | None = None  # [settlement asset] received > 0, before the fee; None: profit or premium by the payoff
+    cash: float | None = (
+        None  # [settlement asset] received > 0, before the fee; None: profit or premium by the payoff
+    )
     fee: float | None = None  # [settlement asset] paid > 0, a rebate < 0; None: by `liquidity`
     liquidity: Liquidity | None = None  # whose rate is the fee, where none is told; None: no fee
     mode: MarginMode = MarginMode.CROSS

@@ -9,7 +9,7 @@ from margrave.margin.plan import matches
 from margrave.rulebook.schema import FeeRule, Rulebook
 
 
-def fee_of(  # noqa: PLR0913 - a fill and whose rules it falls under
+def fee_of(
     rulebook: Rulebook,
     instrument: Instrument,
     quantity: float,
@@ -48,7 +48,9 @@ def fee_of(  # noqa: PLR0913 - a fill and whose rules it falls under
     rule = next((rule for rule in rulebook.fees if matches(rule.match, instrument)), None)
     rate = _rate(rule, instrument, liquidity)
     if rate is None:
-        message = f"has no {liquidity} fee in {rulebook.id}; state the fill's fee, or write [[fees]] in a rulebook"
+        message = (
+            f"has no {liquidity} fee in {rulebook.id}; state the fill's fee, or write [[fees]] in a rulebook"
+        )
         raise refused(where, Reason.NO_RULE, message)
     if not isinstance(instrument.kind, Option):
         return rate * notional(instrument.payoff, quantity, price)

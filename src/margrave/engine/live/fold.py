@@ -61,7 +61,9 @@ class Fold:
     rulebooks: tuple[Rulebook, ...]  # by the instant from which they hold
     seen: Seen
     joined: dict[str, tuple[int, str]] = field(default_factory=dict)  # name -> row, main account
-    waiting: dict[int, Account] = field(default_factory=dict)  # accounts that are not in the book yet as they are now
+    waiting: dict[int, Account] = field(
+        default_factory=dict
+    )  # accounts that are not in the book yet as they are now
     traded: set[int] = field(default_factory=set)  # rows of accounts that hold other things than before
     paid: list[I64] = field(default_factory=list)  # rows of accounts of which a balance moved
     ids: set[str] = field(default_factory=set)

@@ -1,6 +1,6 @@
 """Ticks written into what is known of the market, and instruments priced anew where a price is another."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final, final
@@ -12,14 +12,16 @@ from margrave.domain.book import Book
 from margrave.domain.checks import require, require_price
 from margrave.domain.instruments import Instrument, payoff_asset
 from margrave.domain.market import VOLATILITY_MAX, Market, Quote
-from margrave.engine.live.events import Input, Tick
+from margrave.engine.live.events import Input, InputName, Tick
 from margrave.margin.resolve import Resolved, resolve
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.table import Table, table_of
 
 _ROWS: Final = ("instruments", "a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
 _ASSETS: Final = ("assets", "asset_price", "asset_confidence")
-_PRICED: Final = tuple(f.name for f in fields(Table) if f.name not in (*_ROWS, *_ASSETS, "converts", "issues"))
+_PRICED: Final = tuple(
+    f.name for f in fields(Table) if f.name not in (*_ROWS, *_ASSETS, "converts", "issues")
+)
 
 
 @final
@@ -34,11 +36,11 @@ class Prices:
     index: dict[str, float]
     vols: dict[str, float]
     open_interest: dict[str, float]
-    instants: dict[Hashable, datetime]  # (input, name) -> when the value that is known was made
+    instants: dict[InputName, datetime]  # (input, name) -> when the value that is known was made
     moved: bool = False
 
 
-def prices_of(market: Market, instants: Mapping[Hashable, datetime]) -> Prices:
+def prices_of(market: Market, instants: Mapping[InputName, datetime]) -> Prices:
     """A working copy."""
     return Prices(
         market,
@@ -67,9 +69,9 @@ def market_of(prices: Prices) -> Market:
     )
 
 
-def first_instants(market: Market) -> dict[Hashable, datetime]:
+def first_instants(market: Market) -> dict[InputName, datetime]:
     """When the prices of a market were made: at their quote's instant, or at the market's."""
-    instants: dict[Hashable, datetime] = {(Input.INDEX, asset): market.at for asset in market.index}
+    instants: dict[InputName, datetime] = {(Input.INDEX, asset): market.at for asset in market.index}
     instants |= {(Input.VOLATILITY, asset): market.at for asset in market.vols}
     instants |= {(Input.OPEN_INTEREST, symbol): market.at for symbol in market.open_interest}
     for symbol, quote in market.quotes.items():
@@ -95,11 +97,15 @@ def written(tick: Tick, prices: Prices, assets: tuple[str, ...]) -> None:
     what, name, value = tick.what, tick.name, tick.value
     match what:
         case Input.INDEX:
-            _known(name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name")
+            _known(
+                name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name"
+            )
             require_price("index", value)
             prices.index[name] = value
         case Input.VOLATILITY:
-            _known(name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name")
+            _known(
+                name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name"
+            )
             require(0.0 < value <= VOLATILITY_MAX, "volatility", value, "a fraction per year, 0.65 for 65 %")
             prices.vols[name] = value
         case _:
@@ -208,13 +214,13 @@ def _repriced(before: Resolved, symbols: tuple[str, ...], market: Market) -> Res
     )
 
 
-def _is_other(  # noqa: PLR0913 - one instrument in two markets
-    symbol: str, table: Table, row: int, old: Market, new: Market, priced: set[str]
-) -> bool:
+def _is_other(symbol: str, table: Table, row: int, old: Market, new: Market, priced: set[str]) -> bool:
     # Whether anything that is read of an instrument is another.
     if old.quotes.get(symbol) is not new.quotes.get(symbol):
         return True
     if old.open_interest.get(symbol) != new.open_interest.get(symbol):
         return True
     instrument = table.instruments[row]
-    return bool(priced) and instrument is not None and (instrument.base in priced or instrument.quote in priced)
+    return (
+        bool(priced) and instrument is not None and (instrument.base in priced or instrument.quote in priced)
+    )

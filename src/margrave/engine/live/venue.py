@@ -11,18 +11,18 @@ rulebooks take effect then, and a tick between two clocks touches nobody but the
 the book has it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, final
 
 import numpy as np
 
-from margrave.domain.amended import picked, with_tables
+from margrave.domain.amended import unnamed, with_tables
 from margrave.domain.book import Book
 from margrave.domain.market import Market
 from margrave.engine.books.venue import assess_book, assess_resolved
-from margrave.engine.live.events import Event, Input
+from margrave.engine.live.events import Event, Input, InputName
 from margrave.engine.live.fold import Fold, Refused, happened, in_force_at, traded_rows
 from margrave.engine.live.holders import Holders, holders_of, retold
 from margrave.engine.live.pools import (
@@ -56,7 +56,7 @@ class LiveBook:
     prices: Market  # every price that is known, with the instant up to which time has passed
     resolved: Resolved  # under which the pools were computed; its market lacks index prices that are stale
     pools: LivePools
-    instants: Mapping[Hashable, datetime]  # (input, name) -> when the value that is known was made
+    instants: Mapping[InputName, datetime]  # (input, name) -> when the value that is known was made
     rows: Mapping[str, int]  # name of an account -> its row
     rulebooks: tuple[Rulebook, ...]  # the rules and those to come, by the instant from which they hold
     seen: Seen  # ids of the events that were applied
@@ -245,7 +245,7 @@ def _computed(
     is_most = len(rows) > _MOST * len(book.names)
     if is_most:
         rows = np.arange(len(book.names))
-    part = book if is_most else picked(book, rows)
+    part = book if is_most else unnamed(book, rows)
     fresh = pools_from(assess_resolved(part, resolved, threads=threads), rows)
     words = Words(book.names, book.symbols, resolved.table.assets)
     statuses = changed_statuses(state.pools, fresh, rows, words, at)
@@ -277,7 +277,9 @@ def audited(state: LiveBook, *, threads: int = 1) -> Difference | None:
     return first_difference(with_numbers_of(state.pools, full, state.owed), full, state.book.names)
 
 
-def stale_inputs(state: LiveBook, most: Mapping[Input, timedelta]) -> tuple[tuple[Input, str, timedelta], ...]:
+def stale_inputs(
+    state: LiveBook, most: Mapping[Input, timedelta]
+) -> tuple[tuple[Input, str, timedelta], ...]:
     """Inputs older than a feed should be: each with its name and its age at the market's instant.
 
     Parameters
@@ -287,9 +289,5 @@ def stale_inputs(state: LiveBook, most: Mapping[Input, timedelta]) -> tuple[tupl
     most : mapping of Input to timedelta
         Age of each input beyond which it is told; an input that is not named is not.
     """
-    aged = ((key, state.prices.at - at) for key, at in state.instants.items())
-    return tuple(
-        (what, name, age)
-        for (what, name), age in aged  # type: ignore[misc]
-        if what in most and age > most[what]
-    )
+    aged = ((what, name, state.prices.at - at) for (what, name), at in state.instants.items())
+    return tuple((what, name, age) for what, name, age in aged if what in most and age > most[what])
