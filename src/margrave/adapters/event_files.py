@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -39,6 +40,13 @@ KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
 )
 """Word of an event in a file; its other fields are those of the type."""
 
+
+class _ListedForm(msgspec.Struct):
+    at: datetime
+    instrument: InstrumentForm
+    id: str = ""
+
+
 _WORDS: Final = {kind: word for word, kind in KINDS.items()}
 
 
@@ -73,10 +81,10 @@ def _converted(told: dict[str, Any], kind: type[Event], place: str) -> Event:
             message = f"{name!r} is no field of it; it has {', '.join(known)}"
             raise invalid(place, Reason.UNKNOWN_FIELD, message)
     try:
-        if kind is Listed and "instrument" in told:
-            form = msgspec.convert(told["instrument"], InstrumentForm)
-            told = {**told, "instrument": instrument_from(form, place)}
-        return msgspec.convert(told, kind)
+        if kind is not Listed:
+            return msgspec.convert(told, kind)
+        form = msgspec.convert(told, _ListedForm)
+        return Listed(at=form.at, instrument=instrument_from(form.instrument, place), id=form.id)
     except (msgspec.ValidationError, ValueError) as fault:
         raise invalid(place, Reason.INVALID_VALUE, str(fault)) from fault
 
