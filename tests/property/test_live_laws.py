@@ -55,21 +55,18 @@ def random_events(seed, count, accounts):
 
 def _event(rng, at, account, owner, held):
     symbol = held[int(rng.integers(0, len(held)))] if rng.random() < 0.95 else "GONE"
-    quote = made_books.MARKET.quotes.get(symbol)
     moved = float(np.exp(rng.normal(0.0, 0.05)))
-    match int(rng.integers(0, 13)):
-        case 8:
-            what, name = _slow(rng, symbol)
-            return Tick(at, what, name, 0.7 * moved)
-        case 9:
-            return Opened(at=at, account=f"new {rng.integers(0, 4)}", id=_id(rng))
-        case 10:
-            return Listed(at=at, instrument=NEW[int(rng.integers(0, len(NEW)))])
-        case 11:
-            name = "BTCUSD" if rng.random() < 0.7 else symbol
-            return Funded(at=at, symbol=name, rate=float(rng.normal(0.0, 0.01)), mark=5e4 * moved, id=_id(rng))
-        case 12:
-            return _of_what_is_new(rng, at, moved)
+    kind = int(rng.integers(0, 13))
+    if kind >= 8:
+        return _more(rng, at, symbol, moved, kind)
+    if kind in (4, 5):
+        return _fill(rng, at, account, owner, symbol)
+    return _one_of(rng, at, account, owner, symbol, moved, kind)
+
+
+def _one_of(rng, at, account, owner, symbol, moved, kind):
+    quote = made_books.MARKET.quotes.get(symbol)
+    match kind:
         case 0:
             asset = str(rng.choice(list(made_books.INDEX)))
             return Tick(at, Input.INDEX, asset, made_books.INDEX[asset] * moved)
@@ -81,18 +78,30 @@ def _event(rng, at, account, owner, held):
             return Tick(at, what, symbol, value * moved)
         case 3:
             return Clock(at)
-        case 4 | 5:
-            return _fill(rng, at, account, owner, symbol)
         case 6:
             asset = str(rng.choice([*made_books.INDEX, "XYZ"]))
             amount = float(rng.normal(0.0, 1e3))
             return Deposited(at=at, account=account, asset=asset, amount=amount, id=_id(rng))
-        case _:
-            if owner.orders and rng.random() < 0.5:
-                return OrderCancelled(at=at, account=account, order=owner.orders[0])
-            return OrderPlaced(
-                at=at, account=account, order=Order(symbol=symbol, quantity=10.0, price=1e3 * moved)
+    if owner.orders and rng.random() < 0.5:
+        return OrderCancelled(at=at, account=account, order=owner.orders[0])
+    return OrderPlaced(at=at, account=account, order=Order(symbol=symbol, quantity=10.0, price=1e3 * moved))
+
+
+def _more(rng, at, symbol, moved, kind):
+    match kind:
+        case 8:
+            what, name = _slow(rng, symbol)
+            return Tick(at, what, name, 0.7 * moved)
+        case 9:
+            return Opened(at=at, account=f"new {rng.integers(0, 4)}", id=_id(rng))
+        case 10:
+            return Listed(at=at, instrument=NEW[int(rng.integers(0, len(NEW)))])
+        case 11:
+            name = "BTCUSD" if rng.random() < 0.7 else symbol
+            return Funded(
+                at=at, symbol=name, rate=float(rng.normal(0.0, 0.01)), mark=5e4 * moved, id=_id(rng)
             )
+    return _of_what_is_new(rng, at, moved)
 
 
 def _id(rng):

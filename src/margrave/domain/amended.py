@@ -42,7 +42,7 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     """
     if len(wanted) > _MANY * len(owner):
         return _rows_of_many(owner, wanted)
-    wanted = wanted.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
+    wanted = _as(wanted, owner)
     first, last = owner.searchsorted(wanted), owner.searchsorted(wanted, side="right")
     count = last - first
     before = np.cumsum(count) - count
@@ -98,12 +98,10 @@ def amended(book: Book, accounts: Mapping[int, Account]) -> Book:
     """
     where = np.array(sorted(accounts), dtype=np.int64)
     part = _in_tables(book_of(accounts[row] for row in where.tolist()), book)
-    gone = np.zeros(len(book.names), dtype=np.bool_)
-    gone[where] = True
     changed: dict[str, Any] = {}
     for owner, columns in _TABLES.items():
-        changed |= _spliced(book, part, owner, columns, gone, where)
-    memory = replace(book.memory, **_spliced(book.memory, part.memory, "account", _KEPT, gone, where))
+        changed |= _spliced(book, part, owner, columns, where)
+    memory = replace(book.memory, **_spliced(book.memory, part.memory, "account", _KEPT, where))
     return replace(book, **changed, memory=memory)
 
 
@@ -126,21 +124,33 @@ def with_accounts(book: Book, names: Sequence[str], parents: Sequence[str]) -> B
     )
 
 
-def _spliced(
-    whole: object, part: object, owner: str, columns: Iterable[str], gone: NDArray[np.bool_], where: I64
-) -> dict[str, Any]:
+def _spliced(whole: object, part: object, owner: str, columns: Iterable[str], where: I64) -> dict[str, Any]:
     owners, fresh = getattr(whole, owner), where[getattr(part, owner)]
     rows, which = rows_of_owners(owners, where)
     if np.array_equal(where[which], fresh):
         return {name: _written(getattr(whole, name), rows, getattr(part, name)) for name in columns}
-    stay = ~gone[owners]
-    both = np.concatenate((owners[stay], fresh.astype(owners.dtype)))
-    order = both.argsort(kind="stable")  # two ascending runs: one merge
-    spliced = {owner: both[order]}
+    # Whole blocks between the accounts that change, and their rows in place of those that they had.
+    gone = owners.searchsorted(_as(where, owners)), owners.searchsorted(_as(where, owners), side="right")
+    came = fresh.searchsorted(where), fresh.searchsorted(where, side="right")
+    spliced = {owner: _joined(owners, fresh, gone, came)}
     for name in columns:
-        old, new = getattr(whole, name), getattr(part, name)
-        spliced[name] = np.concatenate((old[stay], new.astype(old.dtype)))[order]
+        spliced[name] = _joined(getattr(whole, name), getattr(part, name), gone, came)
     return spliced
+
+
+def _as(rows: I64, owner: I64) -> I64:
+    return rows.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
+
+
+def _joined(
+    old: NDArray[Any], new: NDArray[Any], gone: tuple[I64, I64], came: tuple[I64, I64]
+) -> NDArray[Any]:
+    new = new.astype(old.dtype)
+    pieces, start = [], 0
+    for first, last, head, tail in zip(*(rows.tolist() for rows in (*gone, *came)), strict=True):
+        pieces += [old[start:first], new[head:tail]]
+        start = last
+    return np.concatenate((*pieces, old[start:]))
 
 
 def _written(column: NDArray[Any], rows: I64, values: NDArray[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from margrave.domain.amended import rows_of_owners
 from margrave.domain.book import Names
 from margrave.engine.assessment import Status
 from margrave.engine.books.venue import STATUSES, BookAssessment, PoolColumns
-from margrave.kernels.arrays import I64
+from margrave.kernels.arrays import F64, I64
 
 _COLUMNS: Final = tuple(f.name for f in fields(PoolColumns))
 _IDENTITY: Final = ("account", "currency", "instrument")
@@ -148,19 +148,35 @@ def changed_statuses(
     old, new = pools.columns, fresh.columns
     was, now, apart = _aligned(old, new, accounts)
     moved = np.flatnonzero(old.status[was] != new.status[now])
-    pairs = list(zip(was[moved].tolist(), now[moved].tolist(), strict=True))
+    was, now = was[moved], now[moved]
     if apart.size:
         mine, _ = rows_of_owners(old.account, apart)
         theirs, _ = rows_of_owners(new.account, apart)
-        pairs = sorted((*pairs, *_paired(old, mine, new, theirs)), key=lambda pair: _owner(old, new, pair))
-    before = _stand(old, [one for one, _ in pairs])
-    after = _stand(new, [two for _, two in pairs])
-    named = _named(old, new, pairs, words)
+        other = np.array(list(_paired(old, mine, new, theirs)), dtype=np.int64).reshape(-1, 2).T
+        was, now = np.concatenate((was, other[0])), np.concatenate((now, other[1]))
+    one, two = _stand(old, was), _stand(new, now)
+    account, currency, instrument = (_taken(old, was, new, now, name) for name in _IDENTITY)
+    rows = np.flatnonzero(one[0] != two[0])
+    rows = rows[account[rows].argsort(kind="stable")]
+    columns = (currency, instrument, one[0], two[0], one[1], two[1])
+    told = zip(words.names[account[rows]].tolist(), *(c[rows].tolist() for c in columns), strict=True)
     return tuple(
-        StatusChange(at, *name, one[0], two[0], one[1], two[1])
-        for name, one, two in zip(named, before, after, strict=True)
-        if one[0] is not two[0]
+        StatusChange(at, name, _pool_name(words, asset, held), STATUSES[before], STATUSES[after], *ratios)
+        for name, asset, held, before, after, *ratios in told
     )
+
+
+def _pool_name(words: Words, currency: int, instrument: int) -> str:
+    return f"isolated {words.symbols[instrument]}" if instrument >= 0 else f"cross {words.assets[currency]}"
+
+
+def _taken(old: PoolColumns, was: I64, new: PoolColumns, now: I64, name: str) -> I64:
+    # What a pool is now, or was where it is there no more.
+    taken = np.empty(len(was), dtype=np.int64)
+    there = now >= 0
+    taken[there] = getattr(new, name)[now[there]]
+    taken[~there] = getattr(old, name)[was[~there]]
+    return taken
 
 
 def _aligned(old: PoolColumns, new: PoolColumns, accounts: I64) -> tuple[I64, I64, I64]:
@@ -195,34 +211,13 @@ def _identity(columns: PoolColumns, row: int) -> tuple[int, ...]:
     return tuple(int(getattr(columns, name)[row]) for name in _IDENTITY)
 
 
-def _owner(old: PoolColumns, new: PoolColumns, pair: tuple[int, int]) -> int:
-    was, now = pair
-    return int(new.account[now] if now >= 0 else old.account[was])
-
-
-def _named(
-    old: PoolColumns, new: PoolColumns, pairs: list[tuple[int, int]], words: Words
-) -> list[tuple[str, str]]:
-    # Account and name of pools, by what they are now where they are there.
-    told = [_identity(new, now) if now >= 0 else _identity(old, was) for was, now in pairs]
-    names = words.names[[account for account, _, _ in told]].tolist() if told else []
-    pools = [
-        f"isolated {words.symbols[instrument]}" if instrument >= 0 else f"cross {words.assets[currency]}"
-        for _, currency, instrument in told
-    ]
-    return list(zip(names, pools, strict=True))
-
-
-def _stand(columns: PoolColumns, rows: list[int]) -> list[tuple[Status, float]]:
+def _stand(columns: PoolColumns, rows: I64) -> tuple[I64, F64]:
     # Status and ratio of some pools; healthy where there is none.
-    there = np.array([row for row in rows if row >= 0], dtype=np.int64)
-    some = PoolColumns(*(getattr(columns, name)[there] for name in _COLUMNS))
-    told = iter(zip(some.status.tolist(), some.ratio.tolist(), strict=True))
-    stand = []
-    for row in rows:
-        status, ratio = next(told) if row >= 0 else (_HEALTHY, 0.0)
-        stand.append((STATUSES[status], ratio))
-    return stand
+    there = rows >= 0
+    some = PoolColumns(*(getattr(columns, name)[rows[there]] for name in _COLUMNS))
+    status, ratio = np.full(len(rows), _HEALTHY), np.zeros(len(rows))
+    status[there], ratio[there] = some.status, some.ratio
+    return status, ratio
 
 
 def first_difference(live: LivePools, full: LivePools, names: Names) -> Difference | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, final
 
 import numpy as np
@@ -17,6 +18,9 @@ from margrave.margin.resolve import Resolved, resolve
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.table import Table, table_of
 
+_FIELDS: Final[Mapping[Input, str]] = MappingProxyType(
+    {Input.MARK: "mark", Input.FORWARD: "forward", Input.VOL: "vol", Input.UNDERLYING: "index"}
+)
 _ROWS: Final = ("instruments", "a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
 _ASSETS: Final = ("assets", "asset_price", "asset_confidence")
 _PRICED: Final = tuple(
@@ -125,34 +129,19 @@ def _known(name: str, known: tuple[str, ...] | dict[str, Instrument], reason: Re
 
 
 def _quoted(tick: Tick, prices: Prices) -> None:
-    quote = _quote(tick, prices.quotes.get(tick.name))
-    prices.instants[tick.what, tick.name] = tick.at
+    what, name = tick.what, tick.name
+    quote = prices.quotes.get(name)
+    if quote is None and what is not Input.MARK:
+        message = f"has no mark yet, and so no place for a {what}; send its mark first"
+        raise MargraveError([Issue(name, Reason.MISSING_MARK, message)])
+    others = [] if quote is None else [prices.instants[i, name] for i in _inputs(quote) if i is not what]
     # As old as the oldest of what it is made of.
-    oldest = min(prices.instants[what, tick.name] for what in _inputs(quote))
-    prices.quotes[tick.name] = replace(quote, at=oldest)
+    told: dict[str, Any] = {_FIELDS[what]: tick.value, "at": min([tick.at, *others])}
+    prices.quotes[name] = Quote(**told) if quote is None else replace(quote, **told)
 
 
 def _inputs(quote: Quote) -> list[Input]:
-    told = (
-        (Input.MARK, quote.mark),
-        (Input.FORWARD, quote.forward),
-        (Input.VOL, quote.vol),
-        (Input.UNDERLYING, quote.index),
-    )
-    return [what for what, value in told if value is not None]
-
-
-def _quote(tick: Tick, quote: Quote | None) -> Quote:
-    if tick.what is Input.MARK:
-        return Quote(mark=tick.value) if quote is None else replace(quote, mark=tick.value)
-    if quote is None:
-        message = f"has no mark yet, and so no place for a {tick.what}; send its mark first"
-        raise MargraveError([Issue(tick.name, Reason.MISSING_MARK, message)])
-    if tick.what is Input.VOL:
-        return replace(quote, vol=tick.value)
-    if tick.what is Input.UNDERLYING:
-        return replace(quote, index=tick.value)
-    return replace(quote, forward=tick.value)
+    return [what for what, name in _FIELDS.items() if getattr(quote, name) is not None]
 
 
 def resolved_in(

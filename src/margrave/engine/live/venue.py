@@ -250,7 +250,8 @@ def _computed(
     words = Words(book.names, book.symbols, resolved.table.assets)
     statuses = changed_statuses(state.pools, fresh, rows, words, at)
     owed = np.setdiff1d(state.owed, rows, assume_unique=True) if state.owed.size else state.owed
-    return replace(state, pools=merged(state.pools, fresh, rows), owed=owed), statuses
+    pools = fresh if is_most else merged(state.pools, fresh, rows)
+    return replace(state, pools=pools, owed=owed), statuses
 
 
 def settled(state: LiveBook, *, threads: int = 1) -> tuple[LiveBook, tuple[StatusChange, ...]]:
