@@ -205,7 +205,7 @@ def _of_account(
         return Deposited(at=at, account=name, asset=asset, amount=float(rng.lognormal(-3.0)), id=number)
     size = float(np.ceil(rng.lognormal(4.0))) * float(rng.choice((-1.0, 1.0)))
     if kind < 2 / 7:
-        order = Order(symbol=symbol, quantity=size, price=price * (1.0 - 0.05 * np.sign(size)))
+        order = Order(symbol=symbol, quantity=size, price=float(price * (1.0 - 0.05 * np.sign(size))))
         return OrderPlaced(at=at, account=name, order=order, id=number)
     fee = 5e-4 * abs(size) / price
     return Filled(

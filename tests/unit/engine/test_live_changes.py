@@ -285,16 +285,7 @@ def test_ids_are_kept_in_sets_that_double():
 
 
 def test_dated_rules_take_effect_with_the_clock():
-    dear = structs.replace(
-        RULES,
-        valid_from=after(10),
-        ladders={
-            name: structs.replace(
-                ladder, rows=tuple(structs.replace(r, initial=0.2, maintenance=0.15) for r in ladder.rows)
-            )
-            for name, ladder in RULES.ladders.items()
-        },
-    )
+    dear = structs.replace(made.rules(made.flat_ladder(0.20, 0.15)), valid_from=after(10))
     state = live(later=[dear])
     state, changes = advance(state, [Clock(after(9))])
     assert (changes.rulebook, changes.touched, state.rulebook) == (None, 0, RULES)
