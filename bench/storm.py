@@ -62,6 +62,7 @@ def stormed(  # noqa: PLR0913 - what a run is made of
     wait: Callable[[float], object] = time.sleep,
     capacity: int = CAPACITY,
     screen: Screen | None = None,
+    threads: int = 1,
 ) -> tuple[LiveBook, Figures]:
     """Run a storm: events arrive ``speed`` times as quick as they happened, by the clock."""
     due = storm.due / speed
@@ -78,7 +79,7 @@ def stormed(  # noqa: PLR0913 - what a run is made of
         figures.waiting = max(figures.waiting, len(queue))
         figures.queue, batch = drained(queue)
         begun = clock()
-        state, changes = advance(state, batch, screen=screen)
+        state, changes = advance(state, batch, screen=screen, threads=threads)
         done = clock()
         figures.took.append(done - begun)
         figures.told.append(changes)
@@ -172,6 +173,7 @@ def main() -> None:
     parser.add_argument("--rules", default="example.inverse")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--speed", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     if options.growth:
@@ -182,7 +184,7 @@ def main() -> None:
     storm = script(book, market, options.prices, options.minutes * 60.0)
     before = started(book, market, in_force(options.rules, market.at))
     advance(before, [Clock(market.at + timedelta(milliseconds=1))])  # warm
-    after, figures = stormed(before, storm, options.speed)
+    after, figures = stormed(before, storm, options.speed, threads=options.threads)
     print(f"{options.rules}, {options.accounts:,} made accounts\n{report(figures, storm, options.speed)}")
     print(checked(before, after, storm, figures) or "the state is the full recompute, bit for bit")
 

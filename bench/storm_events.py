@@ -7,7 +7,7 @@ it, accounts that trade, and everything where no folder of prices is given.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -169,7 +169,7 @@ def _accounts(
         event = _of_account(rng, when, name, asset, f"e{number}", market)
         yield at, event
         if rng.random() < TWICE:
-            yield at + 0.2, event
+            yield at + 0.2, replace(event)  # another object: it arrives by itself
         if isinstance(event, OrderPlaced):
             yield at + 5.0, OrderCancelled(at=when, account=name, order=event.order, id=f"c{number}")
     for second in range(1, int(seconds)):
