@@ -7,6 +7,7 @@ events folded at once, without a clock or a queue. ``--growth``: bytes an accoun
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -141,28 +142,32 @@ def growth_batches(state: LiveBook, turn: int) -> Iterator[tuple[str, list[Event
 
 
 def growth(name: str, sizes: Iterable[int], times: int = 5) -> None:
-    """Bytes an account, and time a tick, of books of several sizes."""
+    """Bytes an account, and time of the processor a batch and an account, of books of several sizes."""
     market = made_market()
-    print(
-        f"{'accounts':>10}{'bytes/account':>15}  time of a batch, and time an account over that of the first size"
-    )
-    first: dict[str, float] = {}
     for count in sizes:
         state = started(made_book(count, 1, market), market, in_force(name, market.at))
         took: dict[str, list[float]] = {}
         for turn in range(times + 1):
             for kind, events in growth_batches(state, turn):
-                begun = time.perf_counter()
+                begun = time.process_time()
                 state, _ = advance(state, events)
                 if turn:
-                    took.setdefault(kind, []).append(time.perf_counter() - begun)
-        told = []
+                    took.setdefault(kind, []).append(time.process_time() - begun)
+        print(f"{count:>10,} accounts, {bytes_of(state) / count:.0f} bytes an account")
         for kind, seconds in took.items():
-            least = min(seconds)
-            first.setdefault(kind, least / count)
-            told.append(f"{kind} {least * 1e3:.1f} ms ({least / count / first[kind]:.2f})")
-        size = size_of(state.book, set()) + size_of(state.pools, set()) + size_of(state.holders, set())
-        print(f"{count:>10,}{size / count:>15.0f}  {'; '.join(told)}")
+            print(
+                f"{kind:>24}{min(seconds) * 1e3:>10.1f} ms{min(seconds) / count * 1e9:>10.0f} ns an account"
+            )
+
+
+def bytes_of(state: LiveBook) -> int:
+    """Bytes of a state that grow with its accounts: columns, index of holders, names and where each stands."""
+    seen: set[int] = set()
+    arrays = sum(size_of(part, seen) for part in (state.book, state.pools, state.holders, state.owed))
+    name = next(iter(state.rows), "")
+    return (
+        arrays + sys.getsizeof(dict(state.rows)) + len(state.rows) * (sys.getsizeof(name) + sys.getsizeof(1))
+    )
 
 
 def main() -> None:

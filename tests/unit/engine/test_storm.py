@@ -120,6 +120,6 @@ def test_size_counts_an_array_once_and_what_is_repeated_not_at_all():
 def test_growth_is_told_by_size(capsys):
     growth("example.inverse", (200, 400), times=1)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert "(1.00)" in lines[1]
-    assert "one deposit" in lines[2]
+    assert len(lines) == 2 * 5
+    assert "200 accounts" in lines[0]
+    assert lines[4].split()[:2] == ["one", "deposit"]
