@@ -205,6 +205,15 @@ def test_what_has_no_funding_is_refused(symbol, reason):
     assert refused(live(), funded(1e-4, 5e4, symbol=symbol)) == [reason]
 
 
+@pytest.mark.parametrize("balances", [(), ANN.balances], ids=["without a balance", "with one"])
+def test_funding_beyond_every_balance_is_refused_whole(balances):
+    huge = replace(ANN, balances=balances, positions=(replace(ANN.positions[0], quantity=1e15),))
+    before = live(accounts=(*HOLDERS[1:], huge))
+    state, changes = advance(before, [funded(0.1, 50_000.0)])
+    assert [(r.issue.where, r.issue.reason) for r in changes.refused] == [("BTCUSDT", Reason.INVALID_VALUE)]
+    assert state.book is before.book
+
+
 FEES = structs.replace(
     RULES,
     fees=(

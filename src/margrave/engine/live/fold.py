@@ -7,7 +7,7 @@ account, so that the same events in other batches end in the same state.
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias, assert_never, final
+from typing import Final, TypeAlias, assert_never, final
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from margrave.engine.live.seen import Seen, is_seen
 from margrave.kernels.arrays import I64
 from margrave.rulebook.schema import Rulebook
 
+_NAMED: Final = ("account", "symbol", "name")
 _Once: TypeAlias = AccountEvent | Funded | Opened | Listed
 
 
@@ -97,17 +98,7 @@ def happened(fold: Fold, events: Iterable[Event]) -> None:
 
 
 def _where(event: Event) -> str:
-    match event:
-        case Tick():
-            return event.name
-        case Funded():
-            return event.symbol
-        case Listed():
-            return event.instrument.symbol
-        case Clock():
-            return "clock"
-        case _:
-            return event.account
+    return next((str(getattr(event, name)) for name in _NAMED if hasattr(event, name)), "market")
 
 
 def _ticked(fold: Fold, event: Tick | Clock) -> None:
@@ -174,10 +165,13 @@ def _funded(fold: Fold, event: Funded) -> None:
         raise MargraveError([Issue(event.symbol, Reason.UNSUPPORTED, message)])
     _booked(fold)
     payment = funded(fold.book, instrument, event)
+    first = {
+        row: with_cash(account_of(payment.book, row), instrument.settlement, cash)
+        for row, cash in zip(payment.unbooked.tolist(), payment.cash.tolist(), strict=True)
+    }
     fold.book = payment.book
     fold.paid.append(payment.accounts)
-    for row, cash in zip(payment.unbooked.tolist(), payment.cash.tolist(), strict=True):
-        fold.waiting[row] = with_cash(account_of(fold.book, row), instrument.settlement, cash)
+    fold.waiting |= first
 
 
 def _opened(fold: Fold, event: Opened) -> None:

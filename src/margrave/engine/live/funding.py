@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 
 from margrave.domain.book import Book
+from margrave.domain.checks import require_finite
 from margrave.domain.instruments import Instrument, coefficients
 from margrave.engine.live.events import Funded
 from margrave.kernels.arrays import F64, I64
@@ -39,6 +40,11 @@ def funded(book: Book, instrument: Instrument, event: Funded) -> Payment:
     Payment
         A position receives ``-sign(quantity) rate notional`` (spec 1.2, FM-3). Cross positions move the balance. An
         isolated position pays from its own margin where that is stated, down to nothing, and the balance pays the rest.
+
+    Raises
+    ------
+    ValueError
+        A balance would be larger than any account's: a fault of the rate, the mark or a position.
     """
     rows = np.flatnonzero(book.instrument == book.symbols.index(instrument.symbol))
     a, c = coefficients(instrument.payoff)
@@ -59,5 +65,6 @@ def funded(book: Book, instrument: Instrument, event: Funded) -> Payment:
     known[known] = book.balance_account[held[at[known]]] == accounts[known]
     balance = book.balance.copy()
     balance[held[at[known]]] += cash[known]
+    require_finite("balance after funding", float(np.abs(balance[held]).max(initial=0.0)))
     after = replace(book, balance=balance, isolated_margin=margin)
     return Payment(after, accounts.astype(np.int64), accounts[~known].astype(np.int64), cash[~known])
