@@ -254,7 +254,7 @@ def test_what_a_screen_leaves_out_is_owed_and_then_the_same(seed, rulebook):
     for batch in cut(events, seed):
         lazy, changes = advance(lazy, batch, screen=lambda before, now, rows: rng.random(len(rows)) < 0.5)
         assert changes.screened <= changes.touched
-        assert not set(lazy.owed.tolist()) & set(changes.traded)
+        assert not set(lazy.owed.tolist()) & set(changes.amended.tolist())
         in_part = replace(lazy, owed=lazy.owed[:0])
         if audited(in_part) is not None:
             assert lazy.owed.size

@@ -171,6 +171,7 @@ FUNDED = {  # of one contract at 50,000: 0.01 % is 5 USDT from longs to shorts
 def test_funding_moves_cash_of_all_who_hold_it(name, asset, amount):
     state, changes = advance(live(), [funded(1e-4, 50_000.0)])
     assert changes.touched == 3
+    assert changes.amended.tolist() == [0, 2, 3]
     assert cash(state, name, asset) == amount
     assert held(state, "dan").positions[0].isolated_margin == 300.0 - 10.0
     assert audited(state) is None
@@ -363,7 +364,7 @@ def test_a_screen_leaves_out_what_it_knows_and_it_is_owed():
     tick, trade = Tick(after(1), Input.MARK, "BTCUSDT", 49_000.0), filled(1.0, 5e4, account="cid")
     state, changes = advance(live(), [tick, trade], screen=screen)
     assert asked == [(50_000.0, 49_000.0, [0, 3])]
-    assert (changes.touched, changes.screened, changes.traded) == (3, 1, (2,))
+    assert (changes.touched, changes.screened, changes.amended.tolist()) == (3, 1, [2])
     assert state.owed.tolist() == [3]
     assert audited(state) is None  # the status of what is owed is right
     whole, told = settled(state)

@@ -209,3 +209,8 @@ def _booked(fold: Fold) -> None:
 def traded_rows(fold: Fold) -> I64:
     """Rows of accounts that traded, ascending."""
     return np.array(sorted(fold.traded), dtype=np.int64)
+
+
+def amended_rows(fold: Fold) -> I64:
+    """Rows of accounts that traded, or of which a balance moved, ascending."""
+    return np.unique(np.concatenate((traded_rows(fold), *fold.paid)))

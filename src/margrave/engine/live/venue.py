@@ -12,7 +12,7 @@ the book has it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, final
 
@@ -23,7 +23,7 @@ from margrave.domain.book import Book
 from margrave.domain.market import Market
 from margrave.engine.books.venue import assess_book, assess_resolved
 from margrave.engine.live.events import Event, Input, InputName
-from margrave.engine.live.fold import Fold, Refused, happened, in_force_at, traded_rows
+from margrave.engine.live.fold import Fold, Refused, amended_rows, happened, in_force_at, traded_rows
 from margrave.engine.live.holders import Holders, holders_of, retold
 from margrave.engine.live.pools import (
     Difference,
@@ -45,6 +45,11 @@ from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Rulebook
 
 _MOST: Final = 0.75  # share of the accounts beyond which computing all is quicker than picking them out
+
+
+def nobody() -> I64:
+    """No accounts."""
+    return np.zeros(0, dtype=np.int64)
 
 
 @final
@@ -76,8 +81,8 @@ class LiveBook:
 
 Screen: TypeAlias = Callable[[LiveBook, Resolved, I64], Bools]
 """Which of some accounts, (n,) rows ascending, must be computed: given the venue as it was and the market as it is now,
-(n,) bool. It may leave out an account only where its status provably stays; `Changes.traded` says whose rows are others
-than when the screen was made. Accounts that traded in a batch are always computed, and all are when rules change."""
+(n,) bool. It may leave out an account only where its status provably stays; `Changes.amended` says whose rows are others
+than when the screen was made. Accounts amended in a batch are always computed, and all are when rules change."""
 
 
 @final
@@ -98,7 +103,9 @@ class Changes:
     touched: int  # accounts of which an input is another
     repeated: int = 0  # events whose id was applied before
     screened: int = 0  # of the accounts touched, left out by the screen
-    traded: tuple[int, ...] = ()  # rows of accounts that changed what they hold, ascending
+    amended: I64 = field(
+        default_factory=nobody, compare=False
+    )  # accounts of which a row is another, ascending
     rulebook: Rulebook | None = None  # that took effect
 
 
@@ -129,7 +136,6 @@ def started(
     resolved = resolved_in(None, book, prices_of(prices, instants), prices, rules)
     found = assess_resolved(book, resolved, threads=threads)
     rows = {name: row for row, name in enumerate(book.names.tolist())}
-    nobody = np.zeros(0, dtype=np.int64)
     return LiveBook(
         book,
         prices,
@@ -140,7 +146,7 @@ def started(
         rulebooks,
         (),
         holders_of(book),
-        nobody,
+        nobody(),
     )
 
 
@@ -172,12 +178,10 @@ def advance(
     fold = Fold(state.book, prices, state.rows, state.rulebooks, state.seen)
     happened(fold, events)
     moved = _moved(state, fold)
-    traded = traded_rows(fold)
+    amended = amended_rows(fold)
     touched = touched_accounts(state.resolved, moved.resolved, moved.book, moved.holders)
-    left = _left_out(state, moved, touched, fold, screen)
-    touched[traded] = True
-    for paid in fold.paid:
-        touched[paid] = True
+    left = _left_out(state, moved, touched, amended, screen)
+    touched[amended] = True
     count = int(np.count_nonzero(touched))
     touched[left] = False
     at = max((e.at for e in events), default=prices.at)
@@ -194,7 +198,7 @@ def advance(
         count,
         fold.repeated,
         len(left),
-        tuple(traded.tolist()),
+        amended,
         done.rulebook if changed else None,
     )
 
@@ -224,13 +228,11 @@ def _moved(state: LiveBook, fold: Fold) -> LiveBook:
     )
 
 
-def _left_out(state: LiveBook, moved: LiveBook, touched: Bools, fold: Fold, screen: Screen | None) -> I64:
+def _left_out(state: LiveBook, moved: LiveBook, touched: Bools, amended: I64, screen: Screen | None) -> I64:
     if screen is None or moved.rulebook is not state.rulebook:
-        return np.zeros(0, dtype=np.int64)
+        return nobody()
     asked = touched.copy()
-    asked[list(fold.traded)] = False
-    for paid in fold.paid:
-        asked[paid] = False
+    asked[amended] = False
     rows = np.flatnonzero(asked)
     return rows[~screen(state, moved.resolved, rows)]
 
