@@ -14,6 +14,7 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Leg, Order
 from margrave.domain.amended import amended, picked
 from margrave.domain.book import Book, account_of, book_of
+from margrave.engine.books.venue import assess_resolved
 from margrave.engine.live.events import (
     Clock,
     Deposited,
@@ -27,6 +28,7 @@ from margrave.engine.live.events import (
     Tick,
 )
 from margrave.engine.live.holders import accounts_with
+from margrave.engine.live.screen import looked, screen_of, watched
 from margrave.engine.live.venue import advance, audited, settled, started
 from tests.unit import made, made_books
 
@@ -261,6 +263,44 @@ def test_what_a_screen_leaves_out_is_owed_and_then_the_same(seed, rulebook):
     done, _ = settled(lazy)
     assert not done.owed.size
     same_state(done, whole)
+
+
+def oracle(state):
+    """The tightest proof there is: accounts whose pools or statuses the full recompute has otherwise than now."""
+    made_of = state.pools.columns
+
+    def breaches(now):
+        full = assess_resolved(state.book, now).pools
+        return np.array(
+            [
+                row
+                for row in range(len(state.book.names))
+                if not np.array_equal(
+                    made_of.status[made_of.account == row], full.status[full.account == row]
+                )
+            ],
+            dtype=np.int64,
+        )
+
+    return breaches
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(RULES))
+def test_under_a_proof_every_status_is_that_of_the_full_recompute(seed, rulebook):
+    accounts = made_books.accounts(seed, 8, rulebook)
+    events = random_events(seed, 50, accounts)
+    state = started(book_of(accounts), made_books.MARKET, rulebook)
+    whole, watch = state, watched(state, oracle(state))
+    for batch in cut(events, seed):
+        whole, exact = advance(whole, batch)
+        state, told = advance(state, batch, screen=screen_of(watch))
+        watch = looked(watch, state, told)
+        assert audited(state) is None
+        assert [(c.account, c.pool, c.before, c.after) for c in told.statuses] == [
+            (c.account, c.pool, c.before, c.after) for c in exact.statuses
+        ]
+    same_state(settled(state)[0], whole)
 
 
 @settings(max_examples=25, deadline=None)
