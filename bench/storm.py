@@ -21,7 +21,8 @@ from margrave.adapters.made_book import made_book, made_market
 from margrave.engine.live.events import Clock, Deposited, Event, Input, Tick
 from margrave.engine.live.pools import first_difference
 from margrave.engine.live.queue import Queue, drained, offered
-from margrave.engine.live.venue import Changes, LiveBook, Screen, advance, audited, started
+from margrave.engine.live.screen import Watch, looked, screen_of
+from margrave.engine.live.venue import Changes, LiveBook, advance, audited, settled, started
 from margrave.rulebook.catalogue import in_force
 
 CAPACITY = 20_000
@@ -62,7 +63,7 @@ def stormed(  # noqa: PLR0913 - what a run is made of
     clock: Callable[[], float] = time.perf_counter,
     wait: Callable[[float], object] = time.sleep,
     capacity: int = CAPACITY,
-    screen: Screen | None = None,
+    watch: Watch | None = None,
     threads: int = 1,
 ) -> tuple[LiveBook, Figures]:
     """Run a storm: events arrive ``speed`` times as quick as they happened, by the clock."""
@@ -80,7 +81,9 @@ def stormed(  # noqa: PLR0913 - what a run is made of
         figures.waiting = max(figures.waiting, len(queue))
         figures.queue, batch = drained(queue)
         begun = clock()
+        screen = None if watch is None else screen_of(watch)
         state, changes = advance(state, batch, screen=screen, threads=threads)
+        watch = watch and looked(watch, state, changes)
         done = clock()
         figures.took.append(done - begun)
         figures.told.append(changes)
@@ -93,6 +96,11 @@ def checked(before: LiveBook, after: LiveBook, storm: Script, figures: Figures) 
     """What is wrong with a storm's end; empty where nothing is."""
     if figures.unaccounted:
         return f"{figures.unaccounted} events are unaccounted for"
+    if difference := audited(after):
+        return f"the full recompute differs: {difference}"
+    after, wrong = settled(after)
+    if wrong:
+        return f"a screen left out {len(wrong)} changes of status"
     if difference := audited(after):
         return f"the full recompute differs: {difference}"
     calm, _ = advance(before, storm.events)
@@ -115,7 +123,7 @@ def report(figures: Figures, storm: Script, speed: float) -> str:
         f"most waiting {figures.waiting:,} of {figures.queue.capacity:,} places, handed back {figures.handed_back:,}",
         f"lag p50 {np.quantile(lag, 0.5):.3f} s, p99 {np.quantile(lag, 0.99):.3f} s, most {lag.max():.3f} s",
         f"a batch: median {np.median(took):.3f} s, most {took.max():.3f} s; {figures.worked:.0f} s of the processor",
-        f"accounts touched {count('touched'):,}, changes of status {sum(len(c.statuses) for c in figures.told):,}",
+        f"accounts touched {count('touched'):,}, left out by a screen {count('screened'):,}, changes of status {sum(len(c.statuses) for c in figures.told):,}",
     ]
     return "\n".join(lines)
 

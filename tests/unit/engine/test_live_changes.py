@@ -10,7 +10,7 @@ from msgspec import structs
 
 from margrave.core.errors import Reason
 from margrave.core.words import Liquidity, MarginMode
-from margrave.domain.account import Account, Balance, Order, Position
+from margrave.domain.account import Account, Balance, Memory, Order, Position
 from margrave.domain.amended import picked
 from margrave.domain.book import account_of, book_of
 from margrave.domain.market import Market, Quote
@@ -32,6 +32,8 @@ from margrave.engine.live.seen import is_seen, with_ids
 from margrave.engine.live.venue import advance, audited, settled, stale_inputs, started
 from margrave.kernels.fees import option_fee
 from margrave.margin.resolve import resolve
+from margrave.rulebook.reform import with_schedule
+from margrave.rulebook.schedules import Discipline, Reference
 from margrave.rulebook.schema import FeeRule, Match
 from tests.unit import made, made_books
 
@@ -460,3 +462,16 @@ BAD = {
 def test_events_that_cannot_be_are_not_made(wrong):
     with pytest.raises(ValueError, match="must be"):
         wrong()
+
+
+def test_time_touches_who_remembers_under_a_schedule_that_releases():
+    slow = structs.replace(
+        made.T1, name="slow", discipline=Discipline(release_per_hour=0.1), reference=Reference.RATCHET
+    )
+    past = Memory(underlying="BTC", at=made.AT, reference=60_000.0, multiplier=1.8, side=1)
+    accounts = (replace(ANN, memory=(past,)), *HOLDERS[1:])
+    for schedule, count in ((slow, 1), (made.T1, 0)):
+        state = live(with_schedule(RULES, schedule), accounts)
+        state, changes = advance(state, [Clock(after(3_600))])
+        assert changes.touched == count
+        assert audited(state) is None

@@ -7,7 +7,8 @@ from bench.storm import checked, growth, report, size_of, stormed
 from bench.storm_events import between, made, recorded, script
 from margrave.adapters.made_book import made_book, made_market
 from margrave.engine.live.events import Clock, Filled, Funded, Input, Listed, Opened, Tick
-from margrave.engine.live.venue import started
+from margrave.engine.live.screen import watched
+from margrave.engine.live.venue import settled, started
 from margrave.rulebook.catalogue import in_force
 
 MARKET = made_market()
@@ -58,6 +59,18 @@ def test_a_storm_loses_nothing(step, capacity, coalesces, full):
     assert len(figures.lags) == len(storm.events) - figures.queue.coalesced - figures.queue.late
     assert min(figures.lags) > 0.0
     assert f"handed back {figures.handed_back:,}" in report(figures, storm, 10.0)
+
+
+def test_a_storm_under_a_watch_loses_nothing_either():
+    book = made_book(150, 1, MARKET)
+    before = started(book, MARKET, in_force("example.inverse", MARKET.at))
+    even = watched(before, lambda now: np.arange(0, 150, 2))  # of every other account nothing is proven
+    _, after, storm, figures = run(150, 4.0, 0.05, watch=even)
+    assert figures.unaccounted == 0
+    assert 0 < figures.count("screened") < figures.count("touched")
+    late = settled(after)[1]
+    said = checked(before, after, storm, figures)
+    assert said == "" if not late else "differs" in said or "left out" in said
 
 
 @pytest.mark.slow

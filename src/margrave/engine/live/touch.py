@@ -12,7 +12,7 @@ from margrave.kernels.arrays import I64, Bools
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.units import followed
 from margrave.rulebook.portfolio import ScenarioModel
-from margrave.rulebook.schema import CrossPool
+from margrave.rulebook.schema import CrossPool, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.valuation.table import Table
 
@@ -52,7 +52,16 @@ def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holde
     if now.rulebook.schedules:
         wanted |= vols[table.base]
     own = assets[[table.assets.index(name) for name in book.assets]]
-    return accounts_with(holders, book, wanted, own)
+    found = accounts_with(holders, book, wanted, own)
+    if before.market.at != now.market.at and _releases(now.rulebook):
+        found[book.memory.account] = True
+    return found
+
+
+def _releases(rules: Rulebook) -> bool:
+    # Whether a multiplier falls with time from the one that is remembered: what else remembers does not read the instant.
+    used = (product.model.schedule for product in rules.products)
+    return any(rules.schedules[name].discipline.release_per_hour is not None for name in used if name)
 
 
 def asset_rows(now: Table, before: Table) -> I64:
@@ -64,8 +73,8 @@ def asset_rows(now: Table, before: Table) -> I64:
 
 
 def _touches_all(before: Resolved, now: Resolved, assets: Bools, vols: Bools) -> bool:
-    # What is read beside an account's own rows: the instant and vols by schedules and by models that time their expiries,
-    # the currency that all pools count in, and underlyings that collateral follows.
+    # What is read beside an account's own rows: the instant and vols by models that time their expiries, the currency that
+    # all pools count in, and underlyings that collateral follows.
     rules = now.rulebook
     is_joint = not isinstance(rules.portfolio, ScenarioModel | None)
     common = [now.table.assets.index(name) for name in followed(rules)]
@@ -73,7 +82,7 @@ def _touches_all(before: Resolved, now: Resolved, assets: Bools, vols: Bools) ->
         common.append(now.table.assets.index(rules.portfolio.settlement))  # the peg that all pools read
     if rules.account.cross_pool is CrossPool.ACCOUNT:
         common.append(now.currency)
-    if (is_joint or rules.schedules) and before.market.at != now.market.at:
+    if is_joint and before.market.at != now.market.at:
         return True
     return bool(assets[common].any()) or (is_joint and bool(vols.any()))
 
