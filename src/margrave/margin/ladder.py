@@ -15,6 +15,7 @@ from margrave.core.rounding import Step, round_all
 from margrave.core.words import INITIAL
 from margrave.domain.instruments import Instrument, coefficients
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.dynamic_rate import crowding
 from margrave.kernels.ladder import ladder_margin_many
 from margrave.margin.plan import Known, Plan
 from margrave.rulebook.ladders import TierUnit
@@ -152,8 +153,7 @@ def crowding_of(plan: Plan, terms: LadderTerms, table: Table, mark: F64) -> F64 
     share = np.zeros(mark.shape)
     for row in np.unique(terms.crowd[terms.crowd >= 0]).tolist():
         rule, at = crowd_rule(plan, row), terms.crowd == row
-        width = max(rule.upper - rule.lower, 1e-9 * rule.upper)  # bounds that meet are a step
-        share[:, at] = np.clip((outstanding[:, at] - rule.lower) / width, 0.0, 1.0)
+        share[:, at] = crowding(outstanding[:, at], rule.lower, rule.upper)
     return share
 
 
@@ -199,7 +199,9 @@ def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized,
     value = notional_on(terms.basis[level][at], sized)
     by_value = terms.by_value[at]
     size = np.where(by_value, value, np.abs(sized.quantity) * terms.unit_per_contract[at])
-    in_unit, row = ladder_margin_many(flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size)
+    in_unit, row = ladder_margin_many(
+        flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size, flat.root
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = np.where(size > 0.0, value * (in_unit / size), 0.0 * value)
     tier = np.where(by_value, in_unit, scaled)

@@ -11,6 +11,7 @@ from margrave.engine.live.holders import Holders, accounts_with
 from margrave.kernels.arrays import I64, Bools
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.units import followed
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
@@ -76,7 +77,7 @@ def _touches_all(before: Resolved, now: Resolved, assets: Bools, vols: Bools) ->
     # What is read beside an account's own rows: the instant and vols by models that time their expiries, the currency that
     # all pools count in, and underlyings that collateral follows.
     rules = now.rulebook
-    is_joint = not isinstance(rules.portfolio, ScenarioModel | None)
+    is_joint = not isinstance(rules.portfolio, ScenarioModel | HealthModel | None)
     common = [now.table.assets.index(name) for name in followed(rules)]
     if isinstance(rules.portfolio, StandardManager) and rules.portfolio.settlement in now.table.assets:
         common.append(now.table.assets.index(rules.portfolio.settlement))  # the peg that all pools read
