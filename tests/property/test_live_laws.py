@@ -92,8 +92,7 @@ def _one_of(rng, at, account, owner, symbol, moved, kind):
 def _more(rng, at, symbol, moved, kind):
     match kind:
         case 8:
-            what, name = _slow(rng, symbol)
-            return Tick(at, what, name, 0.7 * moved)
+            return Tick(at, *_slow(rng, symbol, moved))
         case 9:
             return Opened(at=at, account=f"new {rng.integers(0, 4)}", id=_id(rng))
         case 10:
@@ -110,10 +109,17 @@ def _id(rng):
     return "" if rng.random() < 0.5 else f"id {rng.integers(0, 12)}"  # of a few, so that some come twice
 
 
-def _slow(rng, symbol):
-    if rng.random() < 0.4:
-        return Input.VOLATILITY, str(rng.choice(["BTC", "ETH", "SOL", "XYZ"]))
-    return (Input.OPEN_INTEREST if rng.random() < 0.5 else Input.UNDERLYING), symbol
+def _slow(rng, symbol, moved):
+    asset = str(rng.choice(["BTC", "ETH", "SOL", "USDT", "XYZ"]))
+    return (
+        (Input.VOLATILITY, asset, 0.7 * moved),
+        (Input.DEPOSITS, asset, 1e6 * moved),
+        (Input.BORROWS, asset, 1e5 * moved),
+        (Input.SLOW, asset, 1e3 * moved),
+        (Input.SLOW, symbol, 1e3 * moved),
+        (Input.OPEN_INTEREST, symbol, 0.7 * moved),
+        (Input.UNDERLYING, symbol, 0.7 * moved),
+    )[int(rng.integers(0, 7))]
 
 
 def _of_what_is_new(rng, at, moved):

@@ -320,6 +320,10 @@ SLOW = {
     "an index of its own": (Input.UNDERLYING, "BTCUSDT", 51_000.0),
     "open interest": (Input.OPEN_INTEREST, "BTCUSDT", 1e5),
     "a volatility": (Input.VOLATILITY, "BTC", 0.9),
+    "a slow price of an asset": (Input.SLOW, "BTC", 49_500.0),
+    "a slow price of an instrument": (Input.SLOW, "BTCUSDT", 49_500.0),
+    "what the venue holds": (Input.DEPOSITS, "USDT", 1e9),
+    "what the venue has lent": (Input.BORROWS, "USDT", 1e8),
 }
 
 
@@ -329,7 +333,8 @@ def test_slow_inputs_tick_too(what, name, value):
     assert (changes.applied, changes.refused) == (1, ())
     assert state.instants[what, name] == after(1)
     market = state.market
-    assert value in (market.vols.get(name), market.open_interest.get(name), market.quotes["BTCUSDT"].index)
+    tables = (market.vols, market.open_interest, market.slow, market.deposits, market.borrows)
+    assert value in (*(table.get(name) for table in tables), market.quotes["BTCUSDT"].index)
     assert audited(state) is None
     _, changes = advance(state, [Tick(after(0), what, name, value)])
     assert changes.late == 1
@@ -339,6 +344,9 @@ WRONG = {
     "no vol": (Input.VOLATILITY, "BTC", 0.0, Reason.INVALID_VALUE),
     "a vol of per cent": (Input.VOLATILITY, "BTC", 101.0, Reason.INVALID_VALUE),
     "a vol of nothing": (Input.VOLATILITY, "XYZ", 0.5, Reason.NOT_FOUND),
+    "a slow price of nothing": (Input.SLOW, "GONE", 1.0, Reason.NOT_FOUND),
+    "a slow price of zero": (Input.SLOW, "BTC", 0.0, Reason.INVALID_VALUE),
+    "deposits of nothing": (Input.DEPOSITS, "XYZ", 1.0, Reason.NOT_FOUND),
     "open interest of nothing": (Input.OPEN_INTEREST, "GONE", 1.0, Reason.UNKNOWN_INSTRUMENT),
     "an index before a mark": (Input.UNDERLYING, "TAKEN", 1.0, Reason.MISSING_MARK),
     "an index of zero": (Input.UNDERLYING, "BTCUSDT", 0.0, Reason.INVALID_VALUE),

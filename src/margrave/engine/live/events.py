@@ -22,6 +22,9 @@ class Input(StrEnum):
     UNDERLYING = "underlying"  # index of an instrument that has one of its own [quote per base]
     VOLATILITY = "volatility"  # of an asset, realised or a published index of implied vol [per year]
     OPEN_INTEREST = "open-interest"  # of an instrument, one side [contracts]
+    SLOW = "slow"  # average or stable price of an asset [numeraire] or an instrument [as its mark]
+    DEPOSITS = "deposits"  # what the whole venue holds of an asset [asset]
+    BORROWS = "borrows"  # what the whole venue has lent of an asset [asset]
 
 
 InputName: TypeAlias = tuple[Input, str]
@@ -35,7 +38,7 @@ class Tick:
 
     at: datetime
     what: Input
-    name: str  # asset of an index or a volatility, instrument of the others
+    name: str  # of an asset or an instrument, as the input is
     value: float
 
     def __post_init__(self) -> None:

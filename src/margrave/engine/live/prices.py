@@ -21,6 +21,17 @@ from margrave.valuation.table import Table, table_of
 _FIELDS: Final[Mapping[Input, str]] = MappingProxyType(
     {Input.MARK: "mark", Input.FORWARD: "forward", Input.VOL: "vol", Input.UNDERLYING: "index"}
 )
+_TABLES: Final[Mapping[Input, str]] = MappingProxyType(
+    {
+        Input.INDEX: "index",
+        Input.VOLATILITY: "vols",
+        Input.OPEN_INTEREST: "open_interest",
+        Input.SLOW: "slow",
+        Input.DEPOSITS: "deposits",
+        Input.BORROWS: "borrows",
+    }
+)
+_BY_ASSET: Final = frozenset({Input.INDEX, Input.VOLATILITY, Input.DEPOSITS, Input.BORROWS})
 _ROWS: Final = ("instruments", "a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
 _ASSETS: Final = ("assets", "asset_price", "asset_confidence")
 _PRICED: Final = tuple(
@@ -37,9 +48,7 @@ class Prices:
     at: datetime
     instruments: dict[str, Instrument]
     quotes: dict[str, Quote]
-    index: dict[str, float]
-    vols: dict[str, float]
-    open_interest: dict[str, float]
+    tables: dict[Input, dict[str, float]]  # what is a number a name
     instants: dict[InputName, datetime]  # (input, name) -> when the value that is known was made
     moved: bool = False
 
@@ -51,9 +60,7 @@ def prices_of(market: Market, instants: Mapping[InputName, datetime]) -> Prices:
         market.at,
         dict(market.instruments),
         dict(market.quotes),
-        dict(market.index),
-        dict(market.vols),
-        dict(market.open_interest),
+        {what: dict(getattr(market, table)) for what, table in _TABLES.items()},
         dict(instants),
     )
 
@@ -62,22 +69,21 @@ def market_of(prices: Prices) -> Market:
     """The market that a working copy has become; the same one where nothing was written."""
     if not prices.moved:
         return prices.market
+    tables: dict[str, Any] = {table: prices.tables[what] for what, table in _TABLES.items()}
     return replace(
         prices.market,
         at=prices.at,
         instruments=prices.instruments,
         quotes=prices.quotes,
-        index=prices.index,
-        vols=prices.vols,
-        open_interest=prices.open_interest,
+        **tables,
     )
 
 
 def first_instants(market: Market) -> dict[InputName, datetime]:
     """When the prices of a market were made: at their quote's instant, or at the market's."""
-    instants: dict[InputName, datetime] = {(Input.INDEX, asset): market.at for asset in market.index}
-    instants |= {(Input.VOLATILITY, asset): market.at for asset in market.vols}
-    instants |= {(Input.OPEN_INTEREST, symbol): market.at for symbol in market.open_interest}
+    instants: dict[InputName, datetime] = {
+        (what, name): market.at for what, table in _TABLES.items() for name in getattr(market, table)
+    }
     for symbol, quote in market.quotes.items():
         instants |= {(what, symbol): quote.at or market.at for what in _inputs(quote)}
     return instants
@@ -98,34 +104,29 @@ def written(tick: Tick, prices: Prices, assets: tuple[str, ...]) -> None:
     ValueError
         The value cannot be one of its kind.
     """
-    what, name, value = tick.what, tick.name, tick.value
-    match what:
-        case Input.INDEX:
-            _known(
-                name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name"
-            )
-            require_price("index", value)
-            prices.index[name] = value
-        case Input.VOLATILITY:
-            _known(
-                name, assets, Reason.NOT_FOUND, "is no asset of the book or its instruments; correct the name"
-            )
-            require(0.0 < value <= VOLATILITY_MAX, "volatility", value, "a fraction per year, 0.65 for 65 %")
-            prices.vols[name] = value
-        case _:
-            told = "is not among the market's instruments; list it first, with its terms"
-            _known(name, prices.instruments, Reason.UNKNOWN_INSTRUMENT, told)
-            if what is Input.OPEN_INTEREST:
-                prices.open_interest[name] = value
-            else:
-                _quoted(tick, prices)
+    what, name = tick.what, tick.name
+    if what in _BY_ASSET or (what is Input.SLOW and name not in prices.instruments):
+        if name not in assets:
+            message = "is no asset of the book or its instruments; correct the name"
+            raise MargraveError([Issue(name, Reason.NOT_FOUND, message)])
+    elif name not in prices.instruments:
+        message = "is not among the market's instruments; list it first, with its terms"
+        raise MargraveError([Issue(name, Reason.UNKNOWN_INSTRUMENT, message)])
+    if what in prices.tables:
+        _require(what, tick.value)
+        prices.tables[what][name] = tick.value
+    else:
+        _quoted(tick, prices)
     prices.instants[what, name] = tick.at
     prices.moved = True
 
 
-def _known(name: str, known: tuple[str, ...] | dict[str, Instrument], reason: Reason, message: str) -> None:
-    if name not in known:
-        raise MargraveError([Issue(name, reason, message)])
+def _require(what: Input, value: float) -> None:
+    # As the market will ask: what is refused here leaves it as it was. A tick is never below zero.
+    if what is Input.VOLATILITY:
+        require(0.0 < value <= VOLATILITY_MAX, "volatility", value, "a fraction per year, 0.65 for 65 %")
+    elif what in (Input.INDEX, Input.SLOW):
+        require_price(what, value)
 
 
 def _quoted(tick: Tick, prices: Prices) -> None:

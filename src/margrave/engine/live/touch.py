@@ -48,6 +48,8 @@ def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holde
     if before.rulebook is not now.rulebook or _touches_all(before, now, assets, vols):
         return np.ones(len(book.names), dtype=np.bool_)
     wanted = _instruments_changed(before.table, table, was)
+    if isinstance(now.rulebook.portfolio, HealthModel):
+        _weighed(before, now, wanted, assets)
     for name in _TO_ASSET:
         wanted |= assets[getattr(table, name)]
     if now.rulebook.schedules:
@@ -57,6 +59,19 @@ def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holde
     if before.market.at != now.market.at and _releases(now.rulebook):
         found[book.memory.account] = True
     return found
+
+
+def _weighed(before: Resolved, now: Resolved, instruments: Bools, assets: Bools) -> None:
+    # Mark what a health model weighs by besides the table: slow prices, and what the venue holds and has lent.
+    symbols = {i.symbol: row for row, i in enumerate(now.table.instruments) if i is not None}
+    rows = {name: row for row, name in enumerate(now.table.assets)}
+    for table in ("slow", "deposits", "borrows"):
+        one, two = getattr(before.market, table), getattr(now.market, table)
+        for name in {k for k in one.keys() | two.keys() if one.get(k) != two.get(k)}:
+            if name in symbols:
+                instruments[symbols[name]] = True
+            if name in rows:
+                assets[rows[name]] = True
 
 
 def _releases(rules: Rulebook) -> bool:
