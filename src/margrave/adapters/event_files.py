@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from margrave.adapters.files import instrument_form, instrument_from
+from margrave.adapters.files import instrument_from
 from margrave.adapters.forms import InstrumentForm
+from margrave.adapters.instrument_forms import instrument_form
 from margrave.core.errors import Reason, invalid
 from margrave.engine.live.events import (
     Clock,

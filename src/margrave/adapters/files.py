@@ -23,6 +23,7 @@ from margrave.adapters.forms import (
     MarketForm,
     QuoteForm,
 )
+from margrave.adapters.instrument_forms import instrument_form
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -437,32 +438,6 @@ def instrument_from(form: InstrumentForm, where: str) -> Instrument:
 
 def _fields(account: Account) -> Any:
     return msgspec.to_builtins(account, builtin_types=(datetime,))
-
-
-def instrument_form(instrument: Instrument) -> InstrumentForm:
-    """Contract terms as a case file writes them."""
-    kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-    payoffs: dict[type, str] = {
-        Linear: "linear",
-        Inverse: "inverse",
-        Quanto: "quanto",
-        CoinPremium: "coin-premium",
-        QuotePremium: "quote-premium",
-    }
-    terms = {
-        name: getattr(instrument.payoff, name, None)
-        for name in ("contract_size", "contract_value", "multiplier")
-    }
-    terms |= {name: getattr(instrument.kind, name, None) for name in ("expiry", "strike", "right")}
-    named = {
-        name: getattr(instrument, name)
-        for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")
-    }
-    given = {k: v for k, v in {**named, **terms}.items() if v is not None}
-    return msgspec.convert(
-        {**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]},
-        type=InstrumentForm,
-    )
 
 
 def dump_case(case: Case) -> str:
