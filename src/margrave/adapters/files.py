@@ -23,6 +23,7 @@ from margrave.adapters.forms import (
     MarketForm,
     QuoteForm,
 )
+from margrave.adapters.instrument_forms import instrument_form
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -393,7 +394,7 @@ def case_form(case: Case) -> CaseForm:
     """Form of a case: what its file says."""
     market = MarketForm(
         at=case.market.at,
-        instruments=[_instrument_form(i) for i in case.market.instruments.values()],
+        instruments=[instrument_form(i) for i in case.market.instruments.values()],
         quotes=[
             QuoteForm(symbol=s, mark=q.mark, **{name: getattr(q, name) for name in _QUOTED})
             for s, q in case.market.quotes.items()
@@ -420,33 +421,23 @@ def case_form(case: Case) -> CaseForm:
     )
 
 
+def instrument_from(form: InstrumentForm, where: str) -> Instrument:
+    """Contract terms from their form.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming every field that is wrong.
+    """
+    reader = _Reader(where)
+    instrument = reader.instrument(form, "instrument")
+    if instrument is None:
+        raise InvalidInputError(reader.issues)
+    return instrument
+
+
 def _fields(account: Account) -> Any:
     return msgspec.to_builtins(account, builtin_types=(datetime,))
-
-
-def _instrument_form(instrument: Instrument) -> InstrumentForm:
-    kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-    payoffs: dict[type, str] = {
-        Linear: "linear",
-        Inverse: "inverse",
-        Quanto: "quanto",
-        CoinPremium: "coin-premium",
-        QuotePremium: "quote-premium",
-    }
-    terms = {
-        name: getattr(instrument.payoff, name, None)
-        for name in ("contract_size", "contract_value", "multiplier")
-    }
-    terms |= {name: getattr(instrument.kind, name, None) for name in ("expiry", "strike", "right")}
-    named = {
-        name: getattr(instrument, name)
-        for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")
-    }
-    given = {k: v for k, v in {**named, **terms}.items() if v is not None}
-    return msgspec.convert(
-        {**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]},
-        type=InstrumentForm,
-    )
 
 
 def dump_case(case: Case) -> str:
