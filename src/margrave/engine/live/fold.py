@@ -72,13 +72,13 @@ class Fold:
     received: int = 0
     coalesced: int = 0
     late: int = 0
-    repeated: int = 0
+    again: list[str] = field(default_factory=list)  # ids that were applied before
     refused: list[Refused] = field(default_factory=list)
 
     @property
     def applied(self) -> int:
         """Events that count."""
-        return self.received - self.coalesced - self.late - self.repeated - len(self.refused)
+        return self.received - self.coalesced - self.late - len(self.again) - len(self.refused)
 
 
 def happened(fold: Fold, events: Iterable[Event]) -> None:
@@ -117,7 +117,7 @@ def _ticked(fold: Fold, event: Tick | Clock) -> None:
 
 def _once(fold: Fold, event: _Once) -> None:
     if event.id and (event.id in fold.ids or is_seen(fold.seen, event.id)):
-        fold.repeated += 1
+        fold.again.append(event.id)
         return
     match event:
         case Filled() | Deposited() | OrderPlaced() | OrderCancelled():

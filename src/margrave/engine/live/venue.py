@@ -101,12 +101,17 @@ class Changes:
     late: int  # ticks older than what is known
     refused: tuple[Refused, ...]
     touched: int  # accounts of which an input is another
-    repeated: int = 0  # events whose id was applied before
+    again: tuple[str, ...] = ()  # ids of events that were applied before
     screened: int = 0  # of the accounts touched, left out by the screen
     amended: I64 = field(
         default_factory=nobody, compare=False
     )  # accounts of which a row is another, ascending
     rulebook: Rulebook | None = None  # that took effect
+
+    @property
+    def repeated(self) -> int:
+        """Events whose id was applied before."""
+        return len(self.again)
 
 
 def started(
@@ -196,7 +201,7 @@ def advance(
         fold.late,
         tuple(fold.refused),
         count,
-        fold.repeated,
+        tuple(fold.again),
         len(left),
         amended,
         done.rulebook if changed else None,
