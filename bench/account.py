@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bench.measure import Section, interleaved, rows
+from bench.measure import Section, Setting, interleaved, rows
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.instruments import Future, Instrument, Inverse
 from margrave.domain.market import Market, Quote
@@ -61,7 +61,7 @@ def plain(
     return run
 
 
-def sections() -> list[Section]:
+def run(_setting: Setting) -> list[Section]:
     """One account through the whole calculation, beside three sums in NumPy."""
     account, market = inputs()
     rulebook = in_force("binance.coinm", AT)

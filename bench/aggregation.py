@@ -1,12 +1,10 @@
 """Worst of 35 scenarios of every account: gather, multiply, add, keep the least."""
 
-from concurrent.futures import Executor
-
 import numpy as np
 from scipy import sparse
 
 from bench import in_c, limits
-from bench.measure import Gate, Section, interleaved, quicker, rows
+from bench.measure import Gate, Section, Setting, interleaved, quicker, rows
 from margrave.kernels.compiled.columns import Holdings, holdings_of
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.worst import account_rows_plain, worst_cells, worst_in_units
@@ -55,8 +53,9 @@ def python_worst(
     return out
 
 
-def sections(pool: Executor) -> list[Section]:
+def run(setting: Setting) -> list[Section]:
     """The benchmark."""
+    pool = setting.pool
     table, small, large = made_book()
     lists = table.tolist(), *(column.tolist() for column in (large.start, large.index, large.quantity))
     matrix = sparse.csr_matrix((large.quantity, large.index, large.start), shape=(ACCOUNTS, INSTRUMENTS))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from bench import in_c, limits
-from bench.measure import Gate, Section, interleaved, rows
+from bench.measure import Gate, Section, Setting, interleaved, rows
 from margrave.kernels.compiled import twins
 from margrave.kernels.compiled.black import grid_values, option_values
 from margrave.kernels.compiled.columns import GridOptions
@@ -94,9 +94,9 @@ def python_options(columns: tuple[list[float], ...]) -> list[tuple[float, ...]]:
     return out
 
 
-def sections(pool: Executor) -> list[Section]:
+def run(setting: Setting) -> list[Section]:
     """Both benchmarks."""
-    return [grid_section(pool), options_section(pool)]
+    return [grid_section(setting.pool), options_section(setting.pool)]
 
 
 def grid_section(pool: Executor) -> Section:

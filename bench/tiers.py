@@ -1,10 +1,8 @@
 """Initial and maintenance margin, profit and liquidation price of positions under ten tiers."""
 
-from concurrent.futures import Executor
-
 import numpy as np
 
-from bench.measure import Gate, Section, interleaved, quicker, rows
+from bench.measure import Gate, Section, Setting, interleaved, quicker, rows
 from margrave.kernels.compiled import twins
 from margrave.kernels.compiled.columns import TierPositions, tier_table
 from margrave.kernels.compiled.tiers import (
@@ -55,7 +53,7 @@ def python_positions(
     return out
 
 
-def sections(pool: Executor) -> list[Section]:
+def run(setting: Setting) -> list[Section]:
     """The benchmark."""
     positions, collateral = made_positions()
     table = tier_table([FLOORS], [RATES], [CUTS], [0.0 * RATES])
@@ -78,7 +76,7 @@ def sections(pool: Executor) -> list[Section]:
     out = runs["margrave, linear, 1 thread"]()
 
     def both() -> np.ndarray:
-        return linear_positions(table, positions, collateral, pool)
+        return linear_positions(table, positions, collateral, setting.pool)
 
     assert both().tobytes() == out.tobytes()
     np.testing.assert_allclose(runs["NumPy, every tier tried"](), out, rtol=1e-9, atol=1e-7)
