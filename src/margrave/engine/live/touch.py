@@ -1,7 +1,6 @@
 """Accounts that a change of the market touches: those that hold, owe or ask for something of which an input is another."""
 
-from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,7 @@ from margrave.margin.scenario.units import followed
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool
 from margrave.rulebook.standard_manager import StandardManager
-from margrave.valuation.table import Table
-
-_PER_ASSET: Final = ("asset_price", "asset_confidence")
-_NOT_COLUMNS: Final = ("instruments", "assets", "converts", "issues", *_PER_ASSET)
-_COLUMNS: Final = tuple(f.name for f in fields(Table) if f.name not in _NOT_COLUMNS)
+from margrave.valuation.table import PER_ASSET, PER_INSTRUMENT, Table
 
 
 def touched_accounts(before: Resolved, now: Resolved, book: Book) -> Bools:
@@ -68,14 +63,14 @@ def _touches_all(before: Resolved, now: Resolved, assets: Bools) -> bool:
 
 def _assets_changed(before: Table, now: Table) -> Bools:
     changed = np.zeros(len(now.assets), dtype=np.bool_)
-    for name in _PER_ASSET:
+    for name in PER_ASSET:
         changed |= _other(getattr(before, name), getattr(now, name))
     return changed
 
 
 def _instruments_changed(before: Table, now: Table) -> Bools:
     changed = np.zeros(len(now.instruments), dtype=np.bool_)
-    for name in _COLUMNS:
+    for name in PER_INSTRUMENT:
         changed |= _other(getattr(before, name), getattr(now, name))
     for row in before.issues.keys() | now.issues.keys():
         changed[row] |= before.issues.get(row) != now.issues.get(row)
