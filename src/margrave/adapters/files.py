@@ -364,6 +364,21 @@ class _Reader:
         return tuple(row for row in made if row is not None)
 
 
+def read_account(form: AccountForm, where: str) -> Account:
+    """An account of its form; ``where`` names it in messages.
+
+    Raises
+    ------
+    InvalidInputError
+        With every fault that could be found.
+    """
+    reader = _Reader(where)
+    account = reader.account(form, "account")
+    if account is None:
+        raise InvalidInputError(reader.issues)
+    return account
+
+
 def example_names() -> tuple[str, ...]:
     """Names of the cases that ship, all made."""
     folder = resources.files("margrave.adapters") / "examples"

@@ -64,7 +64,8 @@ def ladder_terms(plan: Plan, known: Sequence[Known | None]) -> LadderTerms:
     rows = [_NONE if k is None else k.ladder or _known(plan, k) for k in known]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 11).T.copy()
     on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy, crowd = columns
-    some, every = columns.any(axis=1).tolist(), columns.all(axis=1).tolist()
+    told = np.count_nonzero(columns, axis=1)
+    some, every = (told > 0).tolist(), (told == len(rows)).tolist()
     alike = Alike(
         ladder=every[0],
         by_value=every[2],
