@@ -1,7 +1,6 @@
 """Run the benchmarks, print their tables and write them with the machine's facts: ``python -m bench [section ...]``."""
 
 import argparse
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from bench.measure import Gate, Setting
 from bench.registry import PACKAGES, SECTIONS, section
 from margrave.kernels.compiled.warming import warm
-from margrave.report.speed import as_data, goals, markdown
+from margrave.report.speed import as_json, goals, markdown
 from margrave.report.timing import machine
 
 
@@ -49,8 +48,7 @@ def main() -> None:
     print(f"### Goals\n\n{goals(gates)}\n")
     print(f"{sum(gate.reached for gate in gates)} of {len(gates)} goals reached")
     if options.json:
-        told = {"machine": facts, "sections": [as_data(one) for one in done]}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+        options.json.write_text(as_json(facts, done), encoding="utf-8")
     if options.markdown:
         options.markdown.write_text("\n".join([*map(markdown, done), f"### Goals\n\n{goals(gates)}\n"]))
 

@@ -1,7 +1,5 @@
 """What every section is written with: times, rows, goals, and the peers that are at hand."""
 
-import time
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from margrave.report.speed import Gate, Row, Section
-from margrave.report.timing import Run, interleaved, missing, quicker, rows
+from margrave.report.timing import Run, interleaved, least, missing, quicker, rows
 
 __all__ = [
     "Gate",
@@ -20,11 +18,11 @@ __all__ = [
     "Setting",
     "difference",
     "interleaved",
+    "least",
     "missing",
     "peer",
     "quicker",
     "rows",
-    "wall",
 ]
 
 
@@ -48,14 +46,3 @@ def difference(found: object, expected: object, scale: object = 1.0) -> float:
     """Largest difference of two answers, as a share of `scale`; NaN against a number is infinitely far."""
     away = np.abs(np.asarray(found, dtype=float) - np.asarray(expected, dtype=float)) / np.asarray(scale)
     return float(np.max(np.nan_to_num(away, nan=np.inf), initial=0.0))
-
-
-def wall(run: Callable[[], object], times: int) -> float:
-    """Shortest of several runs on the wall's clock, after one to warm up [s]: for work of seconds."""
-    run()
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - start)
-    return min(found)

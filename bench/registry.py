@@ -12,6 +12,7 @@ SECTIONS = (
     "pricing",
     "aggregation",
     "tiers",
+    "book",
 )
 """Modules of `bench`."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, final
 
+import msgspec
 from tabulate import tabulate
 
 NOT_INSTALLED: Final = "not installed"
@@ -79,10 +80,19 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def per_second(seconds: float) -> str:
+    """How many pieces of work a second, of a time each."""
+    rate = 1.0 / seconds
+    for above, unit in ((1e6, " M"), (1e3, " k")):
+        if rate >= above:
+            return f"{rate / above:.4g}{unit}"
+    return f"{rate:.4g}"
+
+
 def markdown(section: Section) -> str:
     """Ways, facts and goals of a section."""
     compared = any(row.error is not None for row in section.rows)
-    head = ("way", f"time a {section.unit}", f"{section.unit}s/s", "times ours", "largest difference")
+    head = ("way", f"time per {section.unit}", f"{section.unit}s/s", "times ours", "largest difference")
     wide = len(head) if compared else len(head) - 1
     parts = [
         f"### {section.title}",
@@ -109,20 +119,22 @@ def _shown(section: Section, row: Row) -> tuple[str, ...]:
     if each is None or slower is None:
         return (name, "", "", "", "")
     error = "" if row.error is None else f"{row.error:.1e}"
-    return (name, duration(each), f"{1.0 / each:,.4g}", f"{slower:.3g}", error)
+    return (name, duration(each), per_second(each), f"{slower:,.3g}", error)
 
 
 def _grid(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
     return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
-def as_data(section: Section) -> dict[str, Any]:
-    """Everything of a section in plain types, with the ratios."""
+def as_json(machine: Mapping[str, object], sections: Sequence[Section]) -> str:
+    """Everything in JSON, with the ratios and the machine."""
+    told = {"machine": dict(machine), "sections": [_plain(section) for section in sections]}
+    return msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n"
+
+
+def _plain(section: Section) -> dict[str, Any]:
     rows = [{**asdict(row), "times_ours": section.slower(row)} for row in section.rows]
-    gates = [
-        {**asdict(gate), "most": gate.most if gate.most < _INFINITE else None, "reached": gate.reached}
-        for gate in section.gates
-    ]
+    gates = [{**asdict(gate), "reached": gate.reached} for gate in section.gates]
     return {
         "title": section.title,
         "unit": section.unit,

@@ -18,7 +18,7 @@ Clock: TypeAlias = Callable[[], float]
 
 
 def interleaved(
-    runs: Mapping[str, Run], repeats: int = 41, least: float = 0.001, clock: Clock = time.thread_time
+    runs: Mapping[str, Run], repeats: int = 41, lasting: float = 0.001, clock: Clock = time.thread_time
 ) -> dict[str, float]:
     """Median time of each way of the same work [s].
 
@@ -29,7 +29,7 @@ def interleaved(
         machine does falls on all of them alike.
     repeats : int
         Rounds.
-    least : float
+    lasting : float
         A way is called often enough in each round to last so long. [s]
     clock : callable
         Time of this thread on the processor by default, which does not count while other work has it;
@@ -45,7 +45,7 @@ def interleaved(
         run()
         start = time.perf_counter()
         run()
-        calls[name] = max(1, int(least / max(time.perf_counter() - start, 1e-9)))
+        calls[name] = max(1, int(lasting / max(time.perf_counter() - start, 1e-9)))
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
@@ -56,20 +56,32 @@ def interleaved(
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def least(runs: Mapping[str, Run], rounds: int) -> dict[str, float]:
+    """Shortest time of each way on the wall's clock, in turn, after one to warm up [s]: for work of seconds."""
+    found = dict.fromkeys(runs, float("inf"))
+    for round_ in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if round_ > 0:
+                found[name] = min(found[name], time.perf_counter() - start)
+    return found
+
+
 def quicker(one: Run, two: Run, seconds: float = 4.0) -> float:
     """How many times quicker `two` is on the wall's clock: for work in several threads.
 
     By the least time of each, in turn: a thread that waits for a processor which something else holds says nothing of
     ours, and with as many threads as processors one of them often does.
     """
-    least = [float("inf"), float("inf")]
+    found = [float("inf"), float("inf")]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for number, run in enumerate((one, two)):
             start = time.perf_counter()
             run()
-            least[number] = min(least[number], time.perf_counter() - start)
-    return least[0] / least[1]
+            found[number] = min(found[number], time.perf_counter() - start)
+    return found[0] / found[1]
 
 
 def rows(
