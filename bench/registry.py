@@ -13,6 +13,9 @@ SECTIONS = (
     "aggregation",
     "tiers",
     "book",
+    "live",
+    "bytes",
+    "startup",
 )
 """Modules of `bench`."""
 

@@ -92,7 +92,7 @@ def per_second(seconds: float) -> str:
 def markdown(section: Section) -> str:
     """Ways, facts and goals of a section."""
     compared = any(row.error is not None for row in section.rows)
-    head = ("way", f"time per {section.unit}", f"{section.unit}s/s", "times ours", "largest difference")
+    head = ("way", f"time per {section.unit}", "per second", "times ours", "largest difference")
     wide = len(head) if compared else len(head) - 1
     parts = [
         f"### {section.title}",
