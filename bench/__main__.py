@@ -5,10 +5,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.measure import Gate, Setting
+from bench.measure import Setting
 from bench.registry import PACKAGES, SECTIONS, section
 from margrave.kernels.compiled.warming import warm
-from margrave.report.speed import as_json, goals, markdown
+from margrave.report.speed import as_json, goals, markdown, page
 from margrave.report.timing import machine
 
 
@@ -44,13 +44,13 @@ def main() -> None:
             for one in section(name)(Setting(pool, options.accounts)):
                 done.append(one)
                 print(markdown(one), flush=True)
-    gates: list[Gate] = [gate for one in done for gate in one.gates]
-    print(f"### Goals\n\n{goals(gates)}\n")
-    print(f"{sum(gate.reached for gate in gates)} of {len(gates)} goals reached")
+    gates = [gate for one in done for gate in one.gates]
+    print(f"## Goals\n\n{goals(gates)}\n")
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(as_json(facts, done), encoding="utf-8")
     if options.markdown:
-        options.markdown.write_text("\n".join([*map(markdown, done), f"### Goals\n\n{goals(gates)}\n"]))
+        options.markdown.write_text(page(facts, done), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def markdown(section: Section) -> str:
     head = ("way", f"time per {section.unit}", "per second", "times ours", "largest difference")
     wide = len(head) if compared else len(head) - 1
     parts = [
-        f"### {section.title}",
+        f"## {section.title}",
         _grid([_shown(section, row)[:wide] for row in section.rows], head[:wide]),
     ]
     if section.facts:
@@ -103,6 +103,20 @@ def markdown(section: Section) -> str:
     if section.gates:
         parts.append(goals(section.gates))
     return "\n\n".join(parts) + "\n"
+
+
+def page(machine: Mapping[str, Any], sections: Sequence[Section]) -> str:
+    """A page of Markdown: the machine, every section, all goals together."""
+    gates = [gate for section in sections for gate in section.gates]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
+    load = machine["load"]
+    told = (
+        f"{machine['cores']} cores of {machine['processor']}; {machine['system']}; Python {machine['python']}; {machine['compiler'] or 'no C compiler'}; "
+        f"{packages}. Load when it began: {f'{load[0]:.1f}' if load else 'unknown'}."
+    )
+    reached = f"{sum(gate.reached for gate in gates)} of {len(gates)} goals reached."
+    head = f"# One run of the benchmarks\n\n{told}\n"
+    return "\n".join([head, *map(markdown, sections), f"## Goals\n\n{goals(gates)}\n\n{reached}\n"])
 
 
 def goals(gates: Sequence[Gate]) -> str:
