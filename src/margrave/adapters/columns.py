@@ -23,7 +23,7 @@ from margrave.domain.account import Leg
 from margrave.domain.book import Book, Memories, Names, names_of, no_parents
 from margrave.domain.checks import AMOUNT_MAX, PRICE_MAX, PRICE_MIN
 from margrave.domain.market import Market
-from margrave.kernels.arrays import F64, I32, Bools
+from margrave.kernels.arrays import F64, I32, I64, Bools
 
 SCHEMA_VERSION: Final = 1
 LEVERAGE_MAX: Final = 1e6
@@ -328,9 +328,9 @@ def _check_positions(table: _Table) -> None:
             "quantity", ~((short & (quantity > 0)) | (long & (quantity < 0))), "of the sign of its leg"
         )
     table.numbers["isolated"] = isolated
-    key = table.words["symbol"].code.astype(np.int64)
+    key: I32 | I64 = table.words["symbol"].code
     if "leg" in table.words or "mode" in table.words:
-        key = (key * len(_LEGS) + leg) * 2 + isolated
+        key = (key.astype(np.int64) * len(_LEGS) + leg) * 2 + isolated
     _check_once(table, "symbol", key, "net the rows, or use hedge legs")
 
 
@@ -339,7 +339,7 @@ def _check_balances(table: _Table) -> None:
     if "locked" in table.numbers:
         locked = table.number("locked")
         table.check("locked", np.isnan(locked) | ((locked >= 0.0) & (locked < np.inf)), "zero or more")
-    _check_once(table, "asset", table.words["asset"].code.astype(np.int64), "add the rows up")
+    _check_once(table, "asset", table.words["asset"].code, "add the rows up")
 
 
 def _check_orders(table: _Table) -> None:
@@ -351,7 +351,7 @@ def _check_orders(table: _Table) -> None:
 
 
 def _check_accounts(table: _Table) -> None:
-    _check_once(table, "account", np.zeros(table.rows, dtype=np.int64), "drop one of the rows")
+    _check_once(table, "account", np.zeros(table.rows, dtype=np.int32), "drop one of the rows")
 
 
 def _check_memory(table: _Table) -> None:
@@ -363,12 +363,14 @@ def _check_memory(table: _Table) -> None:
     for name in ("tier", "streak", "side"):
         number = table.number(name)
         table.check(name, np.isnan(number) | (number == np.round(number)), "a whole number, or absent")
-    _check_once(table, "underlying", table.words["underlying"].code.astype(np.int64), "keep the last one")
+    _check_once(table, "underlying", table.words["underlying"].code, "keep the last one")
 
 
-def _check_once(table: _Table, name: str, key: NDArray[np.int64], mend: str) -> None:
+def _check_once(table: _Table, name: str, key: I32 | I64, mend: str) -> None:
     # One row of each key in an account; the first of equal rows is right, the others are told.
-    key += table.owner * (np.int64(key.max(initial=0)) + 1)
+    width = int(key.max(initial=0)) + 1
+    narrow = (int(table.owner.max(initial=0)) + 1) * width < 2**31  # half of the bytes to sort
+    key = table.owner * (np.int32(width) if narrow else np.int64(width)) + key
     if are_once(key):
         return
     order = key.argsort(kind="stable")

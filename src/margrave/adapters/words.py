@@ -109,12 +109,10 @@ def grouped(owner: I32) -> I64:
     return key & 0xFFFF_FFFF
 
 
-def are_once(key: I64) -> bool:
+def are_once(key: I32 | I64) -> bool:
     """Whether no two rows have one key."""
     if (key[1:] > key[:-1]).all():
         return True
-    if int(key.max()) < 2**31 and int(key.min()) >= -(2**31):
-        key = key.astype(np.int32)  # half of the bytes to sort
     ordered = np.sort(key)
     return not (ordered[1:] == ordered[:-1]).any()
 
