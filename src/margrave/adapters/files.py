@@ -46,7 +46,10 @@ from margrave.domain.market import Market, Quote
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 _QUOTED = ("index", "forward", "vol", "settlement", "at", "rate", "averaged", "confidence")
-_MARKET_TABLES = ("index", "vols", "correlations", "returns", "open_interest", "confidence")
+_MARKET_TABLES = (
+    *("index", "vols", "correlations", "returns", "open_interest", "confidence"),
+    *("slow", "deposits", "borrows"),
+)
 
 
 @final
@@ -168,6 +171,9 @@ class _Reader:
                 returns=form.returns,
                 open_interest=form.open_interest,
                 confidence=form.confidence,
+                slow=form.slow,
+                deposits=form.deposits,
+                borrows=form.borrows,
                 numeraire=form.numeraire,
             )
 
@@ -413,6 +419,9 @@ def case_form(case: Case) -> CaseForm:
         returns=dict(case.market.returns),
         open_interest=dict(case.market.open_interest),
         confidence=dict(case.market.confidence),
+        slow=dict(case.market.slow),
+        deposits=dict(case.market.deposits),
+        borrows=dict(case.market.borrows),
         numeraire=case.market.numeraire,
     )
     accounts = [msgspec.convert(_fields(a), type=AccountForm) for a in case.accounts]

@@ -56,6 +56,9 @@ class PoolAssessment(msgspec.Struct, frozen=True):
     positions: tuple[PositionAssessment, ...]
     issues: tuple[Issue, ...]
     band: str = ""  # the venue's name for where the ratio stands; empty where it has no bands
+    liquidation_end: float | None = (
+        None  # at which a liquidation that has begun ends; None where there is no such level
+    )
 
     @property
     def ratio(self) -> float:
@@ -113,6 +116,7 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; NaN becomes None."""
         pools = [{**msgspec.to_builtins(p), "ratio": p.ratio, "available": p.available} for p in self.pools]
+        _drop_absent(pools)
         told: dict[str, Any] = {
             "account": self.account,
             "rulebook": self.rulebook,
@@ -130,6 +134,7 @@ class Assessment:
             {**msgspec.structs.asdict(p), "ratio": _plain(p.ratio), "available": p.available}
             for p in self.pools
         ]
+        _drop_absent(pools)
         told = {
             "account": self.account,
             "rulebook": self.rulebook,
@@ -167,6 +172,12 @@ class Assessment:
         return (
             f"<table><caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         )
+
+
+def _drop_absent(pools: list[dict[str, Any]]) -> None:
+    for pool in pools:
+        if pool["liquidation_end"] is None:  # few rulebooks know that level
+            del pool["liquidation_end"]
 
 
 def _plain(value: Any) -> Any:

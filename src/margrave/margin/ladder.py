@@ -222,7 +222,9 @@ def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized,
     alike = terms.alike
     value = sized.at_mark if alike.on_mark[level] else notional_on(terms.basis[level][at], sized)
     size = value if alike.by_value else _size(terms, sized, value)
-    in_unit, row = ladder_margin_many(flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size)
+    in_unit, row = ladder_margin_many(
+        flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size, flat.root
+    )
     tier = in_unit if alike.by_value else _in_money(terms, sized, value, size, in_unit)
     margin = crowded = tier
     if level == INITIAL:

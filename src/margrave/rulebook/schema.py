@@ -15,6 +15,7 @@ from margrave.core.words import MarginMode
 from margrave.rulebook.bands import Band
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.form import Form, Fraction
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.ladders import Ladder
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
@@ -215,7 +216,7 @@ class PortfolioMember(Form, frozen=True, tag_field="model", tag="portfolio"):
 
 
 Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
-Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel | TailModel
+Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel | TailModel | HealthModel
 """Models that margin the members of a pool together."""
 
 

@@ -9,6 +9,7 @@ from margrave.domain.book import Book
 from margrave.kernels.arrays import Bools
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.units import followed
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool
 from margrave.rulebook.standard_manager import StandardManager
@@ -52,7 +53,7 @@ def _touches_all(before: Resolved, now: Resolved, assets: Bools) -> bool:
     # What is read beside an account's own rows: the instant by schedules and by models that time their expiries, the
     # currency that all pools count in, and underlyings that collateral follows.
     rules = now.rulebook
-    timed = bool(rules.schedules) or not isinstance(rules.portfolio, ScenarioModel | None)
+    timed = bool(rules.schedules) or not isinstance(rules.portfolio, ScenarioModel | HealthModel | None)
     common = [now.table.assets.index(name) for name in followed(rules)]
     if isinstance(rules.portfolio, StandardManager) and rules.portfolio.settlement in now.table.assets:
         common.append(now.table.assets.index(rules.portfolio.settlement))  # the peg that all pools read
