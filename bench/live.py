@@ -63,7 +63,7 @@ def live(count: int, name: str, market: Market) -> Section:
             most=2.5,
         )
         for kind in took
-        if 0.01 <= share[kind] <= 0.5
+        if kind.startswith(("mark", "index")) and 0.01 <= share[kind] <= 0.5
     ]
     dearest = max(seconds.values()) / sweep
     gates.append(Gate("G6", f"{name}: the dearest batch over the sweep", dearest, most=1.1))

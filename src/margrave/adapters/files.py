@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import msgspec
 
@@ -95,6 +95,10 @@ def parse_case(text: str, where: str, *, is_json: bool = False) -> Case:
         reason = Reason.UNKNOWN_FIELD if "unknown field" in str(fault) else Reason.INVALID_VALUE
         raise invalid(where, reason, f"{fault}; docs/file-schema.md lists what a case may say") from fault
     return _Reader(where).case(form)
+
+
+_MODES: Final = {str(mode): mode for mode in MarginMode}
+_LEGS: Final = {str(leg): leg for leg in Leg}
 
 
 @final
@@ -323,10 +327,10 @@ class _Reader:
                 symbol=f.symbol,
                 quantity=f.quantity,
                 entry=f.entry,
-                mode=MarginMode(f.mode),
+                mode=_MODES[f.mode],
                 leverage=f.leverage,
                 isolated_margin=f.isolated_margin,
-                leg=Leg(f.leg),
+                leg=_LEGS[f.leg],
             ),
         )
         orders = self.rows(
@@ -362,6 +366,8 @@ class _Reader:
         )
 
     def twice(self, names: list[str], path: str, remedy: str) -> None:
+        if len(set(names)) == len(names):
+            return
         for name in dict.fromkeys(n for n in names if names.count(n) > 1):
             self.fault(path, Reason.DUPLICATE, f"{name} is there {names.count(name)} times; {remedy}")
 
@@ -371,13 +377,7 @@ class _Reader:
 
 
 def read_account(form: AccountForm, where: str) -> Account:
-    """An account of its form; ``where`` names it in messages.
-
-    Raises
-    ------
-    InvalidInputError
-        With every fault that could be found.
-    """
+    """An account of its form; faults, which name it ``where``, are raised together as `InvalidInputError`."""
     reader = _Reader(where)
     account = reader.account(form, "account")
     if account is None:
