@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from margrave.liquidation.deleverage import closed_in_turn, queue, queue_share, rank_share
+from margrave.kernels.deleveraging_shares import by_queue, queue
+from margrave.liquidation.deleverage import queue_share, rank_share
 from margrave.liquidation.step_down import step_down, tier_at
 from margrave.margin.okx_portfolio import depeg_charge, scaled_minimum
 from margrave.margin.spot_hedge import spot_in_use
@@ -27,7 +28,7 @@ def queues(draw):
 def test_the_amount_is_closed_and_nobody_before_the_front_is_whole(book, share):
     score, size = book
     amount = share * size.sum()
-    closed = closed_in_turn(score, size, amount)
+    closed = by_queue(score, size, amount)
     assert np.isclose(closed.sum(), min(amount, size.sum()))
     assert (closed >= 0).all()
     assert (closed <= size * (1 + 1e-12)).all()

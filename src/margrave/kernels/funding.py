@@ -80,6 +80,37 @@ def fair_future(
     return basis, index * (1.0 + basis * np.asarray(days) / 365.0)
 
 
+def perpetual_premium(pull: Real, interest: Real, quote_rate: float, base_rate: float) -> F64:
+    """Price over spot of a linear perpetual that leaves no arbitrage over one funding period (clearing 6).
+
+    Parameters
+    ----------
+    pull : float or ndarray
+        Share of the premium that the long pays a period, k.
+    interest : float or ndarray
+        What it pays on top, a fraction of spot, i.
+    quote_rate, base_rate : float
+        Interest of a period on money and on coins.
+
+    Returns
+    -------
+    ndarray
+        ``(k - i)(1 + r_b) / (r_b - r_a + k (1 + r_b))``; one where ``i = (r_a - r_b) / (1 + r_b)``.
+
+    References
+    ----------
+    Derived there; structure of Ackerer, Hugonnier and Jermann 2023.
+    """
+    k, base = np.asarray(pull, dtype=np.float64), 1.0 + base_rate
+    return (k - interest) * base / (base_rate - quote_rate + k * base)
+
+
+def inverse_perpetual_premium(pull: Real, interest: Real, quote_rate: float, base_rate: float) -> F64:
+    """The same of an inverse perpetual, ``(r_a - r_b + k (1 + r_a)) / ((k + i)(1 + r_a))``; as `perpetual_premium`."""
+    k, quote = np.asarray(pull, dtype=np.float64), 1.0 + quote_rate
+    return (quote_rate - base_rate + k * quote) / ((k + interest) * quote)
+
+
 def impact_notional(amount: Real, initial_rate: Real) -> F64:
     """Notional at which an order book is read: an amount of margin over the initial rate (BITMEX-FAIR-003: 0.1 XBT, Binance 200 USDT)."""
     return np.asarray(amount, dtype=np.float64) / initial_rate

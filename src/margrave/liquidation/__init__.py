@@ -2,7 +2,8 @@
 
 Here: what is answered (`bounds`), along which prices (`direction`), where the excess may bend
 (`breakpoints`), formulas (`closed_form`), the search that judges them (`search`), what asks most there (`binding`),
-one pool put together (`pool`) and the nearest joint move (`joint`). What a protocol's auction sells then: `dutch_auction`. May import: `margin` and below. Start reading at `pool`.
+one pool put together (`pool`) and the nearest joint move (`joint`). What is closed then, and how much: `portions`, `step_down`,
+`dutch_auction`; who is deleveraged: `deleverage`. May import: `margin` and below. Start reading at `pool`.
 Letters: S scenarios, A assets, K pools, P positions.
 """
 

@@ -1,8 +1,8 @@
-"""Deleveraging: who is closed when the insurance fund cannot pay. Scores by venue, the queue, and who loses how much.
+"""Deleveraging: who is closed when the insurance fund cannot pay. Scores by venue, and the place in the queue.
 
-Every score is higher for whom is closed earlier. Signs as everywhere: profit above zero, sizes at least zero.
-OKX ranks by a formula that it does not publish; Bybit says "leveraged return" and no more (spec cex.md 3.1, 4.4):
-there is no score of theirs here.
+Every score is higher for whom is closed earlier; `kernels.deleveraging_shares` says who then loses how much. Signs as
+everywhere: profit above zero, sizes at least zero. OKX ranks by a formula that it does not publish; Bybit says
+"leveraged return" and no more (spec cex.md 3.1, 4.4): `leveraged_return` is what the words mean, not their number.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from typing import final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64, I64, Real, finite, non_negative, positive
+from margrave.kernels.arrays import F64, Real, finite, non_negative, positive
+from margrave.kernels.deleveraging_shares import queue
 
 BITMEX_BLOCKS = 5
 BYBIT_FURTHEST = 0.05
@@ -74,6 +75,35 @@ def bitmex_leverage(mark_value: Real, bankrupt_value: Real) -> F64:
         return np.where(mark > left, np.abs(mark) / (mark - left), np.inf)
 
 
+def effective_leverage(notional: Real, equity: Real) -> F64:
+    """Notional over equity; infinite where nothing is left of it, zero without a position."""
+    size, left = non_negative("notional", notional), finite("equity", equity)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(size == 0.0, 0.0, np.where(left > 0.0, size / left, np.inf))
+
+
+def leveraged_return(share: Real, leverage: Real) -> F64:
+    """Profit share times leverage, or divided by it under a loss: the rank that most venues describe.
+
+    Parameters
+    ----------
+    share : float or ndarray
+        Profit over entry value; a loss < 0.
+    leverage : float or ndarray
+        Notional over equity, >= 0; infinite where nothing is left.
+    """
+    gain, lever = finite("share", share), np.asarray(leverage, dtype=np.float64)
+    if not np.all(lever >= 0.0):
+        raise ValueError("leverage must be zero or more")
+    with np.errstate(invalid="ignore"):
+        return np.where(gain > 0.0, gain * lever, gain / np.maximum(lever, np.finfo(float).tiny))
+
+
+def at_random(count: int, generator: np.random.Generator) -> F64:
+    """Scores of a queue in random order, as dYdX v4 looks for the other side (spec defi.md 2)."""
+    return generator.permutation(count).astype(np.float64)
+
+
 def bitmex_score(mark_value: Real, entry_value: Real, bankrupt_value: Real) -> F64:
     """BitMEX's rank: profit share times effective leverage, or divided by it under a loss (spec cex.md 2).
 
@@ -89,9 +119,7 @@ def bitmex_score(mark_value: Real, entry_value: Real, bankrupt_value: Real) -> F
     """
     entry = finite("entry_value", entry_value)
     share = (finite("mark_value", mark_value) - entry) / positive("absolute entry_value", np.abs(entry))
-    leverage = bitmex_leverage(mark_value, bankrupt_value)
-    with np.errstate(invalid="ignore"):
-        return np.where(share > 0.0, share * leverage, share / np.maximum(leverage, np.finfo(float).tiny))
+    return leveraged_return(share, bitmex_leverage(mark_value, bankrupt_value))
 
 
 def price_and_leverage(entry: Real, mark: Real, side: Real, leverage: Real) -> F64:
@@ -108,19 +136,6 @@ def price_and_leverage(entry: Real, mark: Real, side: Real, leverage: Real) -> F
     """
     ratio = positive("mark", mark) / positive("entry", entry)
     return np.where(finite("side", side) > 0.0, ratio, 1.0 / ratio) * non_negative("leverage", leverage)
-
-
-def queue(score: F64) -> I64:
-    """Rows from the first that is closed to the last; of equal scores the earlier row is first.
-
-    Parameters
-    ----------
-    score : (n,) ndarray
-        Higher is closed earlier; not NaN.
-    """
-    if np.isnan(score).any():
-        raise ValueError("score must not be NaN: nobody is put in a queue by a number that is unknown")
-    return np.argsort(-np.asarray(score, dtype=np.float64), kind="stable").astype(np.int64)
 
 
 def queue_share(score: F64, size: F64, blocks: int = BITMEX_BLOCKS) -> F64:
@@ -149,29 +164,6 @@ def rank_share(score: F64) -> F64:
     share = np.empty(len(order))
     share[order] = np.arange(len(order), 0, -1) / max(len(order), 1)
     return share
-
-
-def closed_in_turn(score: F64, size: F64, amount: float) -> F64:
-    """Contracts that each position loses when whole positions are taken from the front of the queue.
-
-    Parameters
-    ----------
-    score, size : (n,) ndarray
-        Score, and contracts, >= 0.
-    amount : float
-        Contracts that have to go, >= 0.
-
-    Returns
-    -------
-    (n,) ndarray
-        Between zero and the size; the sum is the amount, or everything where there is less.
-    """
-    order = queue(score)
-    sizes = non_negative("size", size)[order]
-    before = np.cumsum(sizes) - sizes
-    taken = np.empty(len(order))
-    taken[order] = np.clip(float(non_negative("amount", amount)) - before, 0.0, sizes)
-    return taken
 
 
 def bybit_price(bankruptcy: Real, mark: Real) -> F64:

@@ -15,6 +15,7 @@ from margrave.core.rounding import Step, round_all
 from margrave.core.words import INITIAL
 from margrave.domain.instruments import Instrument, coefficients
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.dynamic_rate import crowding
 from margrave.kernels.ladder import ladder_margin_many
 from margrave.margin.plan import Known, Plan
 from margrave.rulebook.ladders import TierUnit
@@ -177,8 +178,7 @@ def crowding_of(plan: Plan, terms: LadderTerms, table: Table, mark: F64) -> F64 
     share = np.zeros(mark.shape)
     for row in np.unique(terms.crowd[terms.crowd >= 0]).tolist():
         rule, at = crowd_rule(plan, row), terms.crowd == row
-        width = max(rule.upper - rule.lower, 1e-9 * rule.upper)  # bounds that meet are a step
-        share[:, at] = np.clip((outstanding[:, at] - rule.lower) / width, 0.0, 1.0)
+        share[:, at] = crowding(outstanding[:, at], rule.lower, rule.upper)
     return share
 
 

@@ -11,7 +11,9 @@ from margrave.kernels.funding import (
     fair_perpetual,
     impact_notional,
     interest_rate,
+    inverse_perpetual_premium,
     legacy_mark,
+    perpetual_premium,
 )
 
 
@@ -67,3 +69,26 @@ def test_deribit_settlement_001_ends_at_zero_and_never_changes_sign():
     assert decayed_delta(-0.8, np.array([-1.0, 0.0, 15.0, 30.0, 31.0])) == pytest.approx(
         [-0.8, -0.8, -0.4, 0.0, 0.0]
     )
+
+
+# reference.json, perpetual_pricing: an interest of money of 5 % a year, none of coins, periods of eight hours
+@pytest.mark.parametrize(
+    ("pull", "interest", "linear", "inverse"),
+    [
+        (1.0, 0.0, 1.000045664, 1.00004566),
+        (1.0, 0.0001, 0.9999456596, 0.9999456654),
+        (1.0, 4.566210046e-05, 1.0, 0.9999999979),
+        (0.3333333333, 0.0001, 0.999836964, 0.9998370289),
+        (1.0, -0.0001, 1.000145669, 1.000145675),
+    ],
+)
+def test_a_perpetual_without_arbitrage(pull, interest, linear, inverse):
+    rates = (4.566210046e-05, 0.0)
+    assert perpetual_premium(pull, interest, *rates) == pytest.approx(linear, rel=1e-9)
+    assert inverse_perpetual_premium(pull, interest, *rates) == pytest.approx(inverse, rel=1e-9)
+
+
+def test_where_a_perpetual_is_at_spot():
+    quote, base = 3e-4, 1e-4
+    assert perpetual_premium(0.5, (quote - base) / (1 + base), quote, base) == pytest.approx(1.0)
+    assert inverse_perpetual_premium(0.5, (quote - base) / (1 + quote), quote, base) == pytest.approx(1.0)

@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
+from margrave.kernels.deleveraging_shares import by_queue, queue
 from margrave.liquidation.deleverage import (
+    at_random,
     bitmex_leverage,
     bitmex_score,
     bybit_price,
-    closed_in_turn,
+    effective_leverage,
     leveraged_profit,
+    leveraged_return,
     margin_ratio,
     price_and_leverage,
-    queue,
     queue_share,
     rank_share,
 )
@@ -66,17 +68,37 @@ def test_bitmex_lights_of_its_example():
 
 
 def test_bitmex_closes_whole_positions_from_the_front():
-    assert closed_in_turn(SCORE, SIZE, 20.0).tolist() == [0, 10, 0, 0, 10, 0]
-    assert closed_in_turn(SCORE, SIZE, 1e9).tolist() == SIZE.tolist()
-    assert closed_in_turn(SCORE, SIZE, 0.0).sum() == 0
+    assert by_queue(SCORE, SIZE, 20.0).tolist() == [0, 10, 0, 0, 10, 0]
+    assert by_queue(SCORE, SIZE, 1e9).tolist() == SIZE.tolist()
+    assert by_queue(SCORE, SIZE, 0.0).sum() == 0
 
 
 def test_price_and_leverage_of_three_shorts():
     # reference.json, adl: entries 1,050, 1,500 and 1,200 at 1,000, leverage 2, 0.5, 0.5
     score = price_and_leverage(np.array([1050.0, 1500, 1200]), 1000.0, -1.0, np.array([2.0, 0.5, 0.5]))
     np.testing.assert_allclose(score, [2.1, 0.75, 0.6])
-    np.testing.assert_allclose(closed_in_turn(score, np.array([10.0, 10, 20]), 12.0), [10, 2, 0])
+    np.testing.assert_allclose(by_queue(score, np.array([10.0, 10, 20]), 12.0), [10, 2, 0])
     assert float(price_and_leverage(1000.0, 1100.0, 1.0, 2.0)) == pytest.approx(2.2)
+
+
+def test_effective_leverage_at_its_edges():
+    assert effective_leverage(np.array([10.0, 10.0, 0.0]), np.array([4.0, -1.0, 0.0])).tolist() == [
+        2.5,
+        np.inf,
+        0.0,
+    ]
+
+
+def test_the_rank_in_words_divides_a_loss_by_leverage():
+    np.testing.assert_allclose(
+        leveraged_return(np.array([0.5, -0.5, -0.5]), np.array([4.0, 4.0, np.inf])), [2.0, -0.125, 0.0]
+    )
+
+
+def test_a_queue_at_random_is_the_same_from_the_same_seed():
+    first, again = (at_random(6, np.random.default_rng(7)) for _ in range(2))
+    assert first.tolist() == again.tolist()
+    assert sorted(first) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def test_equal_scores_keep_their_order_and_ranks_are_shares():
@@ -97,8 +119,10 @@ def test_bybit_closes_at_mark_beyond_five_per_cent(bust, price):
         lambda: leveraged_profit(1.0, 1.0, -0.1),
         lambda: bitmex_score(1.0, 0.0, 0.5),
         lambda: queue_share(np.array([1.0]), np.array([0.0])),
-        lambda: closed_in_turn(np.array([1.0]), np.array([1.0]), -1.0),
+        lambda: by_queue(np.array([1.0]), np.array([1.0]), -1.0),
         lambda: margin_ratio(-1.0, 1.0),
+        lambda: leveraged_return(0.1, -1.0),
+        lambda: leveraged_return(0.1, np.nan),
     ],
 )
 def test_a_bad_number_is_refused_by_name(call):

@@ -23,6 +23,7 @@ from margrave.adapters.conform import (
     protocol_dydx,
     protocol_mango,
     protocol_others,
+    reference,
     venues,
 )
 from margrave.adapters.conform.judge import agrees, difference, differences, states_tolerance
@@ -88,6 +89,7 @@ TRANSLATORS: dict[str, Translator] = {
     **protocol_drift.TRANSLATORS,
     **protocol_mango.TRANSLATORS,
     **venues.TRANSLATORS,
+    **reference.TRANSLATORS,
 }
 
 
@@ -153,14 +155,16 @@ def run(paths: Sequence[Path]) -> Report:
 
 
 def read(file: Path) -> Iterable[Vector]:
-    """Vectors of a file: a list, or a table with one under ``vectors``."""
+    """Vectors of a file: a list, a table with one under ``vectors``, or a table of groups."""
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
         raise invalid(
             str(file), Reason.MALFORMED, f"cannot be read as JSON ({fault}); give a file of vectors"
         ) from fault
-    rows = tree.get("vectors", []) if isinstance(tree, dict) else tree
+    if isinstance(tree, dict) and "vectors" not in tree:
+        return list(reference.vectors_of_groups(tree, file.parent))
+    rows = tree["vectors"] if isinstance(tree, dict) else tree
     return [vector_of(row, file.parent) for row in rows if isinstance(row, dict) and "model" in row]
 
 
@@ -178,7 +182,7 @@ def judge(vector: Vector) -> Result:
             vector,
             "unsupported",
             {},
-            WHY_NOT.get(vector.model, "portfolio margin and protocol rules are not part of this release"),
+            WHY_NOT.get(vector.model, "no system of this release calculates it"),
         )
     try:
         got = translate(vector)

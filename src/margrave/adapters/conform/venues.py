@@ -18,7 +18,8 @@ from margrave.adapters.conform.objects import (
 from margrave.adapters.conform.vector import UnsupportedError, Vector
 from margrave.domain.account import Account, Leg
 from margrave.engine.assessment import PoolAssessment
-from margrave.liquidation.deleverage import closed_in_turn, leveraged_profit, queue_share
+from margrave.kernels.deleveraging_shares import by_queue
+from margrave.liquidation.deleverage import leveraged_profit, queue_share
 from margrave.liquidation.step_down import step_down
 from margrave.margin import okx_portfolio as okx
 from margrave.margin.bitmex_position import Contract, isolated_record
@@ -58,7 +59,7 @@ def quintiles(v: Vector) -> dict[str, Any]:
     names = [f"acc{row[0]:g}" for row in rows]
     size, score = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
     lights = 100.0 * queue_share(score, size)
-    lost = closed_in_turn(score, size, v.number("liquidated_size"))
+    lost = by_queue(score, size, v.number("liquidated_size"))
     return dict(zip(names, lights.tolist(), strict=True)) | dict(
         zip([f"{name}_closed" for name in names], lost.tolist(), strict=True)
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import final
 
+import numpy as np
+
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Order, Position
 from margrave.domain.market import Market
@@ -18,6 +20,7 @@ from margrave.engine.assessment import PoolAssessment, Status
 from margrave.engine.changes import with_cash
 from margrave.engine.default.closing import Closing, LiquidationRule, closing, conversion, slice_of
 from margrave.engine.isolated import isolated_margins
+from margrave.liquidation.portions import best_leg
 from margrave.rulebook.schema import CrossPool, Rulebook
 
 Key = tuple[str, Leg, MarginMode]
@@ -231,10 +234,11 @@ def _next(venue: _Venue, bucket: _Bucket, now: State, sizes: dict[Key, float]) -
     costs = [_cost(venue, bucket, fills) for _, fills in tried]
     relief = [now.maintenance - s.maintenance for s in states]
     least = 1e-12 * now.maintenance
-    best = [k for k in range(len(legs)) if relief[k] > least]
-    raising = sum(relief[k] < -least for k in range(len(legs)))
-    if best:
-        chosen = max(best, key=lambda k: (relief[k] / costs[k] if costs[k] > 0 else float("inf"), relief[k]))
+    count = len(legs)
+    best = best_leg(np.array(relief[:count]), np.array(costs[:count]), least)
+    raising = sum(relief[k] < -least for k in range(count))
+    if best is not None:
+        chosen = best
         why = "the only leg left" if len(legs) == 1 else f"most per cost of {len(legs)} legs"
     else:
         chosen = len(legs) if relief[len(legs)] > least else len(legs) + 1
