@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeVar, final
+from typing import Any, TypeVar, final
 
 import msgspec
 
@@ -95,10 +95,6 @@ def parse_case(text: str, where: str, *, is_json: bool = False) -> Case:
         reason = Reason.UNKNOWN_FIELD if "unknown field" in str(fault) else Reason.INVALID_VALUE
         raise invalid(where, reason, f"{fault}; docs/file-schema.md lists what a case may say") from fault
     return _Reader(where).case(form)
-
-
-_MODES: Final = {str(mode): mode for mode in MarginMode}
-_LEGS: Final = {str(leg): leg for leg in Leg}
 
 
 @final
@@ -327,10 +323,10 @@ class _Reader:
                 symbol=f.symbol,
                 quantity=f.quantity,
                 entry=f.entry,
-                mode=_MODES[f.mode],
+                mode=MarginMode(f.mode),
                 leverage=f.leverage,
                 isolated_margin=f.isolated_margin,
-                leg=_LEGS[f.leg],
+                leg=Leg(f.leg),
             ),
         )
         orders = self.rows(
