@@ -29,7 +29,7 @@ class Priced:
 
 def now(table: Table) -> Priced:
     """Prices of row 0 alone: the market as it is."""
-    forward = np.where(table.is_option, table.forward, table.index)
+    forward = np.where(table.is_option, table.forward, table.index) if table.has_options else table.index
     return Priced(table.mark[None, :], table.index[None, :], forward[None, :], table.asset_price[None, :])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,13 +136,31 @@ def assess_resolved(
     def run(bound: tuple[int, int]) -> _Part:
         return _part(resolved, chunk_of(book, *bound), bound[0])
 
-    parts: list[_Part] = []
+    # A pool holds a row of the book at least. What is never written takes no memory.
+    room = len(book.account) + len(book.balance_account) + len(book.order_account)
+    columns: list[NDArray[Any]] = [np.empty(room, dtype=kind) for kind in _KINDS]
+    issues: dict[int, tuple[Issue, ...]] = {}
+    filled = 0
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
         for part, bound in zip(pool.map(run, bounds), bounds, strict=True):
-            parts.append(part)
+            issues.update({filled + row: why for row, why in part.issues.items()})
+            filled = _filled(columns, filled, part.pools)
             if told is not None:
                 told(bound[1])
-    return _assessment(book, resolved, parts)
+    pools = PoolColumns(*(column[:filled] for column in columns))
+    return _assessment(book, resolved, pools, issues)
+
+
+_KINDS = (np.int64, np.int64, np.int64, *(np.float64,) * 5, np.int8)
+"""Types of the columns of `PoolColumns`."""
+
+
+def _filled(columns: list[NDArray[Any]], start: int, pools: PoolColumns) -> int:
+    # Chunk by chunk into their place, so that a chunk's memory serves the next.
+    end = start + len(pools.account)
+    for column, field in zip(columns, fields(PoolColumns), strict=True):
+        column[start:end] = getattr(pools, field.name)
+    return end
 
 
 @final
@@ -212,15 +230,9 @@ def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknow
     return np.where(unknown, STATUSES.index(Status.UNKNOWN), status).astype(np.int8)
 
 
-def _assessment(book: Book, resolved: Resolved, parts: list[_Part]) -> BookAssessment:
-    issues: dict[int, tuple[Issue, ...]] = {}
-    start = 0
-    for part in parts:
-        issues.update({start + pool: told for pool, told in part.issues.items()})
-        start += len(part.pools.account)
-    columns = [
-        np.concatenate([getattr(part.pools, field.name) for part in parts]) for field in fields(PoolColumns)
-    ]
+def _assessment(
+    book: Book, resolved: Resolved, pools: PoolColumns, issues: dict[int, tuple[Issue, ...]]
+) -> BookAssessment:
     rulebook, at = resolved.rulebook, resolved.market.at
     return BookAssessment(
         book.names,
@@ -229,7 +241,7 @@ def _assessment(book: Book, resolved: Resolved, parts: list[_Part]) -> BookAsses
         rulebook.id,
         rulebook.valid_from,
         at,
-        PoolColumns(*columns),
+        pools,
         issues,
         notes_of(rulebook, at),
     )

@@ -1,6 +1,5 @@
 """Accounts that a change of the market touches: those that hold, owe or ask for something of which an input is another."""
 
-from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -15,12 +14,10 @@ from margrave.rulebook.health import HealthModel
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schema import CrossPool, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
-from margrave.valuation.table import Table
+from margrave.valuation.table import PER_ASSET, PER_INSTRUMENT, Table
 
-_PER_ASSET: Final = ("asset_price", "asset_confidence")
 _TO_ASSET: Final = ("base", "quote", "settlement", "payoff")
-_NOT_COLUMNS: Final = ("instruments", "assets", "converts", "issues", *_PER_ASSET, *_TO_ASSET)
-_COLUMNS: Final = tuple(f.name for f in fields(Table) if f.name not in _NOT_COLUMNS)
+_COLUMNS: Final = tuple(name for name in PER_INSTRUMENT if name not in _TO_ASSET)
 
 
 def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holders) -> Bools:
@@ -109,7 +106,7 @@ def _at(column: NDArray[Any], rows: I64) -> NDArray[Any]:
 
 def _assets_changed(before: Table, now: Table, was: I64) -> Bools:
     changed = np.zeros(len(now.assets), dtype=np.bool_)
-    for name in _PER_ASSET:
+    for name in PER_ASSET:
         changed |= _other(_at(getattr(before, name), was), getattr(now, name))
     return changed
 
