@@ -70,7 +70,6 @@ def resolve(
 
 def wrong_rows(table: Table, known: tuple[Known | None, ...]) -> Bools | None:
     """Instruments that cannot be valued or have no rule, (I,); None where there are none."""
-    """Instruments that cannot be valued or have no rule, (I,); None where there are none."""
     unruled = [k is not None and k.product < 0 for k in known]
     if not (table.issues or any(unruled)):
         return None

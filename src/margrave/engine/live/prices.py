@@ -193,7 +193,9 @@ def _repriced(before: Resolved, symbols: tuple[str, ...], market: Market) -> Res
         price[table.assets.index(asset)] = np.nan if told is None else told
     issues = {row: issue for row, issue in table.issues.items() if row not in set(rows)}
     issues |= {rows[k]: issue for k, issue in fresh.issues.items()}
-    table = replace(table, **columns, asset_price=price, issues=issues)
+    # What has no price is no option to the table, so that a first mark makes one.
+    columns |= {"asset_price": price, "issues": issues, "has_options": bool(columns["is_option"].any())}
+    table = replace(table, **columns)
     return replace(
         before,
         market=market,
