@@ -205,9 +205,10 @@ def _memory(book: Book, pools: Pools, table: Table, pool: I64, base: I64) -> Rec
     if len(kept.account) == 0:
         nothing = np.full(len(pool), np.nan)
         return Recalled(nothing, nothing, nothing, nothing, nothing)
-    rows = {name: row for row, name in enumerate(table.assets)}
+    rows = {name: row for row, name in enumerate(table.assets)}  # an asset may have a row for each pool
     asset = np.array([rows[name] for name in book.assets], dtype=np.int64)[kept.underlying]
-    at = rows_of(pools.account[pool] * count + base, kept.account * count + asset)
+    own = np.array([rows[name] for name in table.assets], dtype=np.int64)[base]
+    at = rows_of(pools.account[pool] * count + own, kept.account * count + asset)
     columns = (kept.at, kept.reference, kept.best_mark, kept.multiplier, kept.tier)
     return Recalled(*(np.where(at >= 0, column[at], np.nan) for column in columns))
 
