@@ -140,9 +140,7 @@ def _knots(prepared: Prepared, direction: Direction, powers: Powers, workings: W
                 )
 
 
-def knot_prices(
-    schedule: Schedule, reference: Real, side: Real, vol: Real
-) -> Iterator[tuple[float, Real]]:
+def knot_prices(schedule: Schedule, reference: Real, side: Real, vol: Real) -> Iterator[tuple[float, Real]]:
     """Knots of a schedule and the prices at which groups are there.
 
     Parameters

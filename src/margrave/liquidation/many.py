@@ -5,19 +5,21 @@ sides of every break, and down its dips; every change of its sign is then closed
 (`own_prices`). Letters: R rows, a pool and an underlying each.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
 from margrave.core.rounding import Direction as Rounding
 from margrave.core.rounding import Step, round_all
+from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.groups import first_seen
 from margrave.kernels.roots import bracketed_root
 from margrave.liquidation.direction import direction_of, excess_of, is_stable, pooled_at
 from margrave.liquidation.many_breaks import break_factors
-from margrave.liquidation.own_prices import OwnPrices, excess_at, own_prices, shares_nothing
+from margrave.liquidation.own_prices import OwnPrices, excess_at, own_prices, part_with, shares_nothing
 from margrave.liquidation.pool import liquidation_along
 from margrave.liquidation.search import (
     DIP_POINTS,
@@ -30,10 +32,11 @@ from margrave.liquidation.search import (
     TOGETHER,
     grid,
 )
-from margrave.margin.pooled import Prepared
+from margrave.margin.pooled import Prepared, prepare_in
+from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Roundings
 
-_AT_ONCE = 400_000  # positions times scenarios of one evaluation
+Asked: TypeAlias = Callable[[F64], F64]  # logarithms of factors, (R,) -> excess of rows, (R,)
 
 
 @final
@@ -54,13 +57,15 @@ class PoolBounds:
     upper: F64
 
 
-def bounds_of_pools(prepared: Prepared) -> PoolBounds:
+def bounds_of_pools(resolved: Resolved, book: Book) -> PoolBounds:
     """Nearest liquidation price below and above, of every pool along every single underlying.
 
     Parameters
     ----------
-    prepared : Prepared
-        Book, market and rules.
+    resolved : Resolved
+        Market and rules.
+    book : Book
+        A few thousand accounts: several hundred numbers a pool stand in memory together.
 
     Returns
     -------
@@ -68,10 +73,11 @@ def bounds_of_pools(prepared: Prepared) -> PoolBounds:
         To within 1e-12 of what `liquidation_along` gives the pool alone, where rounding leaves the excess its sign: a root
         of the same function to the same tolerance.
     """
+    prepared = prepare_in(resolved, book)
     pool, asset = _rows(prepared)
     instrument, price, tick = _told_by(prepared, pool, asset)
     if shares_nothing(prepared):
-        lower, upper = _searched(prepared, pool, asset)
+        lower, upper = _searched(resolved, prepared, pool, asset)
     else:
         lower, upper = _one_by_one(prepared, pool, asset)
     lower, upper = price * lower, price * upper
@@ -178,11 +184,13 @@ def _merged(points: _Points, row: I64, at: F64, value: F64) -> _Points:
     return _Points(row[~again], at[~again], value[~again])
 
 
-def _searched(prepared: Prepared, pool: I64, asset: I64) -> tuple[F64, F64]:
-    own = own_prices(prepared)
+def _searched(resolved: Resolved, prepared: Prepared, pool: I64, asset: I64) -> tuple[F64, F64]:
+    own = own_prices(resolved, prepared)
     scan = _scan(prepared, own, pool, asset)
     here = scan[:, scan.shape[1] // 2]
-    alone = ~np.isfinite(scan).all(axis=1)  # where rules say nothing of some price, the pool is searched alone
+    alone = ~np.isfinite(scan).all(
+        axis=1
+    )  # where rules say nothing of some price, the pool is searched alone
     wanted = np.flatnonzero((here >= 0.0) & ~alone)
     out = np.full((2, len(pool)), np.nan)
     if wanted.size:
@@ -217,8 +225,9 @@ def _nearest(prepared: Prepared, own: OwnPrices, pool: I64, asset: I64, scan: F6
     # Factors (2, R) of the nearest changes of sign below and above.
     at, rows = np.log(grid()), np.arange(len(pool))
 
-    def excess(row: I64, where: F64) -> F64:
-        return excess_at(own, pool[row], asset[row], where)
+    def asking(row: I64) -> Asked:
+        part, place = part_with(own, pool[row])
+        return lambda where: excess_at(part, place, asset[row], where)
 
     points = _Points(np.repeat(rows, len(at)), np.tile(at, len(pool)), scan.ravel())
     row, factor = break_factors(prepared, pool, asset)
@@ -228,14 +237,12 @@ def _nearest(prepared: Prepared, own: OwnPrices, pool: I64, asset: I64, scan: F6
     row, where = row[reach], np.log(factor[reach])
     near = _is_near(points, len(pool), row, where)
     row, where = row[near], where[near]
-    points = _merged(points, row, where, excess(row, where))
-    points = _dipped(points, len(pool), excess)
+    points = _merged(points, row, where, asking(row)(where))
+    points = _dipped(points, len(pool), asking)
     changes = _changes(points)
-    found = points.row[changes], points.at[changes], points.at[changes + 1]
-    root = bracketed_root(
-        lambda u: excess(found[0], u), found[1], found[2], ROOT_TOLERANCE, 0.0, ROOT_STEPS
-    )
-    return _sides(found[0], root, len(pool))
+    row, low, high = points.row[changes], points.at[changes], points.at[changes + 1]
+    root = bracketed_root(asking(row), low, high, ROOT_TOLERANCE, 0.0, ROOT_STEPS)
+    return _sides(row, root, len(pool))
 
 
 def _changes(points: _Points) -> I64:
@@ -253,7 +260,7 @@ def _is_near(points: _Points, count: int, row: I64, where: F64) -> Bools:
     return np.asarray((where >= low[row]) & (where <= high[row]))
 
 
-def _dipped(points: _Points, count: int, excess) -> _Points:  # type: ignore[no-untyped-def]
+def _dipped(points: _Points, count: int, asking: Callable[[I64], Asked]) -> _Points:
     # Into every interior minimum of the depth between points of one sign, as `search` does.
     depth, below = np.abs(points.value), points.value < 0.0
     row = points.row
@@ -265,10 +272,10 @@ def _dipped(points: _Points, count: int, excess) -> _Points:  # type: ignore[no-
         return points
     low, high, sign = points.at[at - 1], points.at[at + 1], np.where(below[at], -1.0, 1.0)
     of, turn = row[at], np.arange(len(at))
-    fraction = np.linspace(0.0, 1.0, DIP_POINTS)
+    fraction, excess = np.linspace(0.0, 1.0, DIP_POINTS), asking(np.repeat(of, DIP_POINTS))
     for _ in range(DIP_ROUNDS):
         u = low[:, None] + (high - low)[:, None] * fraction
-        seen = excess(np.repeat(of, DIP_POINTS), u.ravel()).reshape(u.shape)
+        seen = excess(u.ravel()).reshape(u.shape)
         best = np.clip(np.argmin(seen * sign[:, None], axis=1), 1, DIP_POINTS - 2)
         points = _merged(points, of, u[turn, best], seen[turn, best])
         low, high = u[turn, best - 1], u[turn, best + 1]

@@ -10,14 +10,15 @@ from typing import final
 
 import numpy as np
 
+from margrave.domain.amended import picked
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.option_margin import ShortOptionTerms
 from margrave.liquidation.direction import excess_of, pooled_at
 from margrave.margin.joint import Joined
 from margrave.margin.ladder import LadderTerms
-from margrave.margin.pooled import Prepared
-from margrave.margin.pools import Pools
+from margrave.margin.pooled import Prepared, prepare_in
+from margrave.margin.resolve import Resolved
 from margrave.margin.short_options import OptionTerms
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.valuation.scenarios import keep_vols, vol_at_mark
@@ -31,6 +32,8 @@ _AT_ONCE = 400_000  # positions and assets times scenarios of one evaluation: wh
 class OwnPrices:
     """A prepared book whose pools share no instrument and no asset; without orders, which no liquidation asks about."""
 
+    resolved: Resolved
+    book: Book  # as it is in the shared tables
     prepared: Prepared
     key: I64  # (A',) ascending: pool times assets of the shared table, plus the asset
     assets: int  # of the shared table
@@ -43,13 +46,15 @@ def shares_nothing(prepared: Prepared) -> bool:
     return portfolio is None or isinstance(portfolio, ScenarioModel)
 
 
-def own_prices(prepared: Prepared) -> OwnPrices:
+def own_prices(resolved: Resolved, prepared: Prepared) -> OwnPrices:
     """Give every pool its own rows of the tables.
 
     Parameters
     ----------
+    resolved : Resolved
+        What the book was prepared in, with a portfolio model for which `shares_nothing` holds, or none.
     prepared : Prepared
-        With a portfolio model for which `shares_nothing` holds, or none.
+        The book.
     """
     table, pools, book = prepared.table, prepared.pools, prepared.book
     count, listed = len(table.assets), len(table.a)
@@ -60,7 +65,9 @@ def own_prices(prepared: Prepared) -> OwnPrices:
     held = np.concatenate((pools.position_pool * listed + book.instrument, member_pool * listed + member_at))
     instruments = np.unique(held)
     pool, at = instruments // max(listed, 1), instruments % max(listed, 1)
-    needed = [pool * count + column[at] for column in (table.base, table.quote, table.settlement, table.payoff)]
+    needed = [
+        pool * count + column[at] for column in (table.base, table.quote, table.settlement, table.payoff)
+    ]
     every = np.arange(len(pools.account)) * count
     needed += [every + pools.currency, pools.bucket_pool * count + pools.bucket_asset]
     units = None if joined is None else joined.units
@@ -75,9 +82,7 @@ def own_prices(prepared: Prepared) -> OwnPrices:
         return instruments.searchsorted(pool_of * listed + row)
 
     own_table = _table(table, at, key % count, tuple(place(pool, c[at]) for c in _references(table)))
-    own_book = replace(
-        _without_orders(book), instrument=instrument(pools.position_pool, book.instrument)
-    )
+    own_book = replace(_without_orders(book), instrument=instrument(pools.position_pool, book.instrument))
     own_pools = replace(
         pools,
         currency=place(np.arange(len(pools.account)), pools.currency),
@@ -100,7 +105,7 @@ def own_prices(prepared: Prepared) -> OwnPrices:
     rows = len(book.account) + len(key) + len(pools.bucket_pool)
     if units is not None:
         rows += len(member_at) * _CELLS
-    return OwnPrices(lifted, key, count, max(2, _AT_ONCE // max(rows, 1)))
+    return OwnPrices(resolved, book, lifted, key, count, max(2, _AT_ONCE // max(rows, 1)))
 
 
 _NOTHING = np.zeros(0, dtype=np.int64)
@@ -193,6 +198,16 @@ def _joined(joined: Joined, place, instrument) -> Joined:  # type: ignore[no-unt
     return Joined(held, units)
 
 
+def part_with(own: OwnPrices, pool: I64) -> tuple[OwnPrices, I64]:
+    """Only the accounts of some pools, and the row that each of these pools, (R,), has among theirs."""
+    accounts = own.prepared.pools.account
+    wanted = np.unique(accounts[pool])
+    if 2 * len(wanted) > len(own.book.names):
+        return own, pool
+    prepared = prepare_in(own.resolved, picked(own.book, wanted))
+    return own_prices(own.resolved, prepared), np.flatnonzero(np.isin(accounts, wanted)).searchsorted(pool)
+
+
 def excess_at(own: OwnPrices, pool: I64, asset: I64, log_factor: F64) -> F64:
     """Excess of pools, each with one asset's price moved.
 
@@ -219,7 +234,12 @@ def excess_at(own: OwnPrices, pool: I64, asset: I64, log_factor: F64) -> F64:
     turn[order] = np.arange(len(pool)) - ordered.searchsorted(ordered)
     column = own.key.searchsorted(pool * own.assets + asset)
     for first in range(0, int(turn.max()) + 1, own.width):
-        rows = np.flatnonzero((turn >= first) & (turn < first + own.width))
+        left = np.flatnonzero(turn >= first)
+        part, place = part_with(own, pool[left])
+        if part is not own:  # few pools are asked so often
+            out[left] = excess_at(part, place, asset[left], log_factor[left])
+            return out
+        rows = left[turn[left] < first + own.width]
         scenario = turn[rows] - first
         shift = np.ones((int(scenario.max()) + 1, len(own.key)))
         shift[scenario, column[rows]] = np.exp(log_factor[rows])
