@@ -69,7 +69,10 @@ def _ladder(at: Centres, level: int) -> tuple[F64, F64]:
         rows = factor.net.position
         times, more = _multiplied(at, factor, level)
         bound = _bound(factor) * value[:, rows]
-        slope[:, rows] = np.maximum(slope[:, rows] * times + whole[:, rows] * more, bound)
+        with np.errstate(
+            invalid="ignore"
+        ):  # what has no slope that is known is infinite, or NaN where nothing is held
+            slope[:, rows] = np.maximum(slope[:, rows] * times + whole[:, rows] * more, bound)
         whole[:, rows] = np.maximum(whole[:, rows] * times, bound)
     fee = value * terms.fee[level][row] * (1.0 + 1.0 / lever)
     mine = terms.is_ladder[row]
