@@ -10,6 +10,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.liquidation.steep_parts import Centres, Slots
 from margrave.margin.directional import Factor, reference_of
 from margrave.margin.ladder import RATE_RULES
+from margrave.margin.pooled import Prepared
 from margrave.rulebook.schedules import Excursion, Interpolation, Reference
 from margrave.rulebook.schema import OrderRule, RateRule
 
@@ -98,16 +99,31 @@ def _to_an_edge(at: Centres, level: int) -> F64:
 # --- schedules ---
 
 
-def is_proven(factor: Factor) -> Bools:
-    """Groups of a schedule, (G,), of which the multiplier's change is bounded here: one delta-one position, no step."""
-    net, schedule = factor.net, factor.net.schedule
+def is_proven(prepared: Prepared, factor: Factor) -> Bools:
+    """Groups of a schedule, (G,), of which the multiplier's change is bounded here.
+
+    Delta-one positions of one payoff, one pair and one side: the group's price lies between those of its positions and its
+    direction cannot turn. No steps, no excursion by return, no cap by profit.
+    """
+    net, schedule, table = factor.net, factor.net.schedule, prepared.table
     plain = (
         schedule.interpolation is not Interpolation.STEP
         and schedule.excursion is not Excursion.RETURN_ON_MARGIN
         and schedule.discipline.profit_share_max is None
     )
-    alone = np.bincount(net.group, minlength=len(net.pool)) == 1
-    return alone & np.isnan(net.exposure_x).all(axis=0) & plain
+    count = len(net.pool)
+    quantity, quote = (
+        prepared.book.quantity[net.position],
+        table.quote[prepared.book.instrument[net.position]],
+    )
+    both = np.zeros((2, count), dtype=np.bool_)
+    both[0, net.group[quantity > 0.0]] = True
+    both[1, net.group[quantity < 0.0]] = True
+    least, most = np.full(count, len(table.assets)), np.full(count, -1)
+    np.minimum.at(least, net.group, quote)
+    np.maximum.at(most, net.group, quote)
+    alike = (least == most) & ~both.all(axis=0)
+    return np.asarray(alike & np.isnan(net.exposure_x).all(axis=0) & plain)
 
 
 def _bound(factor: Factor) -> float:
@@ -217,27 +233,39 @@ def add_orders(at: Centres, slots: Slots, unproven: Bools) -> None:
     if prepared.rulebook.account.orders is OrderRule.NONE or live.size == 0:
         return
     row, pool = book.order_instrument[live], pools.order_pool[live]
-    far = (table.payoff[row] != table.settlement[row]) | (table.settlement[row] != pools.currency[pool])
-    far |= prepared.ladders.crowd[row] >= 0
+    settled, currency = table.settlement[row], pools.currency[pool]
+    far = (table.payoff[row] != settled) | (prepared.ladders.crowd[row] >= 0)
     per_value, stepped = _order_rates(at, live)
     unproven[INITIAL, pool[far | stepped]] = True
-    size, grown = np.abs(book.order_quantity[live]), np.exp(at.reach)
-    is_option = table.is_option[row]
-    mark = np.where(is_option, 1.0, at.priced.mark[:, row])
-    value = np.where(is_option, 0.0, size * (table.a[row] * mark + table.c[row] / mark) * grown)
-    price = book.order_price[live]
-    value = np.maximum(value, np.where(is_option, 0.0, size * (table.a[row] * price + table.c[row] / price)))
+    size, price, is_option = np.abs(book.order_quantity[live]), book.order_price[live], table.is_option[row]
+    each = size * table.a[row]
+    value = np.maximum(*(_future_value(at, row, size, p) for p in (at.priced.mark[:, row], price)))
     risk, worth = short_slopes(at, row, INITIAL)
     ruled = prepared.options.is_option[row]
-    asked = size * table.a[row] * (2.0 * risk + at.slopes[:, row] + worth)
-    amount = np.where(is_option, np.where(ruled, asked, 0.0), value * (2.0 * per_value + 1.0))
-    slots.add(pool, table.base[row], table.quote[row], amount, 0.0 * amount)
+    asked = np.where(ruled, each * (2.0 * risk + at.slopes[:, row] + worth), 0.0)
+    premium = np.where(ruled, each * np.maximum(price, at.priced.mark[:, row]) * np.exp(at.reach), 0.0)
+    with np.errstate(invalid="ignore"):
+        rate = at.priced.asset_price[:, settled] / at.priced.asset_price[:, currency] * np.exp(at.reach)
+    rate = np.where(settled == currency, 1.0, rate)
+    moved = np.where(is_option, asked, value * (2.0 * per_value + 1.0)) * rate
+    whole = np.where(is_option, 2.0 * asked + premium, value * (2.0 * per_value + 1.0)) * rate
+    slots.add(pool, table.base[row], table.quote[row], moved, 0.0 * moved)
+    slots.add(pool, settled, currency, whole, 0.0 * whole)
     # The position beside it is margined with the orders and without.
     largest = np.zeros(len(pools.account))
     np.maximum.at(largest, pool, per_value)
     at_row, held = book.instrument, pools.position_pool
     beside = at.sizes.value * np.where(table.is_option[at_row], 0.0, 2.0 * largest[held])
+    asset = pools.bucket_asset[pools.position_bucket]
     slots.add(held, table.base[at_row], table.quote[at_row], beside, 0.0 * beside)
+    slots.add(held, asset, pools.currency[held], beside, 0.0 * beside)
+
+
+def _future_value(at: Centres, row: I64, size: F64, price: F64) -> F64:
+    table = at.prepared.table
+    price = np.where(table.is_option[row], 1.0, price)
+    worth = size * (table.a[row] * price + table.c[row] / price) * np.exp(at.reach)
+    return np.where(table.is_option[row], 0.0, worth)
 
 
 def _order_rates(at: Centres, live: I64) -> tuple[F64, Bools]:

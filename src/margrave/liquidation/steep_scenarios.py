@@ -115,7 +115,9 @@ def _add_block(at: Centres, block: Block, slots: Slots) -> None:
         of_initial = initial * cells + max(initial, 1.0) * charges
         of_maintenance = maintenance * cells + max(maintenance, at.closing) * charges
         slots.add(pool, one, other, of_initial, np.where(asked, 0.0, of_maintenance))
-    fixed = _fixed_gains(at, scene, block.worth.grid)
+    most = grouped_sum(whole, units.unit, scene.unit_count)
+    most[:, units.bucket_unit[units.bucket_unit >= 0]] = np.inf  # collateral adds to what cells gain
+    fixed = _fixed_gains(at, scene, block.worth.grid, most)
     slots.add(units.unit_pool, units.unit_base, priced_in, initial * fixed, maintenance * fixed)
 
 
@@ -199,16 +201,22 @@ def _liquidity(at: Centres, scene: Scene, charge: LiquidityCharge, coins: F64, b
     return steep[:, unit] * by_delta + free[:, unit] * each
 
 
-def _fixed_gains(at: Centres, scene: Scene, grid: Grid) -> F64:
+def _fixed_gains(at: Centres, scene: Scene, grid: Grid, most: F64) -> F64:
     # Amounts in the numeraire that a unit in its own coin turns into coin, (S, U): the most that gains count, the dampener.
+    # Where one of them is more than anything that the unit can gain or lose it is not what decides.
     rule, units = scene.terms.gains, scene.units
     if rule is None:
         return np.zeros((len(at.priced.mark), scene.unit_count))
-    edge = np.min(np.where(grid.is_tail, 1.0 + grid.edge, 1.0 + grid.move))
-    beyond = np.max(np.where(grid.is_tail, np.maximum(np.abs(grid.move) / grid.range, 1.0) - 1.0, 0.0))
-    amount = (rule.most or 0.0) + beyond * rule.tail_dampener
-    own = units.unit_base == scene.pools.currency[units.unit_pool]
-    return np.where(own, amount * np.exp(at.reach) / (numeraire_price(scene) * edge), 0.0)
+    with np.errstate(invalid="ignore"):
+        coin = np.exp(at.reach) / (
+            numeraire_price(scene) * np.min(np.where(grid.is_tail, 1.0 + grid.edge, 1.0 + grid.move))
+        )
+        tail = np.where(grid.is_tail, np.maximum(np.abs(grid.move) / grid.range, 1.0) - 1.0, 0.0)
+    fixed = np.minimum(coin * (rule.most or 0.0), most)
+    if rule.tail_dampener:
+        fixed = fixed + np.minimum(coin * float(np.max(tail)) * rule.tail_dampener, most)
+    own = units.unit_base == scene.pools.currency[scene.units.unit_pool]
+    return np.where(own, fixed, 0.0)
 
 
 def _add_collateral(at: Centres, margin: ScenarioMargin, slots: Slots) -> None:
