@@ -47,6 +47,8 @@ class PoolBounds:
     A pool that is unknown, or liquidatable already, has none.
     """
 
+    pools: int  # of the book
+    account: I64  # row of the book's accounts
     pool: I64  # row of the pools
     asset: I64  # row of the table's assets: what moves
     instrument: I64  # row of the table whose mark the bounds are; -1: the asset's index price
@@ -83,6 +85,8 @@ def bounds_of_pools(resolved: Resolved, book: Book) -> PoolBounds:
     lower, upper = price * lower, price * upper
     rule = prepared.rulebook.rounding
     return PoolBounds(
+        len(prepared.pools.account),
+        prepared.pools.account[pool],
         pool,
         asset,
         instrument,
@@ -174,9 +178,8 @@ class _Points:
 
 
 def _merged(points: _Points, row: I64, at: F64, value: F64) -> _Points:
-    row, at, value = (
-        np.concatenate(pair) for pair in ((points.row, row), (points.at, at), (points.value, value))
-    )
+    row = np.concatenate((points.row, row))
+    at, value = np.concatenate((points.at, at)), np.concatenate((points.value, value))
     order = np.lexsort((at, row))
     row, at, value = row[order], at[order], value[order]
     again = np.zeros(len(row), dtype=np.bool_)

@@ -68,7 +68,7 @@ def _pairs(prepared: Prepared, pool: I64, asset: I64) -> _Pairs:
     at, moved = book.instrument[position], asset[row]
 
     def moves(column: I64) -> I64:
-        return (column[at] == moved).astype(np.int64)
+        return np.asarray(column[at] == moved, dtype=np.int64)
 
     mark, convert = moves(table.base) - moves(table.quote), moves(table.payoff) - moves(table.settlement)
     return _Pairs(row, position, at, mark, convert)

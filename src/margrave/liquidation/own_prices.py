@@ -5,8 +5,9 @@ Here each pool gets rows of the tables for itself. `evaluate` is as before: a po
 in the shared tables. Letters: R rows of a search, S scenarios, K pools.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -108,6 +109,7 @@ def own_prices(resolved: Resolved, prepared: Prepared) -> OwnPrices:
     return OwnPrices(resolved, book, lifted, key, count, max(2, _AT_ONCE // max(rows, 1)))
 
 
+_Place: TypeAlias = Callable[[I64, I64], I64]  # pools and rows of the shared table -> own rows
 _NOTHING = np.zeros(0, dtype=np.int64)
 _CELLS = 20  # what a member of portfolio margin weighs beside a position
 
@@ -180,7 +182,7 @@ def _options(terms: OptionTerms, at: I64) -> OptionTerms:
     )
 
 
-def _joined(joined: Joined, place, instrument) -> Joined:  # type: ignore[no-untyped-def]
+def _joined(joined: Joined, place: _Place, instrument: _Place) -> Joined:
     members, units = joined.members, joined.units
     at = instrument(members.pool, members.instrument)
     held = replace(members, instrument=at, order=np.full(len(at), -1))

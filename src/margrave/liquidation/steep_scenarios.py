@@ -198,7 +198,7 @@ def _liquidity(at: Centres, scene: Scene, charge: LiquidityCharge, coins: F64, b
     free = np.where(charged, total * charge.increment * charge.free / (price / grown), 0.0)
     with np.errstate(invalid="ignore"):
         each = np.where(total[:, unit] > 0.0, coins / total[:, unit], 0.0)
-    return steep[:, unit] * by_delta + free[:, unit] * each
+    return np.asarray(steep[:, unit] * by_delta + free[:, unit] * each)
 
 
 def _fixed_gains(at: Centres, scene: Scene, grid: Grid, most: F64) -> F64:

@@ -51,7 +51,7 @@ def moved_between(before: Resolved, now: Resolved, basis: float) -> Moved:
 def _everything(before: Resolved, now: Resolved) -> bool:
     if before.rulebook is not now.rulebook or before.table.assets != now.table.assets:
         return True
-    timed = bool(now.rulebook.schedules) and (
+    timed = bool(now.rulebook.schedules) and bool(
         before.market.at != now.market.at or _other(before.vols, now.vols).any()
     )
     return timed or bool(_other(before.table.asset_confidence, now.table.asset_confidence).any())

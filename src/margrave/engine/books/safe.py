@@ -323,7 +323,7 @@ def _depends(steep: Steepness) -> Bools:
 
 
 def _single(steep: Steepness, count: int) -> Bools:
-    return np.bincount(steep.pool[_depends(steep)], minlength=count) == 1
+    return np.asarray(np.bincount(steep.pool[_depends(steep)], minlength=count) == 1)
 
 
 # --- after a move ---
