@@ -1,5 +1,7 @@
 """Liquidation prices of many pools at once are those that each pool has alone, under every model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from margrave.core.words import MAINTENANCE
 from margrave.domain.book import book_of
+from margrave.liquidation import many
+from margrave.liquidation.bounds import Bound, PoolLiquidation
 from margrave.liquidation.direction import Excess, direction_of, positions_of, underlyings_of
 from margrave.liquidation.many import bounds_of_pools
 from margrave.liquidation.pool import liquidation_along
@@ -62,7 +66,9 @@ def is_a_zero(prepared, direction, factor):
 
 @pytest.mark.parametrize("name", QUICK)
 def test_all_at_once_is_one_by_one(name):
-    assert assert_same(RULES[name], made_books.accounts(5, 6, RULES[name])) > 0
+    assert (
+        assert_same(RULES[name], made_books.accounts(5, 3 if name.startswith("made") else 6, RULES[name])) > 0
+    )
 
 
 @pytest.mark.slow
@@ -71,17 +77,26 @@ def test_all_at_once_is_one_by_one_under_portfolio_margin(name):
     assert_same(RULES[name], made_books.accounts(5, 3, RULES[name]))
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(QUICK))
 def test_no_seed_tells_them_apart(seed, name):
-    assert_same(RULES[name], made_books.accounts(seed, 2, RULES[name]))
+    assert_same(RULES[name], made_books.accounts(seed, 1, RULES[name]))
 
 
-def test_models_of_one_pool_are_asked_one_pool_at_a_time():
-    rulebook = RULES["made.ranges"]
-    accounts = [a for a in made_books.accounts(8, 12, rulebook) if 0 < len(a.positions) < 4][:1]
-    assert accounts
-    assert_same(rulebook, accounts)
+def test_models_of_one_pool_are_asked_one_pool_at_a_time(monkeypatch):
+    rulebook, asked = RULES["made.ranges"], []
+
+    def answer(prepared, direction):
+        asked.append((direction.pool, *direction.assets))
+        down = Bound("down", 1.0, 1.0, 0.5, -0.5, None, None, "test", "root")
+        return PoolLiquidation("", "", (down, replace(down, factor=0.25)), None, ())
+
+    monkeypatch.setattr(many, "liquidation_along", answer)
+    book = book_of(made_books.accounts(8, 12, rulebook))
+    found = bounds_of_pools(resolve(book.symbols, book.assets, made_books.MARKET, rulebook), book)
+    assert asked == list(zip(found.pool.tolist(), found.asset.tolist(), strict=True)) != []
+    np.testing.assert_array_equal(found.lower_exact, 0.5 * found.price)
+    assert np.isnan(found.upper_exact).all()
 
 
 def test_rows_are_the_underlyings_of_known_pools():
