@@ -13,6 +13,7 @@ from margrave.liquidation import many
 from margrave.liquidation.bounds import Bound, PoolLiquidation
 from margrave.liquidation.direction import Excess, direction_of, positions_of, underlyings_of
 from margrave.liquidation.many import bounds_of_pools
+from margrave.liquidation.many_closed import closed_rows
 from margrave.liquidation.pool import liquidation_along
 from margrave.margin.pooled import prepare
 from margrave.margin.resolve import resolve
@@ -81,6 +82,40 @@ def test_all_at_once_is_one_by_one_under_portfolio_margin(name):
 @given(st.integers(0, 2**32 - 1), st.sampled_from(QUICK))
 def test_no_seed_tells_them_apart(seed, name):
     assert_same(RULES[name], made_books.accounts(seed, 1, RULES[name]))
+
+
+LADDERS = ["binance.usdm", "binance.coinm", "bybit.linear", "example.flat", "example.inverse", "hyperliquid.perps",
+           "kraken.futures", "bitmex.xbt", "gate.futures-flat1", "coinbase.intx-default"]  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(LADDERS))
+def test_the_formula_of_one_position_is_the_search(seed, name):
+    # Isolated positions of every size against the search of all pools, which knows no formula.
+    rulebook = RULES[name]
+    book = book_of(made_books.accounts(seed, 12, rulebook))
+    book = replace(book, is_isolated=np.ones(len(book.account), dtype=np.bool_))
+    resolved = resolve(book.symbols, book.assets, made_books.MARKET, rulebook)
+    found = bounds_of_pools(resolved, book)
+    prepared = prepare(book, made_books.MARKET, rulebook)
+    known, factor = closed_rows(prepared, found.pool, found.asset)
+    pool, asset = found.pool[known], found.asset[known]
+    searched = np.array(many.searched(resolved, prepared, pool, asset)) if known.any() else factor[:, known]
+    np.testing.assert_array_equal(np.isnan(factor[:, known]), np.isnan(searched))
+    np.testing.assert_allclose(factor[:, known], searched, rtol=TOLERANCE)
+
+
+def test_a_futures_venue_has_formulas_throughout():
+    book = book_of(made_books.accounts(1, 12, RULES["binance.usdm"]))
+    book = replace(book, is_isolated=np.ones(len(book.account), dtype=np.bool_))
+    resolved = resolve(book.symbols, book.assets, made_books.MARKET, RULES["binance.usdm"])
+    found = bounds_of_pools(resolved, book)
+    known, factor = closed_rows(
+        prepare(book, made_books.MARKET, RULES["binance.usdm"]), found.pool, found.asset
+    )
+    assert known.all()
+    assert (~np.isnan(factor)).sum() > 10
+    np.testing.assert_array_equal(factor[0] * found.price, found.lower_exact)
 
 
 def test_models_of_one_pool_are_asked_one_pool_at_a_time(monkeypatch):

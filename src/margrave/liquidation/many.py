@@ -13,12 +13,14 @@ import numpy as np
 
 from margrave.core.rounding import Direction as Rounding
 from margrave.core.rounding import Step, round_all
+from margrave.domain.amended import picked
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.groups import first_seen
 from margrave.kernels.roots import bracketed_root
 from margrave.liquidation.direction import direction_of, excess_of, is_stable, pooled_at
 from margrave.liquidation.many_breaks import break_factors
+from margrave.liquidation.many_closed import closed_rows
 from margrave.liquidation.own_prices import OwnPrices, excess_at, own_prices, part_with, shares_nothing
 from margrave.liquidation.pool import liquidation_along
 from margrave.liquidation.search import (
@@ -79,7 +81,12 @@ def bounds_of_pools(resolved: Resolved, book: Book) -> PoolBounds:
     pool, asset = _rows(prepared)
     instrument, price, tick = _told_by(prepared, pool, asset)
     if shares_nothing(prepared):
-        lower, upper = _searched(resolved, prepared, pool, asset)
+        known, factor = closed_rows(prepared, pool, asset)
+        left = np.flatnonzero(~known)
+        if left.size:
+            part, place = _part_with(resolved, prepared, pool[left])
+            factor[:, left] = searched(resolved, part, place, asset[left])
+        lower, upper = factor
     else:
         lower, upper = _one_by_one(prepared, pool, asset)
     lower, upper = price * lower, price * upper
@@ -187,13 +194,23 @@ def _merged(points: _Points, row: I64, at: F64, value: F64) -> _Points:
     return _Points(row[~again], at[~again], value[~again])
 
 
-def _searched(resolved: Resolved, prepared: Prepared, pool: I64, asset: I64) -> tuple[F64, F64]:
+def _part_with(resolved: Resolved, prepared: Prepared, pool: I64) -> tuple[Prepared, I64]:
+    # The accounts of some pools alone, and the rows of those pools there.
+    accounts = prepared.pools.account
+    wanted = np.unique(accounts[pool])
+    if len(wanted) == len(prepared.book.names):
+        return prepared, pool
+    part = prepare_in(resolved, picked(prepared.book, wanted))
+    return part, np.flatnonzero(np.isin(accounts, wanted)).searchsorted(pool)
+
+
+def searched(resolved: Resolved, prepared: Prepared, pool: I64, asset: I64) -> tuple[F64, F64]:
+    """Factors of the nearest changes of sign below and above, (R,) each, by search; NaN where there is none."""
     own = own_prices(resolved, prepared)
     scan = _scan(prepared, own, pool, asset)
     here = scan[:, scan.shape[1] // 2]
-    alone = ~np.isfinite(scan).all(
-        axis=1
-    )  # where rules say nothing of some price, the pool is searched alone
+    # Where rules say nothing of some price, the pool is searched alone.
+    alone = ~np.isfinite(scan).all(axis=1)
     wanted = np.flatnonzero((here >= 0.0) & ~alone)
     out = np.full((2, len(pool)), np.nan)
     if wanted.size:
