@@ -52,6 +52,7 @@ _CENTRES: Final = (
     0.24,
     0.48,
 )  # further ones of pools of one pair, each as far as to the one before
+_MARKED: Final = 500  # sorting a row costs about as much as looking over so many marks
 _DIGITS: Final = 1e-12  # of balance and requirement, that a calculation in another order may differ by
 _VOLS: Final = 4e-7  # of the coins of options, that `followed.VOL_WITHIN` may change of their margin
 
@@ -354,8 +355,17 @@ def breaches_resolved(safe: SafeIntervals, now: Resolved) -> I64:
             safe.book.account[moved.parted[safe.book.instrument]],
             safe.book.order_account[moved.parted[safe.book.order_instrument]],
         ]
-    some = [rows for rows in found if rows.size]
-    return np.unique(np.concatenate(some)).astype(np.int64) if some else np.zeros(0, dtype=np.int64)
+    return _each_once(found, len(safe.book.names))
+
+
+def _each_once(found: list[I64], count: int) -> I64:
+    # Few rows are sorted; many are marked.
+    rows = np.concatenate(found)
+    if len(rows) * _MARKED < count:
+        return np.unique(rows).astype(np.int64)
+    marked = np.zeros(count, dtype=np.bool_)
+    marked[rows] = True
+    return np.flatnonzero(marked)
 
 
 def _beyond(pair: PairIntervals, moved: Moved) -> I64:
