@@ -3,6 +3,8 @@
 The derivative of every formula by the logarithm of a price, at its largest in the reach (`steepness` says what for).
 """
 
+from typing import Final
+
 import numpy as np
 
 from margrave.core.words import INITIAL, MAINTENANCE
@@ -10,12 +12,15 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.liquidation.steep_parts import Centres, Slots
 from margrave.margin.directional import Factor, reference_of
 from margrave.margin.ladder import RATE_RULES
-from margrave.margin.pooled import Prepared
+from margrave.margin.pooled import Pooled, Prepared
+from margrave.margin.pools import grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Reference
 from margrave.rulebook.schema import OrderRule, RateRule
 
 _TIER = RATE_RULES.index(RateRule.TIER)
 _TINY = 1e-300
+STEADY: Final = 0.05
+"""Share of the gross delta of a group by which its net delta has to be clear of turning."""
 
 
 def add_ladders(at: Centres, slots: Slots) -> F64:
@@ -99,11 +104,12 @@ def _to_an_edge(at: Centres, level: int) -> F64:
 # --- schedules ---
 
 
-def is_proven(prepared: Prepared, factor: Factor) -> Bools:
+def is_proven(prepared: Prepared, pooled: Pooled, factor: Factor) -> Bools:
     """Groups of a schedule, (G,), of which the multiplier's change is bounded here.
 
-    Delta-one positions of one payoff, one pair and one side: the group's price lies between those of its positions and its
-    direction cannot turn. No steps, no excursion by return, no cap by profit.
+    Delta-one positions of one payoff and one pair, whose net delta is clear of where it turns by `STEADY` of the gross: a
+    common move keeps their ratio, and prices that part by less than half of that from each other cannot turn it. The group's
+    price lies between those of its positions. No steps, no excursion by return, no cap by profit.
     """
     net, schedule, table = factor.net, factor.net.schedule, prepared.table
     plain = (
@@ -111,19 +117,17 @@ def is_proven(prepared: Prepared, factor: Factor) -> Bools:
         and schedule.excursion is not Excursion.RETURN_ON_MARGIN
         and schedule.discipline.profit_share_max is None
     )
-    count = len(net.pool)
-    quantity, quote = (
-        prepared.book.quantity[net.position],
-        table.quote[prepared.book.instrument[net.position]],
-    )
-    both = np.zeros((2, count), dtype=np.bool_)
-    both[0, net.group[quantity > 0.0]] = True
-    both[1, net.group[quantity < 0.0]] = True
+    count, row = len(net.pool), prepared.book.instrument[net.position]
     least, most = np.full(count, len(table.assets)), np.full(count, -1)
-    np.minimum.at(least, net.group, quote)
-    np.maximum.at(most, net.group, quote)
-    alike = (least == most) & ~both.all(axis=0)
-    return np.asarray(alike & np.isnan(net.exposure_x).all(axis=0) & plain)
+    np.minimum.at(least, net.group, table.quote[row])
+    np.maximum.at(most, net.group, table.quote[row])
+    mark = pooled.workings.valued.mark[:, net.position]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        delta = prepared.book.quantity[net.position] * (table.a[row] + table.c[row] / mark)
+    gross = grouped_sum(np.abs(delta), net.group, count)
+    clear = np.abs(grouped_sum(delta, net.group, count)) - schedule.net_delta_min * gross
+    steady = (np.abs(clear) > STEADY * gross).all(axis=0)
+    return np.asarray((least == most) & steady & np.isnan(net.exposure_x).all(axis=0) & plain)
 
 
 def _bound(factor: Factor) -> float:

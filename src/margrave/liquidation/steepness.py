@@ -84,7 +84,7 @@ def _unproven(prepared: Prepared, pooled: Pooled) -> Bools:
     for legs in (paired.short, paired.cover[paired.cover >= 0]):
         none[:, pools.position_pool[paired.position[legs]]] = True
     for factor in pooled.workings.factors:
-        mine = ~is_proven(prepared, factor)[factor.net.group]
+        mine = ~is_proven(prepared, pooled, factor)[factor.net.group]
         none[:, pools.position_pool[factor.net.position[mine]]] = True
     return none
 

@@ -29,12 +29,14 @@ from numpy.typing import NDArray
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.amended import picked
 from margrave.domain.book import Book, chunk_of
+from margrave.domain.checks import require
 from margrave.domain.market import Market
 from margrave.engine.assessment import Status
 from margrave.engine.books.followed import Moved, moved_between
 from margrave.engine.books.venue import STATUSES, assess_resolved, chunk_bounds, statuses_of
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.liquidation.direction import excess_of
+from margrave.liquidation.steep_charges import STEADY
 from margrave.liquidation.steepness import Steepness, steepness_of
 from margrave.margin.pooled import Pooled, Prepared, evaluate, prepare_in
 from margrave.margin.resolve import Resolved, resolve
@@ -43,6 +45,9 @@ from margrave.valuation.scenarios import shifted
 
 BASIS: Final = 1e-6
 """How far prices part from their pair by themselves, unless told otherwise [logarithm]."""
+
+BASIS_MAX: Final = STEADY / 4.0
+"""Beyond, marks that part could turn a net delta that is clear of turning."""
 
 _REACHES: Final = (0.02, 0.08, 0.3)  # boxes that are tried around the market
 _CENTRES: Final = (
@@ -117,8 +122,8 @@ def build(
     book, market, rulebook : Book, Market, Rulebook
         The three inputs of the one calculation.
     basis : float
-        How far a mark, index or forward may part from the move of its index [logarithm]: larger, and fewer instruments
-        are outside of it, but intervals shorter.
+        How far a mark, index or forward may part from the move of its index [logarithm], at most `BASIS_MAX`: larger, and
+        fewer instruments are outside of it, but intervals shorter.
     chunk : int, optional
         Accounts that are looked at together; by default as many as fit a fixed amount of memory.
     told : callable, optional
@@ -137,6 +142,7 @@ def build_resolved(
     told: Callable[[int], None] | None = None,
 ) -> SafeIntervals:
     """`build` of a book whose instruments and assets are resolved already, as those of a live book are."""
+    require(0.0 <= basis <= BASIS_MAX, "basis", basis, f"between 0 and {BASIS_MAX:g}")
     parts = []
     for first, last in chunk_bounds(book, resolved.rulebook, chunk):
         parts.append(_part(resolved, chunk_of(book, first, last), first, basis))
