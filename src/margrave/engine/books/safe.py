@@ -6,6 +6,9 @@
     breaches(safe, moved)                     # rows of accounts that a moved market may have changed: microseconds
     swept(safe, moved)                        # the statuses that a full sweep gives, at the cost of those accounts
 
+A live book has its book and its market resolved: ``build_resolved(state.book, state.resolved)``, then
+``breaches_resolved(safe, later.resolved)``, to which belong the accounts that traded since.
+
 *The proof.* `steepness_of` bounds how fast what is left of a pool (its balance less initial margin, and less maintenance) can
 change with the logarithm of each of its pairs of prices. While the sum of bound times move stays below what is left at a
 centre, the sign cannot change, and the status is a function of the two signs. Around the market itself that gives a box,
@@ -16,7 +19,7 @@ An account's interval of a pair is what is common to its pools. Every mark, inde
 
 *The rest.* An account of which nothing is proven (unknown, at the edge of a tier, under a rule without a bound) is computed
 again whatever happens, and so is who holds something that did not follow its pair, or of which any other input (vol, time,
-rate, confidence) is another. A book, or rules, that changed need a new build. Letters: A accounts, K pools, V pairs.
+rate, confidence) is another. Under other rules everybody is. Letters: A accounts, K pools, V pairs.
 """
 
 from collections.abc import Callable
