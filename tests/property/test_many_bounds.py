@@ -72,6 +72,15 @@ def test_all_at_once_is_one_by_one(name):
     )
 
 
+@pytest.mark.parametrize("name", ["deribit.spm", "paradex.pm"])
+def test_a_pool_of_portfolio_margin_has_prices_of_its_own(name):
+    accounts = [a for a in made_books.accounts(5, 12, RULES[name]) if 1 < len(a.positions) < 6 and a.orders][
+        :1
+    ]
+    assert accounts
+    assert_same(RULES[name], accounts)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHED_LONG)
 def test_all_at_once_is_one_by_one_under_portfolio_margin(name):

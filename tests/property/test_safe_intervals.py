@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from margrave.adapters.made_book import made_book, made_market
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import book_of
-from margrave.engine.books.safe import breaches, build, swept
+from margrave.engine.books.safe import breaches, breaches_resolved, build, build_resolved, swept
 from margrave.engine.books.venue import assess_book
 from margrave.liquidation.direction import excess_of
 from margrave.liquidation.steepness import steepness_of
 from margrave.margin.pooled import evaluate, prepare
+from margrave.margin.resolve import resolve
 from margrave.rulebook.catalogue import in_force
 from margrave.valuation.scenarios import shifted
 from tests.unit import made_books
@@ -139,6 +140,16 @@ def test_most_known_pools_are_proven():
         known = (safe.status < 3).sum()
         proven = known - np.sum(safe.status[safe.always] < 3)
         assert proven >= PROVEN * known, name
+
+
+def test_under_other_rules_everybody_is_looked_at():
+    told: list[int] = []
+    safe = build(VENUE, MADE, in_force("example.flat", MADE.at), chunk=800, told=told.append)
+    assert told == [800, 1_500]
+    other = resolve(VENUE.symbols, VENUE.assets, MADE, in_force("example.inverse", MADE.at))
+    np.testing.assert_array_equal(breaches_resolved(safe, other), np.arange(len(VENUE.names)))
+    again = build_resolved(VENUE, safe.resolved)
+    np.testing.assert_array_equal(again.pairs[0].rises, safe.pairs[0].rises)
 
 
 def test_nobody_is_looked_at_when_nothing_moved_but_who_always_is():
