@@ -2,10 +2,11 @@
 
 Here: what is answered (`bounds`), along which prices (`direction`), where the excess may bend
 (`breakpoints`), formulas (`closed_form`), the search that judges them (`search`), what asks most there (`binding`),
-one pool put together (`pool`) and the nearest joint move (`joint`). All pools at once:
-prices as columns (`many`, with `many_breaks`, `many_closed`, `own_prices`) and how fast what decides a status can change
-(`steepness`, with `steep_parts`, `steep_charges`, `steep_scenarios`). What a protocol's auction sells then: `dutch_auction`. May import: `margin` and below. Start reading at `pool`.
+one pool put together (`pool`) and the nearest joint move (`joint`). What a protocol's auction sells then: `dutch_auction`. May import: `margin` and below. Start reading at `pool`.
 Letters: S scenarios, A assets, K pools, P positions.
+
+All pools at once: prices as columns (`many`, with `many_breaks`, `many_closed`, `own_prices`), and how fast what decides a
+status can change (`steepness`, with `steep_parts`, `steep_charges`, `steep_scenarios`).
 """
 
 from dataclasses import replace
