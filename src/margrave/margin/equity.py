@@ -92,13 +92,15 @@ def _discounted(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
     spans = np.flatnonzero(pools.spans_assets[pools.bucket_pool])
     counted = np.array(np.broadcast_to(amount, (priced.mark.shape[0], amount.shape[1])))
     asset = pools.bucket_asset[spans]
+    names: dict[str, list[int]] = {}  # an asset may have a row for each pool
     for row in np.unique(asset).tolist():
-        at = spans[asset == row]
+        names.setdefault(table.assets[row], []).append(row)
+    for name, rows in names.items():
+        at = spans[np.isin(asset, rows)]
+        own = pools.bucket_asset[at]
         some = amount[:, at]
-        is_currency = pools.currency[pools.bucket_pool[at]] == row
-        share = _share(
-            rulebook, table.assets[row], np.maximum(some, 0.0), priced.asset_price[:, [row]], is_currency
-        )
+        is_currency = pools.currency[pools.bucket_pool[at]] == own
+        share = _share(rulebook, name, np.maximum(some, 0.0), priced.asset_price[:, own], is_currency)
         counted[:, at] = np.minimum(some, 0.0) + share
     return counted
 

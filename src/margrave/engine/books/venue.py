@@ -131,7 +131,7 @@ def assess_resolved(
     told: Callable[[int], None] | None = None,
 ) -> BookAssessment:
     """Assess a book, or some accounts of one, whose instruments and assets are resolved already."""
-    bounds = list(_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
+    bounds = list(chunk_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
 
     def run(bound: tuple[int, int]) -> _Part:
         return _part(resolved, chunk_of(book, *bound), bound[0])
@@ -170,8 +170,8 @@ class _Part:
     issues: dict[int, tuple[Issue, ...]]
 
 
-def _bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
-    # Whole accounts, up to a number of rows; an account of more rows than that is a chunk of its own.
+def chunk_bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
+    """First and last + 1 accounts of chunks: whole accounts, up to a number of rows or ``chunk`` accounts."""
     count = len(book.names)
     if chunk is not None:
         yield from ((first, min(first + chunk, count)) for first in range(0, count, chunk))
@@ -203,10 +203,6 @@ def _part(resolved: Resolved, book: Book, first: int) -> _Part:
 
 def _columns(prepared: Prepared, pooled: Pooled, first: int) -> PoolColumns:
     pools = prepared.pools
-    unknown = np.zeros(len(pools.account), dtype=np.bool_)
-    unknown[list(prepared.issues)] = True
-    balance, initial, maintenance = pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0]
-    closing = liquidation_ratio(prepared.rulebook.account.bands)
     instrument = np.full(len(pools.account), -1, dtype=np.int64)
     alone = np.flatnonzero(pools.is_isolated)
     instrument[alone] = prepared.book.instrument[pools.position[alone]]
@@ -215,12 +211,20 @@ def _columns(prepared: Prepared, pooled: Pooled, first: int) -> PoolColumns:
         pools.currency,
         instrument,
         pooled.equity[0],
-        balance,
-        initial,
-        maintenance,
+        pooled.margin_balance[0],
+        pooled.initial[0],
+        pooled.maintenance[0],
         pooled.workings.order_margin[0],
-        _status(balance, initial, maintenance, closing, unknown),
+        statuses_of(prepared, pooled),
     )
+
+
+def statuses_of(prepared: Prepared, pooled: Pooled) -> NDArray[np.int8]:
+    """Status of each pool in the first scenario, (K,): rows of `STATUSES`."""
+    unknown = np.zeros(len(prepared.pools.account), dtype=np.bool_)
+    unknown[list(prepared.issues)] = True
+    closing = liquidation_ratio(prepared.rulebook.account.bands)
+    return _status(pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0], closing, unknown)
 
 
 def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools) -> NDArray[np.int8]:
