@@ -7,7 +7,7 @@ in the shared tables. Letters: R rows of a search, S scenarios, K pools.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from margrave.margin.resolve import Resolved
 from margrave.margin.short_options import OptionTerms
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.valuation.scenarios import keep_vols, vol_at_mark
-from margrave.valuation.table import Table
+from margrave.valuation.table import PER_INSTRUMENT, Table
 
 _AT_ONCE = 400_000  # positions and assets times scenarios of one evaluation: what a few megabytes hold
 
@@ -120,21 +120,16 @@ def _references(table: Table) -> tuple[I64, I64, I64, I64]:
 
 def _table(table: Table, at: I64, asset: I64, references: tuple[I64, ...]) -> Table:
     base, quote, settlement, payoff = references
-    per_instrument = (
-        "a", "c", "mark", "index", "is_inverse", "is_option", "is_coin_premium", "is_call", "strike", "forward",
-        "vol", "years", "rate", "averaged", "confidence", "open_interest",
-    )  # fmt: skip
+    own_rows: dict[str, Any] = {name: getattr(table, name)[at] for name in PER_INSTRUMENT}
+    own_rows |= {"base": base, "quote": quote, "settlement": settlement, "payoff": payoff}
     own = replace(
         table,
-        **{name: getattr(table, name)[at] for name in per_instrument},
+        **own_rows,
         instruments=tuple([table.instruments[row] for row in at.tolist()]),
         assets=tuple([table.assets[row] for row in asset.tolist()]),
         asset_price=table.asset_price[asset],
         asset_confidence=table.asset_confidence[asset],
-        base=base,
-        quote=quote,
-        settlement=settlement,
-        payoff=payoff,
+        unlisted=None if table.unlisted is None else table.unlisted[at],
         issues={},
     )
     if table.is_option.any():
@@ -165,6 +160,7 @@ def _ladders(terms: LadderTerms, at: I64) -> LadderTerms:
         (terms.fee[0][at], terms.fee[1][at]),
         terms.fee_at_bankruptcy[at],
         terms.crowd[at],
+        terms.alike,  # what holds for all holds for some
     )
 
 
