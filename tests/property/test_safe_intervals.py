@@ -15,9 +15,11 @@ from margrave.engine.books.safe import breaches, breaches_resolved, build, build
 from margrave.engine.books.venue import assess_book
 from margrave.liquidation.direction import excess_of
 from margrave.liquidation.steepness import steepness_of
+from margrave.margin.directional import releases
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.resolve import resolve
 from margrave.rulebook.catalogue import in_force
+from margrave.rulebook.reform import with_schedule
 from margrave.valuation.scenarios import shifted
 from tests.unit import made_books
 from tests.unit.moved import moved_market
@@ -170,7 +172,14 @@ def test_what_no_interval_is_about_touches_its_holders_or_everyone():
     assert_same_as_full(safe, parted)
     everyone = np.arange(len(VENUE.names))
     later = replace(MADE, at=MADE.at + timedelta(hours=1))
-    np.testing.assert_array_equal(breaches(safe, later), everyone)  # schedules read the clock
+    assert_same_as_full(safe, later)
+    remembers = with_schedule(rulebook, rulebook.schedules["ratchet"])
+    assert releases(remembers)
+    assert not releases(rulebook)
+    np.testing.assert_array_equal(
+        breaches(build(VENUE, MADE, remembers), later), everyone
+    )  # it reads the clock
+    np.testing.assert_array_equal(breaches(safe, replace(MADE, slow={"BTC": 1.0})), everyone)
     np.testing.assert_array_equal(breaches(safe, replace(MADE, confidence={"BTC": 0.5})), everyone)
     fewer = {name: i for name, i in MADE.instruments.items() if name != "ETH-PERPETUAL"}
     assert_same_as_full(safe, replace(MADE, instruments=fewer))

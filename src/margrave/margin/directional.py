@@ -19,6 +19,7 @@ from margrave.kernels.groups import rows_of
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
+from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
@@ -344,3 +345,9 @@ def bounded(margin: F64, value: F64, schedule: Schedule) -> F64:
     if schedule.floor == 0.0 and schedule.cap >= 1.0:
         return margin
     return kernel.floor_and_cap(margin, schedule.floor * value, schedule.cap * value)
+
+
+def releases(rules: Rulebook) -> bool:
+    """Whether a multiplier falls with time from the one that is remembered: what else remembers does not read the instant."""
+    used = (product.model.schedule for product in rules.products)
+    return any(rules.schedules[name].discipline.release_per_hour is not None for name in used if name)

@@ -7,6 +7,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.liquidation.steep_parts import slopes_at
+from margrave.margin.directional import releases
 from margrave.margin.resolve import Resolved
 from margrave.valuation.scenarios import bounded_marks, model_worth, vol_at_mark
 from margrave.valuation.table import Table
@@ -51,10 +52,12 @@ def moved_between(before: Resolved, now: Resolved, basis: float) -> Moved:
 def _everything(before: Resolved, now: Resolved) -> bool:
     if before.rulebook is not now.rulebook or before.table.assets != now.table.assets:
         return True
-    timed = bool(now.rulebook.schedules) and bool(
-        before.market.at != now.market.at or _other(before.vols, now.vols).any()
-    )
-    return timed or bool(_other(before.table.asset_confidence, now.table.asset_confidence).any())
+    tables = ("slow", "deposits", "borrows")
+    if any(getattr(before.market, name) != getattr(now.market, name) for name in tables):
+        return True
+    timed = before.market.at != now.market.at and releases(now.rulebook)
+    moving = bool(now.rulebook.schedules) and bool(_other(before.vols, now.vols).any())
+    return timed or moving or bool(_other(before.table.asset_confidence, now.table.asset_confidence).any())
 
 
 def _other(one: F64, two: F64) -> Bools:
