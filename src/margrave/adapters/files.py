@@ -23,6 +23,7 @@ from margrave.adapters.forms import (
     MarketForm,
     QuoteForm,
 )
+from margrave.adapters.instrument_forms import instrument_form
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -362,12 +363,23 @@ class _Reader:
         )
 
     def twice(self, names: list[str], path: str, remedy: str) -> None:
+        if len(set(names)) == len(names):
+            return
         for name in dict.fromkeys(n for n in names if names.count(n) > 1):
             self.fault(path, Reason.DUPLICATE, f"{name} is there {names.count(name)} times; {remedy}")
 
     def rows(self, forms: list[Any], path: str, build: Callable[[Any], T]) -> tuple[T, ...]:
         made = (self.built(f"{path}[{k}]", lambda form=form: build(form)) for k, form in enumerate(forms))  # type: ignore[misc]
         return tuple(row for row in made if row is not None)
+
+
+def read_account(form: AccountForm, where: str) -> Account:
+    """An account of its form; faults, which name it ``where``, are raised together as `InvalidInputError`."""
+    reader = _Reader(where)
+    account = reader.account(form, "account")
+    if account is None:
+        raise InvalidInputError(reader.issues)
+    return account
 
 
 def example_names() -> tuple[str, ...]:
@@ -393,7 +405,7 @@ def case_form(case: Case) -> CaseForm:
     """Form of a case: what its file says."""
     market = MarketForm(
         at=case.market.at,
-        instruments=[_instrument_form(i) for i in case.market.instruments.values()],
+        instruments=[instrument_form(i) for i in case.market.instruments.values()],
         quotes=[
             QuoteForm(symbol=s, mark=q.mark, **{name: getattr(q, name) for name in _QUOTED})
             for s, q in case.market.quotes.items()
@@ -420,33 +432,23 @@ def case_form(case: Case) -> CaseForm:
     )
 
 
+def instrument_from(form: InstrumentForm, where: str) -> Instrument:
+    """Contract terms from their form.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming every field that is wrong.
+    """
+    reader = _Reader(where)
+    instrument = reader.instrument(form, "instrument")
+    if instrument is None:
+        raise InvalidInputError(reader.issues)
+    return instrument
+
+
 def _fields(account: Account) -> Any:
     return msgspec.to_builtins(account, builtin_types=(datetime,))
-
-
-def _instrument_form(instrument: Instrument) -> InstrumentForm:
-    kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-    payoffs: dict[type, str] = {
-        Linear: "linear",
-        Inverse: "inverse",
-        Quanto: "quanto",
-        CoinPremium: "coin-premium",
-        QuotePremium: "quote-premium",
-    }
-    terms = {
-        name: getattr(instrument.payoff, name, None)
-        for name in ("contract_size", "contract_value", "multiplier")
-    }
-    terms |= {name: getattr(instrument.kind, name, None) for name in ("expiry", "strike", "right")}
-    named = {
-        name: getattr(instrument, name)
-        for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")
-    }
-    given = {k: v for k, v in {**named, **terms}.items() if v is not None}
-    return msgspec.convert(
-        {**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]},
-        type=InstrumentForm,
-    )
 
 
 def dump_case(case: Case) -> str:

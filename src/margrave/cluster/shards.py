@@ -11,8 +11,8 @@ from margrave.core.errors import Issue, MargraveError, Reason
 from margrave.domain.amended import picked
 from margrave.domain.book import Book, Names
 from margrave.engine.books.venue import BookAssessment, PoolColumns
-from margrave.engine.live.events import AccountEvent, Event
-from margrave.engine.live.venue import Changes
+from margrave.engine.live.events import AccountEvent, Event, Funded, Listed, Opened
+from margrave.engine.live.venue import Changes, nobody
 from margrave.kernels.arrays import I64
 
 
@@ -52,7 +52,7 @@ def require_shard(book: Book, shard: int, count: int) -> None:
 
 def owner_of(event: Event, count: int) -> int | None:
     """Shard that an event is for; None for one that every shard has to hear."""
-    return shard_of(event.account, count) if isinstance(event, AccountEvent) else None
+    return shard_of(event.account, count) if isinstance(event, AccountEvent | Opened) else None
 
 
 def combined(events: Sequence[Event], parts: Sequence[Changes]) -> Changes:
@@ -71,17 +71,24 @@ def combined(events: Sequence[Event], parts: Sequence[Changes]) -> Changes:
         Changes of status shard by shard, in each in the order of its accounts.
     """
     first, at = parts[0], max(part.at for part in parts)
-    refused = [r for r in first.refused if not isinstance(r.event, AccountEvent)]
-    refused += [r for part in parts for r in part.refused if isinstance(r.event, AccountEvent)]
+    count = len(parts)
+    refused = [r for r in first.refused if owner_of(r.event, count) is None]
+    refused += [r for part in parts for r in part.refused if owner_of(r.event, count) is not None]
+    heard = {event.id for event in events if isinstance(event, Funded | Listed)}
+    again = [name for name in first.again if name in heard]
+    again += [name for part in parts for name in part.again if name not in heard]
     return replace(
         first,
         at=at,
         # Shards heard a part of the batch each; its latest instant is that of all its changes.
         statuses=tuple(replace(change, at=at) for part in parts for change in part.statuses),
         received=len(events),
-        applied=len(events) - first.coalesced - first.late - len(refused),
+        applied=len(events) - first.coalesced - first.late - len(again) - len(refused),
         refused=tuple(refused),
         touched=sum(part.touched for part in parts),
+        again=tuple(again),
+        screened=sum(part.screened for part in parts),
+        amended=nobody(),  # rows of a whole that stands nowhere
     )
 
 

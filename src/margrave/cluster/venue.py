@@ -61,7 +61,7 @@ class _Shard:
 class Cluster:
     """Shards in their workers. Close it, or use it in a ``with``: workers hold memory until then."""
 
-    def __init__(self, shards: list[_Shard], inputs: tuple[Any, Any], settings: Settings) -> None:
+    def __init__(self, shards: list[_Shard], inputs: tuple[Any, Any, Any], settings: Settings) -> None:
         self._shards = shards
         self._inputs = inputs
         self._settings = settings
@@ -185,6 +185,8 @@ def started(
     market: Market,
     rulebook: Rulebook,
     settings: Settings | None = None,
+    *,
+    later: Iterable[Rulebook] = (),
 ) -> Cluster:
     """Start a worker for each shard and compute it.
 
@@ -197,6 +199,8 @@ def started(
         Sent to every worker once.
     settings : Settings, optional
         Threads, patience, snapshots.
+    later : iterable of Rulebook
+        Rules that take effect when a clock reaches their ``valid_from``.
 
     Returns
     -------
@@ -213,7 +217,7 @@ def started(
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
     loads = [_Shard(each if callable(each) else _Resident(ray.put(each))) for each in shards]
-    return Cluster(loads, (ray.put(market), ray.put(rulebook)), settings or Settings())
+    return Cluster(loads, (ray.put(market), ray.put(rulebook), ray.put(tuple(later))), settings or Settings())
 
 
 @final

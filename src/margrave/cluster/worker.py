@@ -26,12 +26,18 @@ class Worker:
         self._state: LiveBook | None = None
 
     def start(
-        self, load: Callable[[], Book], shard: int, count: int, market: Market, rulebook: Rulebook
+        self,
+        load: Callable[[], Book],
+        shard: int,
+        count: int,
+        market: Market,
+        rulebook: Rulebook,
+        later: Sequence[Rulebook] = (),
     ) -> int:
         """Compute a shard from its book, and tell how many accounts it has."""
         book = load()
         require_shard(book, shard, count)
-        self._state = started(book, market, rulebook, threads=self._threads)
+        self._state = started(book, market, rulebook, later=later, threads=self._threads)
         return len(book.names)
 
     def resume(self, state: LiveBook) -> None:

@@ -20,3 +20,10 @@ class MarginMode(StrEnum):
 
     CROSS = "cross"
     ISOLATED = "isolated"
+
+
+class Liquidity(StrEnum):
+    """Which side of a trade an account was."""
+
+    MAKER = "maker"  # its order waited in the book
+    TAKER = "taker"

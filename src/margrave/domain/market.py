@@ -13,6 +13,9 @@ from margrave.domain.instruments import Instrument
 RETURN_MAX: Final = 1e3
 """Returns beyond are faults of the feed, or per cent."""
 
+VOLATILITY_MAX: Final = 100.0
+"""A vol of an asset beyond is a fault of the feed, or per cent."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,12 @@ class Market:
         for asset, price in self.index.items():
             require_price(f"index.{asset}", price)
         for asset, vol in self.vols.items():
-            require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
+            require(
+                0 < vol <= VOLATILITY_MAX,
+                f"vols.{asset}",
+                vol,
+                "a fraction per year above zero, 0.65 for 65 %",
+            )
         for asset, share in self.confidence.items():
             require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
         _require_totals("open_interest", self.open_interest)

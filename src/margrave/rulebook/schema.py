@@ -242,6 +242,19 @@ class Product(Form, frozen=True):
 
 
 @final
+class FeeRule(Form, frozen=True):
+    """What a trade costs; the first rule that matches an instrument holds."""
+
+    code: str
+    match: Match
+    maker: Annotated[
+        float, Meta(ge=-1, le=1)
+    ]  # [fraction of notional; of one coin for an option] a rebate < 0
+    taker: Annotated[float, Meta(ge=-1, le=1)]
+    premium_cap: Fraction | None = None  # largest share of an option's premium; None: no cap
+
+
+@final
 class Discount(Form, frozen=True):
     """Share of an amount that counts as collateral, by slices of the amount."""
 
@@ -323,6 +336,7 @@ class Rulebook(Form, frozen=True):
     schedules: dict[str, Schedule] = field(default_factory=dict)
     portfolio: Portfolio | None = None
     rounding: Roundings = Roundings()
+    fees: tuple[FeeRule, ...] = ()  # of trades, where events of a live book do not tell them
     gaps: tuple[Gap, ...] = ()
     valid_until: datetime | None = None
     stale_after: date | None = None  # after this day the rulebook may have been overtaken
