@@ -78,6 +78,7 @@ def opened(book: Book, resolved: Resolved, settings: Settings) -> tuple[Frame, S
         part.position_pool,
         part.order_pool,
         part.pool_account,
+        _ways(part, table.base[book.instrument], count),
     )
     amounts = np.zeros(len(frame.purse_asset))
     amounts[:balances] = book.balance
@@ -170,6 +171,14 @@ def _partition(book: Book, resolved: Resolved) -> _Partition:
         np.concatenate([part.pool_account for part in parts]),
         np.concatenate([part.margin for part in parts]),
     )
+
+
+def _ways(part: _Partition, base: I64, count: int) -> I64:
+    pools = len(part.pool_account)
+    least, most = np.full(pools, count), np.full(pools, -1)
+    np.minimum.at(least, part.position_pool, base)
+    np.maximum.at(most, part.position_pool, base)
+    return np.where(least == most, least, count)
 
 
 def _require_room(frame: Frame, amounts: F64) -> None:

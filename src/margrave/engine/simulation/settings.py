@@ -309,6 +309,7 @@ class Settings:
     behaviour: Behaviour = Behaviour()
     dynamic: DynamicRate | None = None  # rates of the rulebook that move with the market
     rounds: int = 10_000  # of a step, at most
+    totals_every: int = 1  # steps after which everybody is margined, for the totals; 0: after the last alone
     lots: Mapping[str, float] = field(
         default_factory=dict
     )  # [contracts] smallest size; by default 1e-8, larger for very large books
@@ -317,6 +318,9 @@ class Settings:
     def __post_init__(self) -> None:
         require(0.0 <= self.index_share <= 1.0, "index_share", self.index_share, "a share")
         require(1 <= self.rounds <= 1_000_000, "rounds", self.rounds, "between one and a million")
+        require(
+            0 <= self.totals_every <= 1_000_000_000, "totals_every", self.totals_every, "a number of steps"
+        )
         for asset, amount in self.fund.items():
             require(0.0 <= amount < _INF, f"fund.{asset}", amount, "zero or more")
         for name in ("lots", "units"):

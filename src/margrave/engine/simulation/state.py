@@ -50,6 +50,7 @@ class Frame:
     position_pool: I64  # (P,)
     order_pool: I64  # (O,)
     pool_account: I64  # (K,)
+    pool_way: I64  # (K,) row of `assets` of the only underlying that the pool's positions have; their number: several
 
     @property
     def balances(self) -> int:
