@@ -37,12 +37,27 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     rows, which : (m,) ndarray of int
         Their rows, ascending, and which of the wanted owners each belongs to.
     """
+    if len(wanted) > len(owner) // _SEARCHED:
+        return _rows_among(owner, wanted)
     wanted = wanted.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
     first, last = owner.searchsorted(wanted), owner.searchsorted(wanted, side="right")
     count = last - first
     before = np.cumsum(count) - count
     which = np.repeat(np.arange(len(wanted)), count)
     return np.arange(count.sum()) + (first - before)[which], which
+
+
+_SEARCHED: Final = 64  # rows to one owner wanted, from which on a search is quicker than a look at all rows
+
+
+def _rows_among(owner: I64, wanted: I64) -> tuple[I64, I64]:
+    if not len(owner) or not len(wanted):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    place = np.full(max(int(owner[-1]), int(wanted[-1])) + 1, -1, dtype=np.int64)
+    place[wanted] = np.arange(len(wanted))
+    which = place[owner]
+    rows = np.flatnonzero(which >= 0)
+    return rows, which[rows]
 
 
 def picked(book: Book, accounts: I64) -> Book:

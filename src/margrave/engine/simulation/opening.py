@@ -136,7 +136,7 @@ def _with_wallets(book: Book, resolved: Resolved) -> Book:
     row = np.array([assets.index(name) if name in assets else 0 for name in table.assets], dtype=np.int64)
     wanted = book.account.astype(np.int64) * len(assets) + row[table.settlement[book.instrument]]
     has = book.balance_account.astype(np.int64) * len(assets) + book.balance_asset
-    lacking = np.setdiff1d(wanted, has)
+    lacking = np.unique(wanted[rows_of(wanted, has) < 0])
     if not lacking.size:
         return book
     account = np.concatenate((book.balance_account, lacking // len(assets)))

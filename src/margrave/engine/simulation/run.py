@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from margrave.core.errors import Reason, invalid
-from margrave.domain.book import Book, Memories, chunk_of
+from margrave.domain.book import Book, Memories, chunk_of, no_parents
 from margrave.domain.checks import require
 from margrave.domain.market import Market
 from margrave.engine.live.pools import LivePools
@@ -193,7 +193,8 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
     _require_asset(settings, resolved.table.assets)
     world = world_of(market, resolved.table, symbols, path, settings)
     stale = np.ones(len(book.names), dtype=np.bool_)
-    opened_book = book_of_state(frame, state)
+    nameless = no_parents(len(book.names))  # names are for people; picking some of a million is not free
+    opened_book = replace(book_of_state(frame, state), names=nameless, parents=nameless)
     pools = len(frame.pool_account)
     return Scene(
         frame,
