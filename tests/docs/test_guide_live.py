@@ -30,6 +30,9 @@ def test_the_code_runs_and_gives_what_it_says():
     assert names["audited"](names["state"]) is None
     exec("state, changes = advance(state, [Clock(at)])" + last, names)
     assert names["state"].market.at == names["at"]
+    changes = names["changes"]
+    assert (changes.applied, changes.repeated, changes.refused) == (3, 1, ())
+    assert "newcomer" in names["state"].rows
     assert names["audited"](names["state"]) is None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from margrave.adapters.files import load_example
 from margrave.engine.assess import assess
+from margrave.kernels.discounted_option import discounted_price
 from margrave.rulebook.catalogue import in_force
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide.md"
@@ -26,3 +27,12 @@ def test_the_example_of_the_guide_runs_and_is_the_case_that_ships():
         (pool.maintenance, risk.maintenance),  # type: ignore[attr-defined]
     ):
         assert amount == pytest.approx(quantums / 1e6, abs=1.05e-6)
+
+
+def test_the_option_of_the_guide_has_its_price():
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = [b for b in blocks if "margrave.protocols.derive_option " in b]
+    names: dict[str, object] = {}
+    exec(compile(block, str(GUIDE), "exec"), names)
+    double = float(discounted_price(2000.0, 2000.0, 0.6, 30 / 365, True, 0.99))
+    assert float(names["price"]) == pytest.approx(double, rel=1e-12)  # type: ignore[arg-type]

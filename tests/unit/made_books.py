@@ -95,6 +95,9 @@ MARKET = Market(
     vols={"BTC": 0.6, "ETH": 0.75, "SOL": 1.0},
     confidence={"ETH": 0.3, "USDC": 0.9},
     open_interest={i.symbol: 1e4 * k for k, i in enumerate(INSTRUMENTS)},
+    slow={"SOL": 140.0, "BTCUSDC": 61_000.0},
+    deposits={"BTC": 1_000.0, "ETH": 5e4, "SOL": 1e6, "USDT": 2e6},
+    borrows={"BTC": 2_000.0, "ETH": 4e4, "SOL": 1e5, "USDT": 1e5},
     returns={
         base: tuple(np.random.default_rng(k).normal(0.0, 0.03, 60).tolist())
         for k, base in enumerate(("BTC", "ETH", "SOL"))

@@ -23,6 +23,7 @@ from margrave.adapters.forms import (
     MarketForm,
     QuoteForm,
 )
+from margrave.adapters.instrument_forms import instrument_form
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Leg, Memory, Order, Position
@@ -46,7 +47,10 @@ from margrave.domain.market import Market, Quote
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 _QUOTED = ("index", "forward", "vol", "settlement", "at", "rate", "averaged", "confidence")
-_MARKET_TABLES = ("index", "vols", "correlations", "returns", "open_interest", "confidence")
+_MARKET_TABLES = (
+    *("index", "vols", "correlations", "returns", "open_interest", "confidence"),
+    *("slow", "deposits", "borrows"),
+)
 
 
 @final
@@ -168,6 +172,9 @@ class _Reader:
                 returns=form.returns,
                 open_interest=form.open_interest,
                 confidence=form.confidence,
+                slow=form.slow,
+                deposits=form.deposits,
+                borrows=form.borrows,
                 numeraire=form.numeraire,
             )
 
@@ -387,7 +394,7 @@ def case_form(case: Case) -> CaseForm:
     """Form of a case: what its file says."""
     market = MarketForm(
         at=case.market.at,
-        instruments=[_instrument_form(i) for i in case.market.instruments.values()],
+        instruments=[instrument_form(i) for i in case.market.instruments.values()],
         quotes=[
             QuoteForm(symbol=s, mark=q.mark, **{name: getattr(q, name) for name in _QUOTED})
             for s, q in case.market.quotes.items()
@@ -398,6 +405,9 @@ def case_form(case: Case) -> CaseForm:
         returns=dict(case.market.returns),
         open_interest=dict(case.market.open_interest),
         confidence=dict(case.market.confidence),
+        slow=dict(case.market.slow),
+        deposits=dict(case.market.deposits),
+        borrows=dict(case.market.borrows),
         numeraire=case.market.numeraire,
     )
     accounts = [msgspec.convert(_fields(a), type=AccountForm) for a in case.accounts]
@@ -411,33 +421,23 @@ def case_form(case: Case) -> CaseForm:
     )
 
 
+def instrument_from(form: InstrumentForm, where: str) -> Instrument:
+    """Contract terms from their form.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming every field that is wrong.
+    """
+    reader = _Reader(where)
+    instrument = reader.instrument(form, "instrument")
+    if instrument is None:
+        raise InvalidInputError(reader.issues)
+    return instrument
+
+
 def _fields(account: Account) -> Any:
     return msgspec.to_builtins(account, builtin_types=(datetime,))
-
-
-def _instrument_form(instrument: Instrument) -> InstrumentForm:
-    kinds: dict[type, str] = {Spot: "spot", Perpetual: "perpetual", Future: "future", Option: "option"}
-    payoffs: dict[type, str] = {
-        Linear: "linear",
-        Inverse: "inverse",
-        Quanto: "quanto",
-        CoinPremium: "coin-premium",
-        QuotePremium: "quote-premium",
-    }
-    terms = {
-        name: getattr(instrument.payoff, name, None)
-        for name in ("contract_size", "contract_value", "multiplier")
-    }
-    terms |= {name: getattr(instrument.kind, name, None) for name in ("expiry", "strike", "right")}
-    named = {
-        name: getattr(instrument, name)
-        for name in ("symbol", "base", "quote", "settlement", "tick", "taker_fee")
-    }
-    given = {k: v for k, v in {**named, **terms}.items() if v is not None}
-    return msgspec.convert(
-        {**given, "kind": kinds[type(instrument.kind)], "payoff": payoffs[type(instrument.payoff)]},
-        type=InstrumentForm,
-    )
 
 
 def dump_case(case: Case) -> str:

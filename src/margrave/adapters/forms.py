@@ -62,6 +62,9 @@ class MarketForm(_Form):
     returns: dict[str, tuple[float, ...]] = {}  # asset -> simple returns on common dates, oldest first
     open_interest: dict[str, float] = {}  # symbol -> contracts outstanding, one side
     confidence: dict[str, float] = {}  # asset -> confidence of its index, 0..1
+    slow: dict[str, float] = {}  # asset or symbol -> slow price: an average, a stable price
+    deposits: dict[str, float] = {}  # asset -> what the whole venue holds of it
+    borrows: dict[str, float] = {}  # asset -> what the whole venue has lent of it
     numeraire: str = "USD"
 
 

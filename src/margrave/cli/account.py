@@ -17,8 +17,10 @@ from margrave.cli.inputs import (
     warn,
 )
 from margrave.core.errors import Reason, invalid
+from margrave.core.words import LEVELS, LIQUIDATION_END
 from margrave.engine.assess import assess, assess_all
-from margrave.engine.assessment import Assessment, Status
+from margrave.engine.assessment import Assessment, PoolAssessment, Status
+from margrave.engine.explain import levels_of
 from margrave.liquidation import COMMON_FACTOR, PoolLiquidation, liquidations
 from margrave.margin.plan import plan_of, product_of
 from margrave.report.number import money, percent, price, quantity
@@ -137,13 +139,19 @@ def _margin(told: Inputs, kind: str) -> int:
                 click.echo()
             show(_pool_rows([assessment]), _POOLS, kind)
             for pool in assessment.pools:
-                if pool.band:
-                    click.echo(f"band of {pool.name}: {pool.band}")
-                if pool.order_margin:
-                    click.echo(
-                        f"open orders in {pool.name}: {money(pool.order_margin, pool.currency)} {pool.currency} of initial margin"
-                    )
+                _more_of(pool)
     return warn(assessments)
+
+
+def _more_of(pool: PoolAssessment) -> None:
+    if pool.band:
+        click.echo(f"band of {pool.name}: {pool.band}")
+    if pool.liquidation_end is not None:
+        end = money(pool.liquidation_end, pool.currency)
+        click.echo(f"a liquidation of {pool.name} would end at a balance of {end} {pool.currency}")
+    if pool.order_margin:
+        asked = money(pool.order_margin, pool.currency)
+        click.echo(f"open orders in {pool.name}: {asked} {pool.currency} of initial margin")
 
 
 @click.command()
@@ -157,7 +165,11 @@ def margin(file: str, rules: str | None, schedule: str | None, moves: Sequence[s
 @click.command()
 @case_options
 @click.option(
-    "--level", type=click.Choice(["initial", "maintenance"]), default="maintenance", show_default=True
+    "--level",
+    type=click.Choice([*LEVELS, LIQUIDATION_END]),
+    default="maintenance",
+    show_default=True,
+    help="liquidation-end where the rulebook knows that level.",
 )
 @click.option("--pool", type=int, help="Number of the pool, from 0; all by default.")
 @click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -172,6 +184,10 @@ def explain(
 ) -> int:
     """Show each requirement in FILE as a tree: every factor, tier row, rule code and source."""
     told = inputs(file, rules, schedule, moves)
+    if level not in levels_of(told.rulebook):
+        raise click.UsageError(
+            f"--level {level}: {told.rulebook.id} knows {' and '.join(levels_of(told.rulebook))}"
+        )
     assessments = assess_all(told.case.accounts, told.case.market, told.rulebook)
     trees: list[Any] = []
     for assessment in assessments:

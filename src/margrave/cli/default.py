@@ -1,12 +1,13 @@
 """Command on accounts that cannot pay: liquidate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from margrave.cli.inputs import Inputs, case_options, format_option, inputs, pick_account, show, warn
 from margrave.domain.account import Account
+from margrave.domain.instruments import payoff_asset
 from margrave.engine.assess import assess
 from margrave.engine.default.closing import LiquidationRule
 from margrave.engine.default.unwind import Outcome, PoolUnwinding, Step, Unwinding, unwind
@@ -65,6 +66,7 @@ def liquidate(
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
     if funds:
+        _require_assets(told, terms.fund)
         return _waterfall(told, terms, kind)
     account = pick_account(told.case, name)
     done = unwind(account, told.case.market, told.rulebook, rule)
@@ -77,6 +79,18 @@ def liquidate(
     if any(pool.outcome is Outcome.UNKNOWN for pool in done.pools):
         return warn([assess(account, told.case.market, told.rulebook)])
     return 0
+
+
+def _require_assets(told: Inputs, funds: Iterable[str]) -> None:
+    # A fund in an asset that nobody here can owe is a slip of the pen.
+    listed = told.case.market.instruments.values()
+    known = {asset for i in listed for asset in (i.settlement, payoff_asset(i))} | set(told.case.market.index)
+    known |= {balance.asset for account in told.case.accounts for balance in account.balances}
+    for asset in funds:
+        if asset not in known:
+            raise click.UsageError(
+                f"--fund {asset}: no account, instrument or index price of the case is in it; choose from {', '.join(sorted(known))}"
+            )
 
 
 def _tables(account: Account, done: Unwinding) -> None:

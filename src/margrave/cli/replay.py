@@ -1,7 +1,7 @@
 """The command replay: a file of events folded over a book, batch by batch."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from margrave.engine.live.events import Event
 from margrave.engine.live.pools import StatusChange
 from margrave.engine.live.venue import Changes, advance, audited, started
 from margrave.report.number import percent
+from margrave.rulebook.catalogue import shipped
+from margrave.rulebook.schema import Rulebook
 
 _TOLD_MAX = 10
 
@@ -32,16 +34,31 @@ _TOLD_MAX = 10
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Chunks at the same time."
 )
+@click.option(
+    "--later",
+    multiple=True,
+    metavar="ID@DATE|FILE",
+    help="Rulebook that takes effect when the clock reaches its first day; by default those of the same id that ship.",
+)
 @click.option("--audit", is_flag=True, help="Compare with the full recompute after every batch.")
 def replay(
-    book: str, ticks: Path, rules: str | None, market: str | None, every: float, threads: int, audit: bool
+    book: str,
+    ticks: Path,
+    rules: str | None,
+    market: str | None,
+    every: float,
+    threads: int,
+    later: tuple[str, ...],
+    audit: bool,
 ) -> int:
     """Replay EVENTS, a JSON object a line, over a book: every change of status, and what became of the events.
 
     Time passes with the events of kind clock. Exit code 1 where an event is refused or an audit finds a difference.
     """
     venue = read_venue(book, market)
-    state = started(venue.book, venue.market, read_rules(rules, venue.case), threads=threads)
+    rulebook = read_rules(rules, venue.case)
+    coming = _coming(rulebook, rules or venue.case.rules or "", [read_rules(n, venue.case) for n in later])
+    state = started(venue.book, venue.market, rulebook, later=coming, threads=threads)
     told, took = [], []
     with ticks.open(encoding="utf-8") as lines:
         for batch in _batches(read_events(lines, str(ticks)), every):
@@ -49,6 +66,10 @@ def replay(
             state, changes = advance(state, batch, threads=threads)
             took.append(time.perf_counter() - start)
             told.append(changes)
+            if changes.rulebook is not None:
+                click.echo(
+                    f"rules: {changes.rulebook.id} of {changes.rulebook.valid_from:%Y-%m-%d} take effect"
+                )
             for change in changes.statuses:
                 click.echo(_line(change))
             difference = audited(state, threads=threads) if audit else None
@@ -56,6 +77,13 @@ def replay(
                 click.echo(f"error: the full recompute differs: {difference}", err=True)
                 return 1
     return _summed(told, took)
+
+
+def _coming(rulebook: Rulebook, name: str, later: Sequence[Rulebook]) -> Sequence[Rulebook]:
+    # An id without a day is the venue's rules as they come to be; a day or a file is those rules alone.
+    if later or "@" in name or name.endswith(".toml"):
+        return later
+    return [b for b in shipped() if b.id == rulebook.id and b.valid_from > rulebook.valid_from]
 
 
 def _batches(events: Iterable[Event], seconds: float) -> Iterator[list[Event]]:
@@ -76,7 +104,8 @@ def _summed(told: list[Changes], took: list[float]) -> int:
     refused = [r for changes in told for r in changes.refused]
     click.echo(
         f"{count('received'):,} events in {len(told):,} batches: {count('applied'):,} applied, "
-        f"{count('coalesced'):,} coalesced, {count('late'):,} late, {len(refused):,} refused"
+        f"{count('coalesced'):,} coalesced, {count('late'):,} late, "
+        f"{count('repeated'):,} repeated, {len(refused):,} refused"
     )
     if took:
         click.echo(f"a batch: median {np.median(took) * 1e3:.1f} ms, most {max(took) * 1e3:.1f} ms")

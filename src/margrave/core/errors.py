@@ -30,6 +30,7 @@ class Reason(StrEnum):
     MISSING_INDEX = "missing index"
     MISSING_VOL = "missing vol"
     MISSING_OPEN_INTEREST = "missing open interest"
+    MISSING_TOTAL = "missing total"
     STALE_MARK = "stale mark"
     NO_RULE = "no rule"
     NOT_PUBLISHED = "not published"

@@ -8,6 +8,9 @@ MAINTENANCE: Final = 1
 LEVELS: Final = ("initial", "maintenance")
 """Margin levels in order of severity; the first axis of every requirement array, letter L."""
 
+LIQUIDATION_END: Final = "liquidation-end"
+"""Name of the level at which a liquidation that has begun ends, where a rulebook knows one."""
+
 NUMERAIRE: Final = "USD"
 """Asset in which index prices are written unless a market says otherwise."""
 
@@ -17,3 +20,10 @@ class MarginMode(StrEnum):
 
     CROSS = "cross"
     ISOLATED = "isolated"
+
+
+class Liquidity(StrEnum):
+    """Which side of a trade an account was."""
+
+    MAKER = "maker"  # its order waited in the book
+    TAKER = "taker"

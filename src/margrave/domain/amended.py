@@ -1,6 +1,6 @@
 """Some accounts of a book: picked out as a book of their own, and put back after they changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.domain.account import Account
-from margrave.domain.book import Book, Memories, book_of
+from margrave.domain.book import Book, Memories, book_of, names_of, no_parents
 from margrave.kernels.arrays import I64
 
 _HELD: Final = ("instrument", "quantity", "entry", "leverage", "is_isolated", "isolated_margin")
@@ -18,6 +18,9 @@ _ASKED: Final = ("order_instrument", "order_quantity", "order_price", "order_lev
 _KEPT: Final = tuple(f.name for f in fields(Memories) if f.name != "account")
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"account": _HELD, "balance_account": _CASH, "order_account": _ASKED}
+)
+_MANY: Final = (
+    0.005  # wanted owners a row, beyond which a pass over all rows is quicker than a search for each
 )
 _POINTS: Final = frozenset({"instrument", "order_instrument", "balance_asset", "underlying"})
 
@@ -37,9 +40,9 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     rows, which : (m,) ndarray of int
         Their rows, ascending, and which of the wanted owners each belongs to.
     """
-    if len(wanted) > len(owner) // _SEARCHED:
-        return _rows_among(owner, wanted)
-    wanted = wanted.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
+    if len(wanted) > _MANY * len(owner):
+        return _rows_of_many(owner, wanted)
+    wanted = _as(wanted, owner)
     first, last = owner.searchsorted(wanted), owner.searchsorted(wanted, side="right")
     count = last - first
     before = np.cumsum(count) - count
@@ -47,22 +50,25 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     return np.arange(count.sum()) + (first - before)[which], which
 
 
-_SEARCHED: Final = 64  # rows to one owner wanted, from which on a search is quicker than a look at all rows
-
-
-def _rows_among(owner: I64, wanted: I64) -> tuple[I64, I64]:
-    if not len(owner) or not len(wanted):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    place = np.full(max(int(owner[-1]), int(wanted[-1])) + 1, -1, dtype=np.int64)
+def _rows_of_many(owner: I64, wanted: I64) -> tuple[I64, I64]:
+    # One pass over all rows, instead of a search for each owner.
+    last = int(max(owner[-1], wanted[-1])) if len(owner) else int(wanted[-1])
+    place = np.full(last + 1, -1, dtype=np.int64)
     place[wanted] = np.arange(len(wanted))
-    which = place[owner]
-    rows = np.flatnonzero(which >= 0)
-    return rows, which[rows]
+    at = place[owner]
+    rows = np.flatnonzero(at >= 0)
+    return rows, at[rows]
 
 
 def picked(book: Book, accounts: I64) -> Book:
     """Accounts, (n,) ascending, as a book of their own with the tables of the whole; accounts count from zero."""
-    changed: dict[str, Any] = {"names": book.names[accounts], "parents": book.parents[accounts]}
+    return replace(unnamed(book, accounts), names=book.names[accounts], parents=book.parents[accounts])
+
+
+def unnamed(book: Book, accounts: I64) -> Book:
+    """As `picked`, without names: they are most of the work, and no number reads them."""
+    nobody = no_parents(len(accounts))
+    changed: dict[str, Any] = {"names": nobody, "parents": nobody}
     for owner, columns in _TABLES.items():
         rows, changed[owner] = rows_of_owners(getattr(book, owner), accounts)
         changed |= {name: _wide(name, getattr(book, name)[rows]) for name in columns}
@@ -92,30 +98,59 @@ def amended(book: Book, accounts: Mapping[int, Account]) -> Book:
     """
     where = np.array(sorted(accounts), dtype=np.int64)
     part = _in_tables(book_of(accounts[row] for row in where.tolist()), book)
-    gone = np.zeros(len(book.names), dtype=np.bool_)
-    gone[where] = True
     changed: dict[str, Any] = {}
     for owner, columns in _TABLES.items():
-        changed |= _spliced(book, part, owner, columns, gone, where)
-    memory = replace(book.memory, **_spliced(book.memory, part.memory, "account", _KEPT, gone, where))
+        changed |= _spliced(book, part, owner, columns, where)
+    memory = replace(book.memory, **_spliced(book.memory, part.memory, "account", _KEPT, where))
     return replace(book, **changed, memory=memory)
 
 
-def _spliced(
-    whole: object, part: object, owner: str, columns: Iterable[str], gone: NDArray[np.bool_], where: I64
-) -> dict[str, Any]:
+def with_accounts(book: Book, names: Sequence[str], parents: Sequence[str]) -> Book:
+    """The book with empty accounts behind its own, each with the name of its main account or an empty one."""
+    count = len(book.names) + len(names)
+
+    def wide(owner: I64) -> I64:
+        return owner.astype(np.result_type(owner.dtype, np.min_scalar_type(-count - 1)), copy=False)
+
+    same = book.parents.strides == (0,) and not any(parents)  # nobody has one: a single empty name
+    return replace(
+        book,
+        names=np.concatenate((book.names, names_of(names))),
+        parents=no_parents(count) if same else np.concatenate((book.parents, names_of(parents))),
+        account=wide(book.account),
+        balance_account=wide(book.balance_account),
+        order_account=wide(book.order_account),
+        memory=replace(book.memory, account=wide(book.memory.account)),
+    )
+
+
+def _spliced(whole: object, part: object, owner: str, columns: Iterable[str], where: I64) -> dict[str, Any]:
     owners, fresh = getattr(whole, owner), where[getattr(part, owner)]
     rows, which = rows_of_owners(owners, where)
     if np.array_equal(where[which], fresh):
         return {name: _written(getattr(whole, name), rows, getattr(part, name)) for name in columns}
-    stay = ~gone[owners]
-    both = np.concatenate((owners[stay], fresh.astype(owners.dtype)))
-    order = both.argsort(kind="stable")  # two ascending runs: one merge
-    spliced = {owner: both[order]}
+    # Whole blocks between the accounts that change, and their rows in place of those that they had.
+    gone = owners.searchsorted(_as(where, owners)), owners.searchsorted(_as(where, owners), side="right")
+    came = fresh.searchsorted(where), fresh.searchsorted(where, side="right")
+    spliced = {owner: _joined(owners, fresh, gone, came)}
     for name in columns:
-        old, new = getattr(whole, name), getattr(part, name)
-        spliced[name] = np.concatenate((old[stay], new.astype(old.dtype)))[order]
+        spliced[name] = _joined(getattr(whole, name), getattr(part, name), gone, came)
     return spliced
+
+
+def _as(rows: I64, owner: I64) -> I64:
+    return rows.astype(owner.dtype)  # of one type: a search would copy all owners otherwise
+
+
+def _joined(
+    old: NDArray[Any], new: NDArray[Any], gone: tuple[I64, I64], came: tuple[I64, I64]
+) -> NDArray[Any]:
+    new = new.astype(old.dtype)
+    pieces, start = [], 0
+    for first, last, head, tail in zip(*(rows.tolist() for rows in (*gone, *came)), strict=True):
+        pieces += [old[start:first], new[head:tail]]
+        start = last
+    return np.concatenate((*pieces, old[start:]))
 
 
 def _written(column: NDArray[Any], rows: I64, values: NDArray[Any]) -> NDArray[Any]:

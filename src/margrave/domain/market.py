@@ -13,6 +13,9 @@ from margrave.domain.instruments import Instrument
 RETURN_MAX: Final = 1e3
 """Returns beyond are faults of the feed, or per cent."""
 
+VOLATILITY_MAX: Final = 100.0
+"""A vol of an asset beyond is a fault of the feed, or per cent."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,15 @@ class Market:
     returns: Mapping[str, tuple[float, ...]] = field(
         default_factory=dict
     )  # asset -> simple returns on common dates, oldest first [fraction]
+    slow: Mapping[str, float] = field(
+        default_factory=dict
+    )  # asset [numeraire] or instrument [as its mark] -> slow price (average, stable price)
+    deposits: Mapping[str, float] = field(
+        default_factory=dict
+    )  # asset -> what the whole venue holds of it [asset]
+    borrows: Mapping[str, float] = field(
+        default_factory=dict
+    )  # asset -> what the whole venue has lent of it [asset]
     numeraire: str = NUMERAIRE
 
     def __post_init__(self) -> None:
@@ -75,12 +87,19 @@ class Market:
         for asset, price in self.index.items():
             require_price(f"index.{asset}", price)
         for asset, vol in self.vols.items():
-            require(0 < vol <= 100, f"vols.{asset}", vol, "a fraction per year above zero, 0.65 for 65 %")
+            require(
+                0 < vol <= VOLATILITY_MAX,
+                f"vols.{asset}",
+                vol,
+                "a fraction per year above zero, 0.65 for 65 %",
+            )
         for asset, share in self.confidence.items():
             require(0 <= share <= 1, f"confidence.{asset}", share, "between 0 and 1")
-        for symbol, contracts in self.open_interest.items():
-            require_finite(f"open_interest.{symbol}", contracts)
-            require(contracts >= 0, f"open_interest.{symbol}", contracts, "zero contracts or more")
+        _require_totals("open_interest", self.open_interest)
+        for name, price in self.slow.items():
+            require_price(f"slow.{name}", price)
+        _require_totals("deposits", self.deposits)
+        _require_totals("borrows", self.borrows)
         _require_returns(self.returns)
         for name in _MAPPINGS:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
@@ -101,7 +120,16 @@ _MAPPINGS: Final = (
     "confidence",
     "open_interest",
     "returns",
+    "slow",
+    "deposits",
+    "borrows",
 )
+
+
+def _require_totals(name: str, totals: Mapping[str, float]) -> None:
+    for what, amount in totals.items():
+        require_finite(f"{name}.{what}", amount)
+        require(amount >= 0, f"{name}.{what}", amount, "zero or more")
 
 
 def _require_returns(returns: Mapping[str, tuple[float, ...]]) -> None:

@@ -108,6 +108,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
         pooled.maintenance[0],
     )
     order_margin = pooled.workings.order_margin[0].tolist()
+    ends = _ends(pooled)
     bands = prepared.rulebook.account.bands
     closing = liquidation_ratio(bands)
     result = []
@@ -132,9 +133,18 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
                 tuple(held[k]),
                 issues,
                 _band(bands, balance, maintenance, status),
+                ends[k],
             )
         )
     return result
+
+
+def _ends(pooled: Pooled) -> list[float | None]:
+    joint = pooled.workings.joint
+    if joint is None or joint.end is None:
+        return [None] * pooled.equity.shape[1]
+    unknown = 0.0 * pooled.equity[0]
+    return list((joint.end[0] + unknown).tolist())
 
 
 def _positions(prepared: Prepared, pooled: Pooled) -> list[PositionAssessment]:

@@ -57,6 +57,9 @@ class PoolAssessment:
     positions: tuple[PositionAssessment, ...]
     issues: tuple[Issue, ...]
     band: str = ""  # the venue's name for where the ratio stands; empty where it has no bands
+    liquidation_end: float | None = (
+        None  # at which a liquidation that has begun ends; None where there is no such level
+    )
 
     @property
     def ratio(self) -> float:
@@ -114,6 +117,9 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; NaN becomes None."""
         pools = [{**asdict(p), "ratio": p.ratio, "available": p.available} for p in self.pools]
+        for pool in pools:
+            if pool["liquidation_end"] is None:  # few rulebooks know that level
+                del pool["liquidation_end"]
         told: dict[str, Any] = {
             "account": self.account,
             "rulebook": self.rulebook,

@@ -5,17 +5,28 @@ The tree is made from the workings of the calculation, not from a second one; it
 
 import numpy as np
 
-from margrave.core.words import INITIAL, LEVELS
+from margrave.core.words import INITIAL, LEVELS, LIQUIDATION_END
 from margrave.engine.explain_scenarios import scenario_tree
 from margrave.margin.debts import debt_rates
 from margrave.margin.equity import collateral_rule
+from margrave.margin.health.health import HealthMargin
+from margrave.margin.health.health_tree import health_tree
 from margrave.margin.joint import Joint
 from margrave.margin.ladder import BASES
 from margrave.margin.plan import product_of
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
 from margrave.margin.scenario.scenarios import ScenarioMargin
-from margrave.rulebook.schema import LadderModel, Netting, OpenInterestRule, OptionModel, RateRule
+from margrave.rulebook.health import HealthModel
+from margrave.rulebook.schema import (
+    LadderModel,
+    Netting,
+    OpenInterestRule,
+    OptionModel,
+    OrderRule,
+    RateRule,
+    Rulebook,
+)
 
 
 def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> Requirement:
@@ -28,16 +39,17 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
     pool : int
         Row of the pool.
     level_name : str
-        ``initial`` or ``maintenance``.
+        ``initial`` or ``maintenance``; ``liquidation-end`` where the rulebook knows that level.
 
     Returns
     -------
     Requirement
         In the pool's currency. An unknown pool gives a leaf of NaN that names its issues.
     """
-    if level_name not in LEVELS:
-        raise ValueError(f"level is {level_name!r}; it must be one of {', '.join(LEVELS)}")
-    level = LEVELS.index(level_name)
+    levels = levels_of(prepared.rulebook)
+    if level_name not in levels:
+        raise ValueError(f"level is {level_name!r}; it must be one of {', '.join(levels)}")
+    level = levels.index(level_name)
     currency = prepared.table.assets[prepared.pools.currency[pool]]
     label = f"{level_name} margin"
     if issues := prepared.issues.get(pool):
@@ -52,8 +64,8 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
         parts += [] if tree is None else [tree]
     if level == INITIAL:
         asked = float(pooled.initial[0, pool]) - sum(p.amount for p in parts)
-        if asked > 0 and len(prepared.book.order_account):
-            rules = prepared.rulebook.account
+        rules = prepared.rulebook.account
+        if asked > 0 and len(prepared.book.order_account) and rules.orders is not OrderRule.NONE:
             parts.append(
                 Requirement(
                     "open orders",
@@ -66,9 +78,18 @@ def explain(prepared: Prepared, pooled: Pooled, pool: int, level_name: str) -> R
     return total(label, *parts, unit=currency, code=prepared.rulebook.account.code)
 
 
+def levels_of(rulebook: Rulebook) -> tuple[str, ...]:
+    """Names of the levels that a rulebook knows."""
+    model = rulebook.portfolio
+    ends = isinstance(model, HealthModel) and model.liquidation_end is not None
+    return (*LEVELS, LIQUIDATION_END) if ends else LEVELS
+
+
 def _joint(prepared: Prepared, joint: Joint, pool: int, level: int) -> Requirement | None:
     if isinstance(joint.workings, ScenarioMargin):
         return scenario_tree(prepared, joint.workings, pool, level)
+    if isinstance(joint.workings, HealthMargin):
+        return health_tree(joint.workings, prepared.table, prepared.pools, pool, level)
     return joint.workings[pool].tree(level) if pool in joint.workings else None
 
 
@@ -175,6 +196,7 @@ def _ladder(
     by_tier = Requirement(
         f"rate of tier {tier + 1} of {model.ladder}: size {size:.10g} {ladder.unit} above {flat.floor[row]:g}, {flat.rate[row]:g}"
         + (f" + {flat.slope[row]:g} size" if flat.slope[row] else "")
+        + (f" + {flat.root[row]:g} sqrt(size)" if flat.root is not None and flat.root[row] else "")
         + (f", deduction {flat.deduction[row]:g}" if flat.deduction[row] else ""),
         tier_rate,
         unit="rate",

@@ -3,7 +3,8 @@
 A resolved ladder is four arrays (T,) in one tier unit (coin, dollar or contracts): ``floor`` where the
 segment begins, ``rate``, ``slope`` and ``deduction``. The margin of a size z in segment k is ``z (rate_k +
 slope_k z) - deduction_k`` tier units; the caller multiplies by the worth of one unit. Bracket tables have
-zero slope, whole-position tables zero deduction, size-slope rules one segment.
+zero slope, whole-position tables zero deduction, size-slope rules one segment. A fifth array, ``root``, adds
+``root_k z sqrt(z)`` where a rate grows with the root of the size.
 
 A size on a boundary belongs to the lower tier. Nothing here checks sizes on each call: they are >= 0, and NaN
 gives NaN.
@@ -140,8 +141,8 @@ def ladder_key(floor: F64, start: I64) -> C128:
     return key
 
 
-def ladder_margin_many(
-    key: C128, rate: F64, slope: F64, deduction: F64, ladder: I64, z: F64
+def ladder_margin_many(  # noqa: PLR0913 - the columns of a ladder
+    key: C128, rate: F64, slope: F64, deduction: F64, ladder: I64, z: F64, root: F64 | None = None
 ) -> tuple[F64, I64]:
     """Margin of each position on its own ladder, in every scenario.
 
@@ -155,6 +156,8 @@ def ladder_margin_many(
         Ladder of each position.
     z : (S, P) or (P,) ndarray
         Size, >= 0. [tier unit of the position's ladder]
+    root : (T,) ndarray, optional
+        What a rate grows by with the root of the size; by default nowhere. [1 per root of a tier unit]
 
     Returns
     -------
@@ -171,4 +174,7 @@ def ladder_margin_many(
     wanted.real = ladder
     wanted.imag = z
     row = np.searchsorted(key, wanted, side="left") - 1
-    return z * (rate[row] + slope[row] * z) - deduction[row], row
+    rates = rate[row] + slope[row] * z
+    if root is not None:
+        rates = rates + root[row] * np.sqrt(z)
+    return z * rates - deduction[row], row

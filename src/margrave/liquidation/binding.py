@@ -4,6 +4,8 @@ import numpy as np
 
 from margrave.core.words import MAINTENANCE
 from margrave.liquidation.direction import Direction, factors, pooled_at, positions_of
+from margrave.margin.health.health import HealthMargin
+from margrave.margin.health.health_tree import health_tree
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement
 from margrave.margin.scenario.scenarios import ScenarioMargin
@@ -35,6 +37,10 @@ def binding(prepared: Prepared, direction: Direction, pooled: Pooled, row: int, 
     # These models keep their workings for one row of prices.
     here = pooled_at(prepared, factors(prepared, direction, np.array([factor]))).workings.joint
     assert here is not None
+    if isinstance(here.workings, HealthMargin):
+        return _of_tree(
+            health_tree(here.workings, prepared.table, prepared.pools, direction.pool, MAINTENANCE)
+        )
     assert isinstance(here.workings, dict)
     return _of_tree(here.workings[direction.pool].tree(MAINTENANCE))
 

@@ -41,6 +41,8 @@ def has_formula(prepared: Prepared, direction: Direction) -> bool:
     if rows.size == 0 or prepared.table.is_option[at].any() or not prepared.ladders.is_ladder[at].all():
         return False
     bases = prepared.ladders.basis[MAINTENANCE][at]
+    if prepared.plan.flat[MAINTENANCE].root is not None and prepared.ladders.by_value[at].any():
+        return False  # a value that moves under a root is no polynomial
     if rules.profit_credit < 1.0 or not np.isin(bases, (_MARK, _ENTRY, _WORST)).all():
         return False
     if rules.netting is not Netting.NONE and rows.size > 1:
@@ -163,6 +165,7 @@ def _add_margin(
     value = size * (a * price + c / price) * convert  # V now
     power = int(powers.convert[p]) + (0 if at_entry else int(powers.mark[p]) * (1 if a else -1))
     rate, slope, cut = float(flat.rate[tier]), float(flat.slope[tier]), float(flat.deduction[tier])
+    root = 0.0 if flat.root is None else float(flat.root[tier])
     out = int(powers.to_pool[p])
     if terms.by_value[row]:
         excess[out + power] -= value * rate * to_pool
@@ -170,7 +173,7 @@ def _add_margin(
         excess[out] += cut * to_pool
     else:
         z = size * float(terms.unit_per_contract[row])
-        excess[out + power] -= value * (rate + slope * z - cut / z) * to_pool
+        excess[out + power] -= value * (rate + slope * z + root * sqrt(z) - cut / z) * to_pool
     excess[out + power] -= value * _fee_rate(prepared, p, row) * to_pool
 
 
@@ -221,7 +224,7 @@ def _lambert(
     row = int(book.instrument[position])
     terms = prepared.ladders
     first, last = (int(flat.start[int(terms.ladder[row]) + k]) for k in (0, 1))
-    if last - first != 1 or flat.slope[first] or flat.deduction[first]:
+    if last - first != 1 or flat.slope[first] or flat.deduction[first] or flat.root is not None:
         return
     rate, fee = float(flat.rate[first]), _fee_rate(prepared, position, row)
     side, reference = float(net.side[0, 0]), float(np.broadcast_to(reference_of(net), net.mark.shape)[0, 0])

@@ -1,7 +1,7 @@
 """Partial liquidation: how much is closed so that what stays falls into a lower tier (spec cex.md 1.1, 2, 4.4)."""
 
 from margrave.core.errors import Reason, refused
-from margrave.rulebook.ladders import BaseSlope, Ladder, resolve
+from margrave.rulebook.ladders import BaseSlope, Ladder, SizePremium, resolve
 
 _MAINTENANCE = 1
 
@@ -32,13 +32,13 @@ def step_down(ladder: Ladder, size: float, tiers: int | None = None) -> float:
     Raises
     ------
     RefusedError
-        The rate grows in a straight line, or the size is beyond what the ladder publishes.
+        The rate grows steadily, or the size is beyond what the ladder publishes.
     """
     if not 0.0 <= size < float("inf"):
         raise ValueError(f"size is {size!r}; it must be finite and >= 0")
     if tiers is not None and tiers < 1:
         raise ValueError(f"tiers is {tiers!r}; one or more, or None for the first tier")
-    if isinstance(ladder, BaseSlope):
+    if isinstance(ladder, BaseSlope | SizePremium):
         raise refused(
             ladder.code, Reason.UNSUPPORTED, "has no tiers to step down; close by requirement instead"
         )

@@ -6,7 +6,7 @@ multiplies a model (`directional`), open orders (`orders`), positions recognised
 `netting`), why a pool is unknown (`issues`), and all of it added up (`pooled`).
 
 Portfolio models stand in rooms of their own and meet in `joint`: `scenario` (grids), `tails` (joint scenarios),
-`clearing` (scan and ranges), `standard` (Derive's standard manager). Single rules of venues: `unified`, `close_out`,
+`clearing` (scan and ranges), `standard` (Derive's standard manager), `health` (weighted cross collateral). Single rules of venues: `unified`, `close_out`,
 `spot_hedge`, `okx_portfolio`, `bitmex_position`.
 
 May import: `valuation` and below. Start reading at `pooled`. Letters: S scenarios, P positions, K pools, B buckets.

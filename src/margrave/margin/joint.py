@@ -14,6 +14,9 @@ from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.groups import run_ends
 from margrave.margin.clearing.held import table_vols
 from margrave.margin.equity import Balances
+from margrave.margin.health.health import HealthMargin, health_margin
+from margrave.margin.health.health_issues import health_issues
+from margrave.margin.health.rows import HealthRows, health_rows
 from margrave.margin.plan import Plan
 from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
 from margrave.margin.pool_view import PoolView
@@ -23,15 +26,17 @@ from margrave.margin.scenario.scenarios import Portfolio, ScenarioMargin, scenar
 from margrave.margin.scenario.scene import base_vols
 from margrave.margin.scenario.units import Members, Units, members_of, part_in, units_of
 from margrave.rulebook.clearing import RangesModel, ScanModel
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.portfolio import ScenarioModel, moves_vol, terms_of
 from margrave.rulebook.schema import OrderRule, Rulebook
 from margrave.rulebook.standard_manager import StandardManager
 from margrave.rulebook.tail import TailModel
+from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
 Issues: TypeAlias = dict[int, tuple[Issue, ...]]
-Workings: TypeAlias = ScenarioMargin | dict[int, PoolMargin]
+Workings: TypeAlias = ScenarioMargin | HealthMargin | dict[int, PoolMargin]
 """How portfolio margin came to be: of all pools together, or pool by pool in the first row of prices."""
 
 
@@ -42,6 +47,7 @@ class Joined:
 
     members: Members
     units: Units | None  # risk units, of a scenario model
+    health: HealthRows | None = None  # of a health model
 
 
 @final
@@ -67,19 +73,24 @@ class Joint:
     maintenance: F64
     orders: F64  # what open orders add to the initial level at their worst fill
     workings: Workings
+    end: F64 | None = (
+        None  # at which a liquidation that has begun ends; None where the rulebook does not know
+    )
 
 
-def joined_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Joined | None:
+def joined_of(plan: Plan, table: Table, book: Book, pools: Pools, market: Market) -> Joined | None:
     """Members of a book under the rulebook's portfolio model; None where it has none."""
     model = plan.rulebook.portfolio
     if model is None:
         return None
     members = members_of(plan, table, book, pools)
     units = units_of(model, members, table, pools) if isinstance(model, ScenarioModel) else None
+    if isinstance(model, HealthModel):
+        return Joined(members, None, health_rows(model, plan, table, book, pools, market))
     return Joined(members, units)
 
 
-def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = None) -> Joint:
+def joint_margin(scene: JointScene, balances: Balances, valued: Valued, before: Joint | None = None) -> Joint:
     """Portfolio margin of every pool in every row of prices.
 
     Parameters
@@ -88,6 +99,8 @@ def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = N
         Rules, prices and who belongs where.
     balances : Balances
         What pools have: a balance that moves with its coin is revalued whole, profit included.
+    valued : Valued
+        Positions of the book.
     before : Joint, optional
         Of an earlier evaluation: risk units that nothing has touched keep their workings (`incremental`).
 
@@ -96,6 +109,8 @@ def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = N
     Joint
         NaN where something is not known.
     """
+    if scene.joined.health is not None:
+        return _by_health(scene, scene.joined.health, valued)
     book, members = scene.book, scene.joined.members
     held = _quantity(book.quantity, members.position)
     known = before.workings if before is not None and isinstance(before.workings, ScenarioMargin) else None
@@ -110,6 +125,13 @@ def joint_margin(scene: JointScene, balances: Balances, before: Joint | None = N
             more = _asked(scene, balances, held + side, asks)[INITIAL] - initial
             orders = np.where(asks, np.maximum(orders, more), 0.0)
     return Joint(initial, maintenance, orders, workings)
+
+
+def _by_health(scene: JointScene, rows: HealthRows, valued: Valued) -> Joint:
+    # Open orders are inside both levels.
+    margin = health_margin(rows, scene.priced, valued, scene.pools)
+    initial, maintenance, *end = (level.required for level in margin.levels)
+    return Joint(initial, maintenance, np.zeros(initial.shape), margin, *end)
 
 
 def _quantity(quantity: F64, rows: np.ndarray) -> F64:
@@ -133,6 +155,7 @@ def _asked(
         margin = scenario_margin(portfolio) if known is None else updated(known, portfolio)[0]
         return margin.level[INITIAL].required, margin.level[MAINTENANCE].required, margin
     assert model is not None
+    assert not isinstance(model, HealthModel), "which sees all pools at once"
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
     workings: dict[int, PoolMargin] = {}
@@ -199,10 +222,20 @@ def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
     """Pools that the portfolio model cannot margin, and why: unknown, never a guess."""
     model, units = rulebook.portfolio, scene.joined.units
     assert model is not None
+    if isinstance(model, HealthModel):
+        assert scene.joined.health is not None
+        return _weighed(health_issues(scene.joined.health, scene.table, scene.pools, rulebook.id))
     if isinstance(model, ScenarioModel):
         assert units is not None
         return _without_scenarios(rulebook, model, scene.table, units)
     return _without_rule(scene, model)
+
+
+def _weighed(told: Iterator[tuple[int, Issue]]) -> Issues:
+    found: dict[int, list[Issue]] = {}
+    for pool, issue in told:
+        found.setdefault(pool, []).append(issue)
+    return {pool: tuple(dict.fromkeys(issues)) for pool, issues in found.items()}
 
 
 def _without_rule(scene: JointScene, model: PoolModel) -> Issues:

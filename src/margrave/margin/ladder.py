@@ -199,7 +199,9 @@ def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized,
     value = notional_on(terms.basis[level][at], sized)
     by_value = terms.by_value[at]
     size = np.where(by_value, value, np.abs(sized.quantity) * terms.unit_per_contract[at])
-    in_unit, row = ladder_margin_many(flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size)
+    in_unit, row = ladder_margin_many(
+        flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size, flat.root
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = np.where(size > 0.0, value * (in_unit / size), 0.0 * value)
     tier = np.where(by_value, in_unit, scaled)

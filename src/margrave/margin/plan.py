@@ -46,6 +46,7 @@ class FlatLadders:
     rate: F64  # (T,)
     slope: F64  # (T,)
     deduction: F64  # (T,)
+    root: F64 | None  # (T,) None where no ladder grows with the root of the size
 
 
 @final
@@ -100,6 +101,9 @@ def _flatten(rulebook: Rulebook, names: tuple[str, ...], level: int) -> FlatLadd
         np.concatenate([p.rate for p in parts]),
         np.concatenate([p.slope for p in parts]),
         np.concatenate([p.deduction for p in parts]),
+        np.concatenate([np.zeros(len(p.rate)) if p.root is None else p.root for p in parts])
+        if any(p.root is not None for p in parts)
+        else None,
     )
 
 
@@ -146,11 +150,21 @@ def no_rule(plan: Plan, instrument: Instrument) -> Issue:
     """Why a rulebook cannot margin an instrument, naming a published gap where there is one."""
     kind, payoff = _KIND[type(instrument.kind)], _PAYOFF[type(instrument.payoff)]
     told = _few([product.name for product in plan.rulebook.products], ", ")
-    gaps = _few([f"{gap.code} {gap.what}" for gap in plan.rulebook.gaps], "; ")
-    more = f" Not published by the venue: {gaps}." if gaps else ""
+    more = _gaps(plan.rulebook, (kind, instrument.base))
     article = "an" if payoff[0] in "aeiou" else "a"
     message = f"{plan.rulebook.id} has no rule for {article} {payoff} {kind} on {instrument.base}; it has {told}.{more} Choose another rulebook"
     return Issue(instrument.symbol, Reason.NO_RULE, message)
+
+
+def _gaps(rulebook: Rulebook, words: tuple[str, ...]) -> str:
+    # What the venue does not publish of such an instrument; where no gap speaks of it, their codes.
+    if not rulebook.gaps:
+        return ""
+    about = [gap for gap in rulebook.gaps if any(word in gap.what for word in words)]
+    if about:
+        return f" Not published by the venue: {'; '.join(f'{gap.code} {gap.what}' for gap in about)}."
+    codes = _few([gap.code for gap in rulebook.gaps], ", ")
+    return f" Not published by the venue: {codes} (`margrave rules show {rulebook.id}` tells what)."
 
 
 def _few(names: list[str], between: str) -> str:

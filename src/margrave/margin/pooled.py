@@ -18,6 +18,7 @@ from margrave.kernels.arrays import F64, I64
 from margrave.margin.debts import debt_margin_of
 from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
+from margrave.margin.health.rows import opening_margin
 from margrave.margin.issues import issues_of
 from margrave.margin.joint import Joined, Joint, JointScene, joined_of, joint_margin, merged, unvalued
 from margrave.margin.ladder import (
@@ -34,6 +35,7 @@ from margrave.margin.pools import Pools, grouped_sum, pools_of
 from margrave.margin.resolve import Resolved, resolve
 from margrave.margin.short_options import OptionMargin, OptionTerms, option_margin_of
 from margrave.margin.strategies import Recognised, recognise, recognised_margin
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued, value_positions
 from margrave.valuation.scenarios import Priced, now
@@ -118,7 +120,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     option_rows = np.flatnonzero(options.is_option[book.instrument])
     recognised = recognise(plan, table, book, pools, option_rows)
     issues = issues_of(resolved, book, pools)
-    joined = joined_of(plan, table, book, pools)
+    joined = joined_of(plan, table, book, pools, market)
     if joined is not None:
         scene = JointScene(plan, table, now(table), market, book, pools, joined)
         issues = merged(issues, unvalued(scene, rulebook))
@@ -158,6 +160,8 @@ def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, tab
             * table.a[at[short]]
             * (per_coin.risk[INITIAL][0] + np.maximum(book.entry[short], per_coin.mark[INITIAL][0]))
         )
+    if isinstance(model := plan.rulebook.portfolio, HealthModel):
+        asked = asked + opening_margin(model, table, book)
     return np.where(np.isnan(book.isolated_margin), asked, book.isolated_margin)
 
 
@@ -199,7 +203,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None, before: Pooled | 
     joint = None
     if prepared.joined is not None:
         scene = JointScene(plan, table, priced, prepared.market, book, pools, prepared.joined)
-        joint = joint_margin(scene, balances, None if before is None else before.workings.joint)
+        joint = joint_margin(scene, balances, valued, None if before is None else before.workings.joint)
         held = [held[INITIAL] + joint.initial, held[MAINTENANCE] + joint.maintenance]
         order_margin = order_margin + joint.orders
     unknown = np.zeros(len(pools.account))

@@ -5,18 +5,17 @@ Black-76 value to the last unit, where the chain's own approximations may differ
 arithmetic. `assess` under the rulebook `derive.pmrm` asks the same in floats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from typing import Final, final
 
 from margrave.core.fixed import Fixed, fixed
 from margrave.domain.checks import require
-from margrave.protocols.exact_option import EXACT, exponential, option_worth, power
+from margrave.protocols.derive_option import as_decimal, exponential, power, years_of
+from margrave.protocols.exact_option import option_worth
 
 _DAY: Final = 86_400
-_YEAR: Final = 365 * _DAY
 _MONTH: Final = 30 * _DAY
 _ZERO: Final = Fixed(0)
 _ONE: Final = fixed("1")
@@ -76,13 +75,13 @@ class Terms:
 class OptionLeg:
     """An option position of an expiry."""
 
-    strike: Fixed
+    strike: Fixed  # at zero a call is the forward
     is_call: bool
     amount: Fixed  # [coins] long > 0
     vol: Fixed
 
     def __post_init__(self) -> None:
-        require(self.strike > 0, "strike", str(self.strike), "above zero")
+        require(self.strike >= 0, "strike", str(self.strike), "zero or more")
         require(self.vol >= 0, "vol", str(self.vol), "zero or more")
 
 
@@ -150,37 +149,30 @@ def portfolio_margin(account: Subaccount, terms: Terms) -> PortfolioMargin:
     """
     now = [_worth(e, _ONE, None) for e in account.expiries]
     profits = tuple(_profit(account, terms, scenario, now) for scenario in terms.scenarios)
-    basis = _sum(_basis(e, terms, worth) for e, worth in zip(account.expiries, now, strict=True))
+    basis = total(_basis(e, terms, worth) for e, worth in zip(account.expiries, now, strict=True))
     static = _static(account, terms)
-    unsure = _sum(_unsure(account, terms))
+    unsure = total(_unsure(account, terms))
     at_risk = min(*profits, basis) - static
-    held = _sum(now) + account.base * account.spot + account.perp_profit
+    held = total(now) + account.base * account.spot + account.perp_profit
     depeg = max(terms.peg_threshold - account.stable, _ZERO) * terms.peg_factor
     initial = at_risk * (terms.initial_factor + depeg) - unsure + held + account.cash
     return PortfolioMargin(initial, at_risk + held + account.cash, held, profits, basis, static, unsure)
 
 
-def _sum(numbers: Iterator[Fixed] | list[Fixed]) -> Fixed:
+def total(numbers: Iterable[Fixed]) -> Fixed:
+    """Sum of numbers, zero of none."""
     return Fixed(sum(number.units for number in numbers))
-
-
-def _decimal(number: Fixed) -> Decimal:
-    return Decimal(number.units).scaleb(-18, EXACT)
-
-
-def _years(seconds: int) -> Fixed:
-    return Fixed(seconds * 10**18 // _YEAR)
 
 
 def _worth(expiry: Expiry, shock: Fixed, multiplier: Fixed | None) -> Fixed:
     # Of an expiry's options, each product cut: forward, vol, price, amount times price.
-    forward, years = expiry.variable * shock + expiry.fixed_part, _decimal(_years(expiry.seconds))
-    total = _ZERO
+    forward, years = expiry.variable * shock + expiry.fixed_part, as_decimal(years_of(expiry.seconds))
+    worth = _ZERO
     for leg in expiry.legs:
         vol = leg.vol if multiplier is None else leg.vol * multiplier
-        price = option_worth(_decimal(forward), _decimal(leg.strike), _decimal(vol), years, leg.is_call)
-        total = total + leg.amount * fixed(price)
-    return total
+        price = option_worth(as_decimal(forward), as_decimal(leg.strike), as_decimal(vol), years, leg.is_call)
+        worth = worth + leg.amount * fixed(price)
+    return worth
 
 
 def _profit(account: Subaccount, terms: Terms, scenario: Scenario, now: list[Fixed]) -> Fixed:
@@ -199,7 +191,7 @@ def _multiplier(expiry: Expiry, terms: Terms, move: VolMove) -> Fixed | None:
         return None
     exponent = terms.power_short if expiry.seconds <= _MONTH else terms.power_long
     tenor = Fixed(_MONTH * 10**18 // max(expiry.seconds, terms.floor_seconds))
-    scale = fixed(power(_decimal(tenor), _decimal(exponent)))
+    scale = power(tenor, exponent)
     if move is VolMove.UP:
         return _ONE + terms.vol_up * scale
     return max(_ONE - terms.vol_down * scale, _ZERO)
@@ -207,24 +199,24 @@ def _multiplier(expiry: Expiry, terms: Terms, move: VolMove) -> Fixed | None:
 
 def _discount(expiry: Expiry, terms: Terms) -> Fixed:
     rate = max(expiry.rate, _ZERO) * terms.rate_multiple + terms.rate_add
-    less = fixed(exponential(_decimal(-(_years(expiry.seconds) * rate))))
+    less = exponential(-(years_of(expiry.seconds) * rate))
     return terms.base_discount * less
 
 
 def _basis(expiry: Expiry, terms: Terms, worth: Fixed) -> Fixed:
     moved = (_worth(expiry, shock, None) - worth for shock in (terms.spot_up, terms.spot_down))
-    return min(*moved, _ZERO) * (terms.basis_add + terms.basis_multiple * _years(expiry.seconds))
+    return min(*moved, _ZERO) * (terms.basis_add + terms.basis_multiple * years_of(expiry.seconds))
 
 
 def _static(account: Subaccount, terms: Terms) -> Fixed:
     delta_one = abs(account.perp) * terms.perp_share + account.base * terms.base_share
-    naked = _sum(list(_naked(account)))
+    naked = total(naked_shorts(account.expiries))
     return (delta_one + naked * terms.option_share) * account.spot
 
 
-def _naked(account: Subaccount) -> Iterator[Fixed]:
-    # At one strike a short option and a long one of the other right offset.
-    for expiry in account.expiries:
+def naked_shorts(expiries: tuple[Expiry, ...]) -> Iterator[Fixed]:
+    """Short coins of every strike: a short option and a long one of the other right offset."""
+    for expiry in expiries:
         strikes: dict[int, Fixed] = {}
         for leg in expiry.legs:
             strikes[leg.strike.units] = strikes.get(leg.strike.units, _ZERO) + leg.amount
@@ -238,7 +230,7 @@ def _unsure(account: Subaccount, terms: Terms) -> Iterator[Fixed]:
         else account.spot_confidence
     )
     sizes = [(sure, abs(account.perp) + account.base)]
-    sizes += [(min(sure, e.confidence), _sum([abs(leg.amount) for leg in e.legs])) for e in account.expiries]
+    sizes += [(min(sure, e.confidence), total([abs(leg.amount) for leg in e.legs])) for e in account.expiries]
     for confidence, size in sizes:
         if confidence < terms.confidence_threshold:
             yield (_ONE - confidence) * terms.confidence_margin * size * account.spot

@@ -50,7 +50,7 @@ def option_worth(forward: Decimal, strike: Decimal, vol: Decimal, years: Decimal
     Parameters
     ----------
     forward, strike : Decimal
-        Prices; a strike above zero. [quote per base]
+        Prices, a strike >= 0. [quote per base]
     vol : Decimal
         >= 0. [per year as a fraction]
     years : Decimal
@@ -61,10 +61,10 @@ def option_worth(forward: Decimal, strike: Decimal, vol: Decimal, years: Decimal
     Returns
     -------
     Decimal
-        >= 0; the intrinsic value where there is no vol, no time or no forward.
+        >= 0; the intrinsic value where there is no vol, no time, no strike or no forward.
     """
     width = EXACT.multiply(vol, EXACT.sqrt(years))
-    if width == 0 or forward <= 0:
+    if width == 0 or forward <= 0 or strike == 0:
         away = EXACT.subtract(forward, strike)
         return max(away if is_call else EXACT.minus(away), Decimal(0))
     moneyness = EXACT.divide(EXACT.ln(EXACT.divide(forward, strike)), width)

@@ -1,7 +1,7 @@
-"""Margin rates by size. Four ways in which venues write them, and the one form that the kernels read.
+"""Margin rates by size. Five ways in which venues write them, and the one form that the kernels read.
 
 Every ladder resolves to segments: in segment k a position of size z (in the ladder's unit) has the margin
-``z (rate_k + slope_k z) - deduction_k``, still in the ladder's unit.
+``z (rate_k + slope_k z + root_k sqrt(z)) - deduction_k``, still in the ladder's unit.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from margrave.kernels.ladder import progressive_deduction
+from margrave.kernels.size_factor import SIZE_KEPT
 
 Rate: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
@@ -87,7 +88,18 @@ class RiskLimit(
     increment: Annotated[float, Meta(gt=0, le=1)]
 
 
-Ladder: TypeAlias = Progressive | WholePosition | BaseSlope | RiskLimit
+@final
+class SizePremium(
+    _Sourced, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="size-premium"
+):
+    """Rate that grows with the root of the size: ``max(rate, .8 rate + factor sqrt(size))``, on the whole position."""
+
+    initial: Rate
+    maintenance: Rate
+    factor: Annotated[float, Meta(gt=0)]  # [1 per root of a tier unit] the venues' "IMF factor"
+
+
+Ladder: TypeAlias = Progressive | WholePosition | BaseSlope | RiskLimit | SizePremium
 
 
 @final
@@ -99,6 +111,7 @@ class Segments:
     rate: NDArray[np.float64]
     slope: NDArray[np.float64]
     deduction: NDArray[np.float64]
+    root: NDArray[np.float64] | None = None  # None: nowhere
 
 
 def initial_rate(tier: Tier) -> float:
@@ -149,6 +162,14 @@ def resolve(ladder: Ladder, level: int) -> Segments:
         case BaseSlope(initial=initial, maintenance=maintenance, slope=slope):
             base = maintenance if level else initial
             return Segments(np.zeros(1), np.array([base]), np.array([slope]), np.zeros(1))
+        case SizePremium(initial=initial, maintenance=maintenance, factor=factor):
+            base = maintenance if level else initial
+            # The premium has a fifth of the rate to fill before it shows.
+            begins, zeros = (base * (1.0 - SIZE_KEPT) / factor) ** 2, np.zeros(2)
+            if begins == 0.0:
+                return Segments(zeros[:1], zeros[:1], zeros[:1], zeros[:1], np.array([factor]))
+            rates, root = np.array([base, SIZE_KEPT * base]), np.array([0.0, factor])
+            return Segments(np.array([0.0, begins]), rates, zeros, zeros, root)
         case RiskLimit(
             base_limit=limit, step=step, initial=initial, maintenance=maintenance, increment=increment
         ):

@@ -9,11 +9,20 @@ import msgspec
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.rulebook.bands import band_faults
 from margrave.rulebook.clearing import RangesModel, ScanModel, contradictions
+from margrave.rulebook.health import HealthModel, health_contradictions
 from margrave.rulebook.ladders import Progressive, Tier, WholePosition, initial_rate
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.scenario_checks import scenario_contradictions
 from margrave.rulebook.schedules import Interpolation, Knot, Schedule
-from margrave.rulebook.schema import SCHEMA_VERSION, LadderModel, PortfolioMember, RateRule, Rulebook
+from margrave.rulebook.schema import (
+    SCHEMA_VERSION,
+    CrossPool,
+    LadderModel,
+    OrderRule,
+    PortfolioMember,
+    RateRule,
+    Rulebook,
+)
 from margrave.rulebook.tail import TailModel, tail_contradictions
 
 
@@ -289,6 +298,27 @@ def _portfolio(rulebook: Rulebook, where: str) -> Iterator[Issue]:
         yield from scenario_contradictions(model, f"{where}: portfolio")
     elif isinstance(model, TailModel):
         yield from tail_contradictions(model, f"{where}: portfolio")
+    elif isinstance(model, HealthModel):
+        yield from health_contradictions(model, f"{where}: portfolio")
+        yield from _counted_in_full(rulebook, where)
+
+
+def _counted_in_full(rulebook: Rulebook, where: str) -> Iterator[Issue]:
+    # The weights of a health model are a requirement beside an equity without haircuts: a second haircut would count
+    # twice, and an asset left out of the equity would be charged all the same.
+    rules = rulebook.account
+    stated = {
+        "cross_pool": rules.cross_pool is CrossPool.ACCOUNT,
+        "haircut_unlisted": rules.haircut_unlisted == 0.0,
+        "collateral": not rules.collateral,
+        "profit_credit": rules.profit_credit == 1.0,
+        "orders": rules.orders is OrderRule.NONE,
+    }
+    asked = "cross_pool account, haircut_unlisted 0, no collateral rules, profit_credit 1, orders none"
+    for name, holds in stated.items():
+        if not holds:
+            message = f"does not go with a health model, which weighs everything itself; give it {asked}"
+            yield Issue(f"{where}: account.{name}", Reason.CONTRADICTION, message)
 
 
 _CHECKS: tuple[Callable[[Rulebook, str], Iterator[Issue]], ...] = (

@@ -15,6 +15,7 @@ from margrave.core.words import MarginMode
 from margrave.rulebook.bands import Band
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.form import Form, Fraction
+from margrave.rulebook.health import HealthModel
 from margrave.rulebook.ladders import Ladder
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
@@ -215,7 +216,7 @@ class PortfolioMember(Form, frozen=True, tag_field="model", tag="portfolio"):
 
 
 Model: TypeAlias = LadderModel | OptionModel | PortfolioMember
-Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel | TailModel
+Portfolio: TypeAlias = ScenarioModel | StandardManager | ScanModel | RangesModel | TailModel | HealthModel
 """Models that margin the members of a pool together."""
 
 
@@ -238,6 +239,19 @@ class Product(Form, frozen=True):
     name: str
     match: Match
     model: Model
+
+
+@final
+class FeeRule(Form, frozen=True):
+    """What a trade costs; the first rule that matches an instrument holds."""
+
+    code: str
+    match: Match
+    maker: Annotated[
+        float, Meta(ge=-1, le=1)
+    ]  # [fraction of notional; of one coin for an option] a rebate < 0
+    taker: Annotated[float, Meta(ge=-1, le=1)]
+    premium_cap: Fraction | None = None  # largest share of an option's premium; None: no cap
 
 
 @final
@@ -322,6 +336,7 @@ class Rulebook(Form, frozen=True):
     schedules: dict[str, Schedule] = field(default_factory=dict)
     portfolio: Portfolio | None = None
     rounding: Roundings = Roundings()
+    fees: tuple[FeeRule, ...] = ()  # of trades, where events of a live book do not tell them
     gaps: tuple[Gap, ...] = ()
     valid_until: datetime | None = None
     stale_after: date | None = None  # after this day the rulebook may have been overtaken

@@ -395,6 +395,7 @@ def test_cms_5_liquidate_with_a_fund_names_who_pays(run):
         (("--slice", "0"), "slice_share is 0.0"),
         (("--fund", "BTC"), "write ASSET=AMOUNT"),
         (("--fund", "BTC=-1"), "fund.BTC"),
+        (("--fund", "DOGE=1"), "no account, instrument or index price of the case is in it; choose from BTC"),
     ],
 )
 def test_liquidate_refuses_what_cannot_be(run, wrong, told):

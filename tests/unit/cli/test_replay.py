@@ -1,10 +1,13 @@
 """The command replay: changes of status, what became of the events, faults with their line."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from margrave.cli import main
+from margrave.cli.replay import _coming
+from margrave.rulebook.catalogue import in_force, text_of
 
 START = "2026-11-02T00:00:0"
 
@@ -21,8 +24,8 @@ def run(capsys, monkeypatch, tmp_path):
         return end.value.code, told.out, told.err
 
     running("sample", 200, "--out", tmp_path / "venue")
-    return lambda *lines, more=(): running(
-        "replay", tmp_path / "venue", _written(tmp_path, lines), "--rules", "deribit.spm", *more
+    return lambda *lines, more=("--rules", "deribit.spm"): running(
+        "replay", tmp_path / "venue", _written(tmp_path, lines), *more
     )
 
 
@@ -59,11 +62,58 @@ def test_events_are_folded_and_audited(run):
             "price": 60000,
         },
     ]
-    code, out, err = run(*lines, more=("--audit",))
+    code, out, err = run(*lines, more=("--rules", "deribit.spm", "--audit"))
     assert (code, err) == (0, "")
-    assert "8 events in 3 batches: 6 applied, 1 coalesced, 1 late, 0 refused" in out
+    assert "8 events in 3 batches: 6 applied, 1 coalesced, 1 late, 0 repeated, 0 refused" in out
     assert " to liquidatable, " in out
     assert "a batch: median " in out
+
+
+TERMS = {
+    "symbol": "BTC-NEW",
+    "kind": "perpetual",
+    "payoff": "inverse",
+    "base": "BTC",
+    "quote": "USD",
+    "settlement": "BTC",
+    "contract_value": 10.0,
+}
+
+
+def test_what_joins_and_what_comes_twice(run):
+    opened = {"event": "opened", "at": f"{START}1Z", "account": "eve"}
+    paid = {**DEPOSIT, "account": "eve", "id": "d-1"}
+    listed = {"event": "listed", "at": f"{START}1Z", "instrument": TERMS}
+    funded = {"event": "funded", "at": f"{START}4Z", "symbol": "BTC-NEW", "rate": 0.0001, "mark": 6e4}
+    fill = {"event": "filled", "at": f"{START}4Z", "account": "eve", "symbol": "BTC-NEW", "quantity": 10}
+    fill |= {"price": 6e4, "fee": 0.001, "liquidity": "taker"}
+    more = ("--rules", "deribit.spm", "--audit")
+    code, out, err = run(opened, listed, paid, paid, tick(6e4, 4, name="BTC-NEW"), fill, funded, more=more)
+    assert (code, err) == (0, "")
+    assert "7 events in 3 batches: 6 applied, 0 coalesced, 0 late, 1 repeated, 0 refused" in out
+
+
+CLOCKS = [{"event": "clock", "at": f"{START}1Z"}, {"event": "clock", "at": "2027-03-01T00:00:00Z"}]
+
+
+def test_later_rules_of_an_id_take_effect(run, tmp_path):
+    name = "deribit.sm"
+    text = text_of(in_force("deribit.sm", datetime(2026, 11, 2, tzinfo=UTC)))
+    day = next(line for line in text.splitlines() if line.startswith("valid_from"))
+    later = tmp_path / "later.toml"
+    later.write_text(text.replace(day, "valid_from = 2027-02-01T00:00:00Z"))
+    _, out, _ = run(*CLOCKS, more=("--rules", name, "--later", later))
+    assert "rules: deribit.sm of 2027-02-01 take effect" in out
+    _, out, _ = run(*CLOCKS, more=("--rules", name))
+    assert "take effect" not in out
+
+
+def test_rules_that_ship_follow_each_other(run):
+    first = in_force("deribit.sm", datetime(2026, 8, 1, tzinfo=UTC))
+    coming = _coming(first, "deribit.sm", [])
+    assert [f"{b.valid_from:%Y-%m-%d}" for b in coming] == ["2026-08-05"]
+    assert _coming(first, "deribit.sm@2026-08-01", []) == []
+    assert _coming(first, "mine.toml", []) == []
 
 
 def test_refused_events_are_told_and_the_exit_code_says_so(run):
@@ -77,17 +127,25 @@ def test_refused_events_are_told_and_the_exit_code_says_so(run):
 def test_an_empty_file_is_no_event(run):
     code, out, _ = run()
     assert code == 0
-    assert out == "0 events in 0 batches: 0 applied, 0 coalesced, 0 late, 0 refused\n"
+    assert out == "0 events in 0 batches: 0 applied, 0 coalesced, 0 late, 0 repeated, 0 refused\n"
 
 
 FAULTS = {
     "no JSON": ("{", "events.jsonl:2: malformed"),
     "no object": ("[1]", "state event as one of tick, clock"),
     "no such event": ('{"event": "eaten"}', "state event as one of tick, clock"),
-    "a field too many": ({**DEPOSIT, "fee": 1}, "'fee' is no field of it; it has at, account, asset, amount"),
+    "a field too many": (
+        {**DEPOSIT, "fee": 1},
+        "'fee' is no field of it; it has at, account, asset, amount, id",
+    ),
     "a field too few": ({"event": "clock"}, "at"),
     "a wrong type": (tick("high", 1), "value"),
     "a price below zero": (tick(-1.0, 1), "it must be zero or more"),
+    "terms of nothing": (
+        {"event": "listed", "at": f"{START}1Z", "instrument": {**TERMS, "contract_value": None}},
+        "contract_value",
+    ),
+    "no terms": ({"event": "listed", "at": f"{START}1Z"}, "instrument"),
     "no zone": ({"event": "clock", "at": f"{START}1"}, "time zone"),
 }
 

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from margrave.engine.live.events import Clock, Deposited, Input, Queue, Tick, drained, offered
+from margrave.engine.live.events import Clock, Deposited, Input, Tick
 from margrave.engine.live.latency import Latencies, noted, quantile
+from margrave.engine.live.queue import Queue, drained, offered
 from tests.unit.made import AT
 
 

@@ -150,6 +150,12 @@ def test_a_vol_that_falls_below_zero_is_zero_and_an_expired_option_intrinsic():
     assert float(found.profits[0]) == pytest.approx(-200.0 + now + 200.0, abs=1e-9)
 
 
+def test_a_call_at_a_strike_of_zero_is_the_forward_and_a_put_nothing():
+    # Defi 1.1, conventions: a call of K = 0 is F, a put 0.
+    found = asked(expiries=(expiry(leg("0", True, "-1"), leg("0", False, "5")),))
+    assert found.mark_to_market.units == units("-2000")
+
+
 def test_no_order_changes_a_unit():
     dates = tuple(
         expiry(
@@ -189,7 +195,7 @@ def test_sixty_digits():
 @pytest.mark.parametrize(
     ("make", "where"),
     [
-        (lambda: leg("0", True, "1"), "strike"),
+        (lambda: leg("-1", True, "1"), "strike"),
         (lambda: leg("1", True, "1", "-0.1"), "vol"),
         (lambda: expiry(seconds=-1), "seconds"),
         (lambda: replace(TERMS, scenarios=()), "scenarios"),

@@ -10,7 +10,7 @@ from margrave.core.errors import InvalidInputError, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.rulebook.catalogue import in_force, shipped
 from margrave.rulebook.clearing import PriceRisk, RiskArray
-from margrave.rulebook.difference import Change, differences
+from margrave.rulebook.difference import differences
 from margrave.rulebook.ladders import resolve
 from margrave.rulebook.reform import with_account_rules, with_rates, with_schedule
 from margrave.rulebook.schema import OptionModel
@@ -27,16 +27,41 @@ def test_a_rulebook_does_not_differ_from_itself():
 
 def test_the_two_made_rulebooks_differ_in_name_and_schedule_only():
     rows = {change.path: (change.before, change.after) for change in differences(FLAT, INVERSE)}
-    assert set(rows) == {"id", "title", "products[0].model.schedule"}
-    assert rows["products[0].model.schedule"] == (None, "T1")
+    name = FLAT.products[0].name
+    assert set(rows) == {"id", "title", f"products[{name}].model.schedule"}
+    assert rows[f"products[{name}].model.schedule"] == (None, "T1")
 
 
 def test_a_leaf_that_is_added_or_dropped_has_none_on_the_other_side():
     fewer = structs.replace(FLAT, schedules={"T1": FLAT.schedules["T1"]})
-    assert Change("schedules.steps", None, None) not in differences(FLAT, fewer)
-    assert {c.path for c in differences(FLAT, fewer)} == {"schedules.ratchet", "schedules.steps"}
+    dropped = {c.path: c.before for c in differences(FLAT, fewer)}
+    assert {path.split(".")[1] for path in dropped} == {"ratchet", "steps"}
+    assert dropped["schedules.ratchet.code"] == FLAT.schedules["ratchet"].code
     assert all(c.after is None for c in differences(FLAT, fewer))
     assert all(c.before is None for c in differences(fewer, FLAT))
+
+
+def test_products_are_matched_by_name_and_not_by_place():
+    first = structs.replace(FLAT.products[0], name="one more")
+    rows = differences(FLAT, structs.replace(FLAT, products=(first, *FLAT.products)))
+    assert rows
+    assert all(c.path.startswith("products[one more].") and c.before is None for c in rows)
+
+
+def test_a_list_of_words_is_one_leaf_and_tiers_go_by_their_floor():
+    product = FLAT.products[0]
+    match = structs.replace(product.match, bases=("BTC", "XYZ"))
+    changed = structs.replace(FLAT, products=(structs.replace(product, match=match), *FLAT.products[1:]))
+    (row,) = differences(FLAT, changed)
+    assert row.path == f"products[{product.name}].match.bases"
+    assert row.after == "BTC, XYZ"
+    venue = in_force("okx.futures", AT)
+    name, ladder = next((n, found) for n, found in venue.ladders.items() if len(found.tiers) > 2)
+    fewer = structs.replace(ladder, tiers=ladder.tiers[:1] + ladder.tiers[2:])
+    rows = differences(venue, structs.replace(venue, ladders={**venue.ladders, name: fewer}))
+    floor = ladder.tiers[1].floor
+    assert rows
+    assert all(c.path.startswith(f"ladders.{name}.tiers[{floor}].") and c.after is None for c in rows)
 
 
 def test_deribit_rates_of_two_models_differ():

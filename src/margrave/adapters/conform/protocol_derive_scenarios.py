@@ -246,7 +246,7 @@ def _evaluated(
     quotes, instruments, positions = {}, {}, []
     for row, expiry in enumerate(inputs["expiries"]):
         for place, option in enumerate(expiry["opts"]):
-            instrument, quote = _option(f"{row}-{place}", expiry, option, spot)
+            instrument, quote = _option(f"{row}-{place}", expiry, option, spot, model.discounting)
             instruments[instrument.symbol], quotes[instrument.symbol] = instrument, quote
             positions.append(Position(symbol=instrument.symbol, quantity=float(option[2]), entry=1.0))
     size = float(inputs.get("perp", 0.0))
@@ -266,7 +266,9 @@ def _evaluated(
     return evaluate(prepare(book_of((account,)), market, _rulebook(model)))
 
 
-def _option(symbol: str, expiry: dict[str, Any], option: list[Any], spot: float) -> tuple[Instrument, Quote]:
+def _option(
+    symbol: str, expiry: dict[str, Any], option: list[Any], spot: float, discounting: bool
+) -> tuple[Instrument, Quote]:
     strike, is_call = float(option[0]), bool(option[1])
     fixed = float(expiry.get("fix", 0.0))
     forward = float(expiry["forward"]) if "forward" in expiry else fixed + float(expiry["var"])
@@ -274,9 +276,9 @@ def _option(symbol: str, expiry: dict[str, Any], option: list[Any], spot: float)
     if "svi" in expiry:
         a, b, rho, m, sigma, smile_forward, tau = (float(x) for x in expiry["svi"])
         vol = float(svi_vol(strike, tau, a, b, rho, m, sigma, smile_forward))
-        discount = float(np.exp(-max(rate, 0.0) * years))
     else:
-        vol, discount = float(option[3]), 1.0
+        vol = float(option[3])
+    discount = float(np.exp(-max(rate, 0.0) * years)) if discounting else 1.0
     kind = Option(
         expiry=AT + timedelta(seconds=float(expiry["T"])),
         strike=max(strike, PRICE_MIN),  # a strike of zero: the call is the forward

@@ -74,7 +74,7 @@ def margin(v: Vector) -> Table:
         ratio_override=int(i.get("ratio_override", 0)),
         ignore_invalid_deposits=bool(i.get("ignore_invalid_deposit_oracles", False)),
     )
-    return _outputs(account_margin(_account(i), context))
+    return _outputs(account_margin(account_of(i), context))
 
 
 def _outputs(margin: AccountMargin) -> Table:
@@ -88,12 +88,12 @@ def _outputs(margin: AccountMargin) -> Table:
 
 def net_value(v: Vector) -> Table:
     """Equity."""
-    return {"net_usd_value": equity(_account(v.inputs))}
+    return {"net_usd_value": equity(account_of(v.inputs))}
 
 
 def withdraw(v: Vector) -> Table:
     """The most that may leave of a stated token, or of the one that is deposited."""
-    account = _account(v.inputs)
+    account = account_of(v.inputs)
     held = [n for n, spot in enumerate(account.spots) if spot.amount > 0]
     stated = v.inputs.get("withdraw", held[0] if held else None)
     spot = int(stated) if isinstance(stated, int) and stated >= 0 else None
@@ -216,7 +216,8 @@ def _perp_market(tree: Table, name: str = "perpetual") -> PerpMarket:
     )
 
 
-def _account(i: Table) -> DriftAccount:
+def account_of(i: Table) -> DriftAccount:
+    """Account of a vector's inputs."""
     usdc = i.get("usdc", {})
     perps = i.get("perps", [])
     return DriftAccount(

@@ -14,13 +14,17 @@ _PLAIN = Weights(1.0, 1.0)
 
 def account_health(v: Vector) -> Table:
     """Health of the kind that the vector names."""
-    i = v.inputs
-    snapshot = Snapshot(
+    kind = Health(v.inputs.get("health_type", Health.INIT))
+    return {"health": health(snapshot_of(v.inputs), kind)}
+
+
+def snapshot_of(i: Table) -> Snapshot:
+    """Snapshot of a vector's inputs."""
+    return Snapshot(
         tuple(_token(tree) for tree in i["tokens"]),
         tuple(_orders(tree) for tree in i.get("orders", [])),
         tuple(_perp(tree, f"{n}") for n, tree in enumerate(i.get("perps", []))),
     )
-    return {"health": health(snapshot, Health(i.get("health_type", Health.INIT)))}
 
 
 def token_with_token(v: Vector) -> Table:

@@ -1,37 +1,44 @@
-"""What happens on a live venue, and the bounded queue in which it waits for the next calculation.
+"""What happens on a live venue. Every event has its own instant, told by whoever saw it: nothing here reads a clock."""
 
-Every event has its own instant, told by whoever saw it: nothing here reads a clock.
-"""
-
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TypeAlias, final
 
-from margrave.core.words import MarginMode
+from margrave.core.words import Liquidity, MarginMode
 from margrave.domain.account import Leg, Order
 from margrave.domain.checks import require, require_finite, require_price, require_zone
+from margrave.domain.instruments import Instrument
 
 
 class Input(StrEnum):
-    """Prices that tick, each with an age of its own."""
+    """What ticks, each with an age of its own."""
 
     INDEX = "index"  # of an asset [numeraire per asset]
     MARK = "mark"  # of an instrument [as its quote]
     FORWARD = "forward"  # of an option's expiry [quote per base]
     VOL = "vol"  # of an option at its mark [per year]
+    UNDERLYING = "underlying"  # index of an instrument that has one of its own [quote per base]
+    VOLATILITY = "volatility"  # of an asset, realised or a published index of implied vol [per year]
+    OPEN_INTEREST = "open-interest"  # of an instrument, one side [contracts]
+    SLOW = "slow"  # average or stable price of an asset [numeraire] or an instrument [as its mark]
+    DEPOSITS = "deposits"  # what the whole venue holds of an asset [asset]
+    BORROWS = "borrows"  # what the whole venue has lent of an asset [asset]
+
+
+InputName: TypeAlias = tuple[Input, str]
+"""An input and the asset or instrument that it is of."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A price, as it was at an instant."""
+    """A price, a vol or an open interest, as it was at an instant."""
 
     at: datetime
     what: Input
-    name: str  # asset of an index, instrument of the others
+    name: str  # of an asset or an instrument, as the input is
     value: float
 
     def __post_init__(self) -> None:
@@ -61,10 +68,15 @@ class Filled:
     symbol: str
     quantity: float  # [contracts] bought > 0
     price: float  # [as the mark]
-    cash: float | None = None  # [settlement asset] received > 0; None: profit or premium by the payoff
+    cash: float | None = (
+        None  # [settlement asset] received > 0, before the fee; None: profit or premium by the payoff
+    )
+    fee: float | None = None  # [settlement asset] paid > 0, a rebate < 0; None: by `liquidity`
+    liquidity: Liquidity | None = None  # whose rate is the fee, where none is told; None: no fee
     mode: MarginMode = MarginMode.CROSS
     leg: Leg = Leg.NET
     leverage: float | None = None  # of a position that this opens
+    id: str = ""  # of the event: what was applied once is not applied again; empty: nobody sends it twice
 
     def __post_init__(self) -> None:
         require_zone("at", self.at)
@@ -72,6 +84,7 @@ class Filled:
         require(self.quantity != 0, "quantity", self.quantity, "other than zero")
         require_price("price", self.price)
         require_finite("cash", self.cash or 0.0)
+        require_finite("fee", self.fee or 0.0)
 
 
 @final
@@ -83,6 +96,7 @@ class Deposited:
     account: str
     asset: str
     amount: float  # [asset] withdrawn < 0
+    id: str = ""  # of the event: what was applied once is not applied again; empty: nobody sends it twice
 
     def __post_init__(self) -> None:
         require_zone("at", self.at)
@@ -97,6 +111,7 @@ class OrderPlaced:
     at: datetime
     account: str
     order: Order
+    id: str = ""  # of the event: what was applied once is not applied again; empty: nobody sends it twice
 
     def __post_init__(self) -> None:
         require_zone("at", self.at)
@@ -110,13 +125,62 @@ class OrderCancelled:
     at: datetime
     account: str
     order: Order
+    id: str = ""  # of the event: what was applied once is not applied again; empty: nobody sends it twice
+
+    def __post_init__(self) -> None:
+        require_zone("at", self.at)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funded:
+    """Funding of a perpetual is paid, by everybody who holds it at this place among the events.
+
+    A mark of its own, so that the payment is the same however ticks are cut into batches.
+    """
+
+    at: datetime
+    symbol: str
+    rate: float  # of the period [fraction of notional] long pays short > 0
+    mark: float  # on which the notional is taken [quote per base]
+    id: str = ""  # as of every event
+
+    def __post_init__(self) -> None:
+        require_zone("at", self.at)
+        require(-1.0 <= self.rate <= 1.0, "rate", self.rate, "a fraction, 0.0001 for 0.01 %")
+        require_price("mark", self.mark)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An account that is there from now on, empty."""
+
+    at: datetime
+    account: str
+    parent: str | None = None  # main account of a sub-account
+    id: str = ""  # as of every event
+
+    def __post_init__(self) -> None:
+        require_zone("at", self.at)
+        require(bool(self.account), "account", self.account, "a name")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An instrument that may be traded from now on, with its contract terms."""
+
+    at: datetime
+    instrument: Instrument
+    id: str = ""  # as of every event
 
     def __post_init__(self) -> None:
         require_zone("at", self.at)
 
 
 AccountEvent: TypeAlias = Filled | Deposited | OrderPlaced | OrderCancelled
-Event: TypeAlias = Tick | Clock | AccountEvent
+Event: TypeAlias = Tick | Clock | AccountEvent | Funded | Opened | Listed
 
 
 def key_of(event: Event) -> Hashable | None:
@@ -128,70 +192,3 @@ def key_of(event: Event) -> Hashable | None:
             return Clock
         case _:
             return None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Events that wait, at most ``capacity`` of them.
-
-    A tick of an input that waits already takes its place, so that ticks alone never fill more places than there are
-    inputs; of two, the one of the later instant stays, and of one instant the one that came last. Anything else takes a
-    place of its own and keeps its order. What finds no place is handed back: the sender has to wait, nothing is lost.
-    """
-
-    capacity: int
-    waiting: Mapping[Hashable, Event] = field(default_factory=dict)
-    number: int = 0  # of the next event that happens once
-    coalesced: int = 0  # ticks and clocks that a newer one replaced
-    late: int = 0  # ticks and clocks that came after a newer one
-    refused: int = 0  # handed back
-
-    def __post_init__(self) -> None:
-        require(self.capacity >= 1, "capacity", self.capacity, "one or more")
-        object.__setattr__(self, "waiting", MappingProxyType(dict(self.waiting)))
-
-    def __len__(self) -> int:
-        return len(self.waiting)
-
-
-def offered(queue: Queue, events: Iterable[Event]) -> tuple[Queue, tuple[Event, ...]]:
-    """Put events into the queue.
-
-    Parameters
-    ----------
-    queue : Queue
-        As it stands.
-    events : iterable of Event
-        In the order in which they came.
-
-    Returns
-    -------
-    Queue, tuple of Event
-        The queue after, and what it had no place for, in order: to be offered again. From the first that happens once
-        and finds no place on, all of that kind are handed back, so that an account's events never overtake each other.
-    """
-    waiting, back = dict(queue.waiting), []
-    number, coalesced, late, is_full = queue.number, queue.coalesced, queue.late, False
-    for event in events:
-        key = key_of(event)
-        known = None if key is None else waiting.get(key)
-        if known is not None and known.at > event.at:
-            late += 1
-        elif known is not None:
-            del waiting[key]
-            waiting[key] = event
-            coalesced += 1
-        elif len(waiting) >= queue.capacity or (is_full and key is None):
-            is_full = is_full or key is None
-            back.append(event)
-        else:
-            waiting[number if key is None else key] = event
-            number += 1
-    refused = queue.refused + len(back)
-    return Queue(queue.capacity, waiting, number, coalesced, late, refused), tuple(back)
-
-
-def drained(queue: Queue) -> tuple[Queue, tuple[Event, ...]]:
-    """Take all that waits, in order; the counts stay."""
-    return replace(queue, waiting={}), tuple(queue.waiting.values())

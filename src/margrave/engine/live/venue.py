@@ -6,37 +6,25 @@
     state, changes = advance(state, events)     # again and again
     audited(state)                              # None: bit for bit the full recompute
 
-Time is the market's instant. Only a `Clock` moves it: options lose time value, expiries pass and prices grow stale
-then, and a tick between two clocks touches nobody but the holders. What schedules remember is as the book has it.
+Time is the market's instant. Only a `Clock` moves it: options lose time value, expiries pass, prices grow stale and dated
+rulebooks take effect then, and a tick between two clocks touches nobody but the holders. What schedules remember is as
+the book has it.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias, final
 
 import numpy as np
 
-from margrave.core.errors import Issue, MargraveError, Reason
-from margrave.domain.account import Account
-from margrave.domain.amended import amended, picked, with_tables
-from margrave.domain.book import Book, account_of
-from margrave.domain.checks import require_price
-from margrave.domain.instruments import payoff_asset
-from margrave.domain.market import Market, Quote
+from margrave.domain.amended import unnamed, with_tables
+from margrave.domain.book import Book
+from margrave.domain.market import Market
 from margrave.engine.books.venue import assess_book, assess_resolved
-from margrave.engine.live.accounts import after
-from margrave.engine.live.events import (
-    AccountEvent,
-    Clock,
-    Deposited,
-    Event,
-    Input,
-    Queue,
-    Tick,
-    drained,
-    offered,
-)
+from margrave.engine.live.events import Event, Input, InputName
+from margrave.engine.live.fold import Fold, Refused, amended_rows, happened, in_force_at, traded_rows
+from margrave.engine.live.holders import Holders, holders_of, retold
 from margrave.engine.live.pools import (
     Difference,
     LivePools,
@@ -44,15 +32,24 @@ from margrave.engine.live.pools import (
     Words,
     changed_statuses,
     first_difference,
+    in_assets,
     merged,
     pools_from,
+    with_numbers_of,
 )
-from margrave.engine.live.touch import touched_accounts
-from margrave.kernels.arrays import I64
-from margrave.margin.resolve import Resolved, resolve
+from margrave.engine.live.prices import assets_of, first_instants, market_of, prices_of, resolved_in
+from margrave.engine.live.seen import Seen, with_ids
+from margrave.engine.live.touch import asset_rows, touched_accounts
+from margrave.kernels.arrays import I64, Bools
+from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Rulebook
 
-_ALL: Final = 1 << 62
+_MOST: Final = 0.75  # share of the accounts beyond which computing all is quicker than picking them out
+
+
+def nobody() -> I64:
+    """No accounts."""
+    return np.zeros(0, dtype=np.int64)
 
 
 @final
@@ -64,8 +61,12 @@ class LiveBook:
     prices: Market  # every price that is known, with the instant up to which time has passed
     resolved: Resolved  # under which the pools were computed; its market lacks index prices that are stale
     pools: LivePools
-    instants: Mapping[Hashable, datetime]  # (input, name) -> when the price that is known was made
+    instants: Mapping[InputName, datetime]  # (input, name) -> when the value that is known was made
     rows: Mapping[str, int]  # name of an account -> its row
+    rulebooks: tuple[Rulebook, ...]  # the rules and those to come, by the instant from which they hold
+    seen: Seen  # ids of the events that were applied
+    holders: Holders
+    owed: I64  # accounts, ascending, that a screen left out: their status holds, their numbers are of an earlier market
 
     @property
     def market(self) -> Market:
@@ -74,23 +75,23 @@ class LiveBook:
 
     @property
     def rulebook(self) -> Rulebook:
-        """The rules."""
+        """The rules in force."""
         return self.resolved.rulebook
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An event that was not applied, and why."""
-
-    event: Event
-    issue: Issue
+Screen: TypeAlias = Callable[[LiveBook, Resolved, I64], Bools]
+"""Which of some accounts, (n,) rows ascending, must be computed: given the venue as it was and the market as it is now,
+(n,) bool. It may leave out an account only where its status provably stays; `Changes.amended` says whose rows are others
+than when the screen was made. Accounts amended in a batch are always computed, and all are when rules change."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a batch of events did. Every event is applied, coalesced, late or refused; the four add up to ``received``."""
+    """What a batch of events did.
+
+    Every event is applied, coalesced, late, repeated or refused; the five add up to ``received``.
+    """
 
     at: datetime  # latest instant of the batch
     statuses: tuple[StatusChange, ...]  # in the order of accounts
@@ -99,10 +100,23 @@ class Changes:
     coalesced: int  # ticks that a later tick of the same input replaced
     late: int  # ticks older than what is known
     refused: tuple[Refused, ...]
-    touched: int  # accounts computed again
+    touched: int  # accounts of which an input is another
+    again: tuple[str, ...] = ()  # ids of events that were applied before
+    screened: int = 0  # of the accounts touched, left out by the screen
+    amended: I64 = field(
+        default_factory=nobody, compare=False
+    )  # accounts of which a row is another, ascending
+    rulebook: Rulebook | None = None  # that took effect
+
+    @property
+    def repeated(self) -> int:
+        """Events whose id was applied before."""
+        return len(self.again)
 
 
-def started(book: Book, market: Market, rulebook: Rulebook, *, threads: int = 1) -> LiveBook:
+def started(
+    book: Book, market: Market, rulebook: Rulebook, *, later: Iterable[Rulebook] = (), threads: int = 1
+) -> LiveBook:
     """Compute a whole book, ready for events.
 
     Parameters
@@ -110,27 +124,40 @@ def started(book: Book, market: Market, rulebook: Rulebook, *, threads: int = 1)
     book : Book
         Its accounts are those of the venue, by name.
     market : Market
-        Lists every instrument that may be traded; a quote or index without an instant of its own is of ``market.at``.
+        A quote or index without an instant of its own is of ``market.at``.
     rulebook : Rulebook
         The rules; its ``mark_age_max_seconds`` is the age beyond which a price values nothing.
+    later : iterable of Rulebook
+        Rules that take effect when a clock reaches their ``valid_from``.
     threads : int
         Chunks that are computed at the same time; no number of them changes a digit.
     """
-    listed = market.instruments.values()
-    named = {asset for i in listed for asset in (i.base, i.quote, i.settlement, payoff_asset(i))}
+    named = {asset for instrument in market.instruments.values() for asset in assets_of(instrument)}
     book = with_tables(book, market.instruments, (*market.index, *sorted(named)))
-    instants: dict[Hashable, datetime] = {(Input.INDEX, asset): market.at for asset in market.index}
     quotes = {symbol: replace(q, at=q.at or market.at) for symbol, q in market.quotes.items()}
-    for symbol, quote in quotes.items():
-        instants |= {(what, symbol): quote.at or market.at for what in _inputs(quote)}
-    prices = replace(market, quotes=quotes)
-    resolved = _resolved(book, prices, rulebook, instants)
+    prices, instants = replace(market, quotes=quotes), first_instants(market)
+    rulebooks = (rulebook, *sorted(later, key=lambda r: r.valid_from))
+    rules = in_force_at(rulebooks, market.at)
+    resolved = resolved_in(None, book, prices_of(prices, instants), prices, rules)
     found = assess_resolved(book, resolved, threads=threads)
     rows = {name: row for row, name in enumerate(book.names.tolist())}
-    return LiveBook(book, prices, resolved, pools_from(found), instants, rows)
+    return LiveBook(
+        book,
+        prices,
+        resolved,
+        pools_from(found),
+        instants,
+        rows,
+        rulebooks,
+        (),
+        holders_of(book),
+        nobody(),
+    )
 
 
-def advance(state: LiveBook, events: Iterable[Event], *, threads: int = 1) -> tuple[LiveBook, Changes]:
+def advance(
+    state: LiveBook, events: Iterable[Event], *, threads: int = 1, screen: Screen | None = None
+) -> tuple[LiveBook, Changes]:
     """Move the venue by a batch of events.
 
     Parameters
@@ -141,6 +168,9 @@ def advance(state: LiveBook, events: Iterable[Event], *, threads: int = 1) -> tu
         In the order in which they came. The last tick of an input counts; fills, deposits and orders all do, in order.
     threads : int
         Chunks that are computed at the same time.
+    screen : callable, optional
+        Says which accounts that a price touched must be computed (`Screen`); all by default. What it leaves out is
+        ``owed`` until `settled`.
 
     Returns
     -------
@@ -149,142 +179,97 @@ def advance(state: LiveBook, events: Iterable[Event], *, threads: int = 1) -> tu
         applied is told with its reason, and raises nothing. Any cut of the same events into batches ends in the same state.
     """
     events = tuple(events)
-    queue, _ = offered(Queue(_ALL), events)
-    _, kept = drained(queue)
-    prices, instants, late, wrong = _ticked(state, [e for e in kept if isinstance(e, Tick | Clock)])
-    accounts, refused = _amended(state, [e for e in kept if not isinstance(e, Tick | Clock)])
-    refused = (*wrong, *refused)
-    book = amended(state.book, accounts) if accounts else state.book
-    resolved = state.resolved
-    if prices is not state.prices:
-        resolved = _resolved(book, prices, state.rulebook, instants)
-    touched = touched_accounts(state.resolved, resolved, book)
-    touched[list(accounts)] = True
-    rows = np.flatnonzero(touched)
-    pools: LivePools = state.pools
-    statuses: tuple[StatusChange, ...] = ()
+    prices = prices_of(state.prices, state.instants)
+    fold = Fold(state.book, prices, state.rows, state.rulebooks, state.seen)
+    happened(fold, events)
+    moved = _moved(state, fold)
+    amended = amended_rows(fold)
+    touched = touched_accounts(state.resolved, moved.resolved, moved.book, moved.holders)
+    left = _left_out(state, moved, touched, amended, screen)
+    touched[amended] = True
+    count = int(np.count_nonzero(touched))
+    touched[left] = False
     at = max((e.at for e in events), default=prices.at)
-    if rows.size:
-        pools, statuses = _computed(state.pools, book, resolved, rows, at, threads)
-    after_all = LiveBook(book, prices, resolved, pools, instants, state.rows)
-    dropped = queue.late + late
-    applied = len(events) - queue.coalesced - dropped - len(refused)
-    return after_all, Changes(
-        at, statuses, len(events), applied, queue.coalesced, dropped, refused, len(rows)
+    done, statuses = _computed(moved, np.flatnonzero(touched), at, threads)
+    changed = done.rulebook is not state.rulebook
+    return replace(done, owed=np.union1d(done.owed, left)), Changes(
+        at,
+        statuses,
+        fold.received,
+        fold.applied,
+        fold.coalesced,
+        fold.late,
+        tuple(fold.refused),
+        count,
+        tuple(fold.again),
+        len(left),
+        amended,
+        done.rulebook if changed else None,
     )
 
 
+def _moved(state: LiveBook, fold: Fold) -> LiveBook:
+    # The venue after the events, its pools as they were.
+    book, prices = fold.book, market_of(fold.prices)
+    rules = in_force_at(state.rulebooks, prices.at)
+    resolved, pools = state.resolved, state.pools
+    if prices is not state.prices or rules is not state.rulebook:
+        resolved = resolved_in(resolved, book, fold.prices, prices, rules)
+        if resolved.table.assets != state.resolved.table.assets:
+            pools = in_assets(pools, asset_rows(state.resolved.table, resolved.table))
+    traded = traded_rows(fold)
+    joined = {name: row for name, (row, _) in fold.joined.items()}
+    return LiveBook(
+        book,
+        prices,
+        resolved,
+        pools,
+        fold.prices.instants,
+        {**state.rows, **joined} if joined else state.rows,
+        state.rulebooks,
+        with_ids(state.seen, fold.ids),
+        retold(state.holders, book, traded) if traded.size else state.holders,
+        state.owed,
+    )
+
+
+def _left_out(state: LiveBook, moved: LiveBook, touched: Bools, amended: I64, screen: Screen | None) -> I64:
+    if screen is None or moved.rulebook is not state.rulebook:
+        return nobody()
+    asked = touched.copy()
+    asked[amended] = False
+    rows = np.flatnonzero(asked)
+    return rows[~screen(state, moved.resolved, rows)]
+
+
 def _computed(
-    pools: LivePools, book: Book, resolved: Resolved, rows: I64, at: datetime, threads: int
-) -> tuple[LivePools, tuple[StatusChange, ...]]:
-    part = book if len(rows) == len(book.names) else picked(book, rows)
+    state: LiveBook, rows: I64, at: datetime, threads: int
+) -> tuple[LiveBook, tuple[StatusChange, ...]]:
+    # The pools of some accounts computed again.
+    if not rows.size:
+        return state, ()
+    book, resolved = state.book, state.resolved
+    is_most = len(rows) > _MOST * len(book.names)
+    if is_most:
+        rows = np.arange(len(book.names))
+    part = book if is_most else unnamed(book, rows)
     fresh = pools_from(assess_resolved(part, resolved, threads=threads), rows)
     words = Words(book.names, book.symbols, resolved.table.assets)
-    return merged(pools, fresh, rows), changed_statuses(pools, fresh, rows, words, at)
+    statuses = changed_statuses(state.pools, fresh, rows, words, at)
+    owed = np.setdiff1d(state.owed, rows, assume_unique=True) if state.owed.size else state.owed
+    pools = fresh if is_most else merged(state.pools, fresh, rows)
+    return replace(state, pools=pools, owed=owed), statuses
 
 
-def _resolved(
-    book: Book, prices: Market, rulebook: Rulebook, instants: Mapping[Hashable, datetime]
-) -> Resolved:
-    # A quote tells its own age to the table. An index price has none there: what is stale is left out.
-    most = rulebook.mark_age_max_seconds
-    if most is not None:
-        fresh = {
-            asset: price
-            for asset, price in prices.index.items()
-            if (prices.at - instants[Input.INDEX, asset]).total_seconds() <= most
-        }
-        prices = replace(prices, index=fresh)
-    return resolve(book.symbols, book.assets, prices, rulebook)
+def settled(state: LiveBook, *, threads: int = 1) -> tuple[LiveBook, tuple[StatusChange, ...]]:
+    """Compute the accounts that a screen left out.
 
-
-def _inputs(quote: Quote) -> list[Input]:
-    told = ((Input.MARK, quote.mark), (Input.FORWARD, quote.forward), (Input.VOL, quote.vol))
-    return [what for what, value in told if value is not None]
-
-
-def _ticked(
-    state: LiveBook, events: list[Tick | Clock]
-) -> tuple[Market, Mapping[Hashable, datetime], int, tuple[Refused, ...]]:
-    prices, instants = state.prices, dict(state.instants)
-    at, late, wrong = prices.at, 0, []
-    index, quotes = dict(prices.index), dict(prices.quotes)
-    for event in events:
-        known = at if isinstance(event, Clock) else instants.get((event.what, event.name), event.at)
-        if event.at < known:
-            late += 1
-        elif isinstance(event, Clock):
-            at = event.at
-        else:
-            try:
-                _price(event, prices, state.book.assets, index, quotes, instants)
-            except ValueError as error:
-                wrong.append(Refused(event, Issue(event.name, Reason.INVALID_VALUE, str(error))))
-            except MargraveError as error:
-                wrong.append(Refused(event, error.issues[0]))
-    moved = replace(prices, at=at, index=index, quotes=quotes) if events else prices
-    return moved, instants, late, tuple(wrong)
-
-
-def _price(
-    tick: Tick,
-    market: Market,
-    assets: tuple[str, ...],
-    index: dict[str, float],
-    quotes: dict[str, Quote],
-    instants: dict[Hashable, datetime],
-) -> None:
-    # Write one price where it belongs, or raise and leave all as it was.
-    if tick.what is Input.INDEX:
-        if tick.name not in assets:
-            message = "is no asset of the book or its instruments; correct the name"
-            raise MargraveError([Issue(tick.name, Reason.NOT_FOUND, message)])
-        require_price("index", tick.value)
-        index[tick.name] = tick.value
-        instants[tick.what, tick.name] = tick.at
-        return
-    quote = _quote(tick, market, quotes.get(tick.name))
-    instants[tick.what, tick.name] = tick.at
-    # As old as the oldest of what it is made of.
-    oldest = min(instants[what, tick.name] for what in _inputs(quote))
-    quotes[tick.name] = replace(quote, at=oldest)
-
-
-def _quote(tick: Tick, market: Market, quote: Quote | None) -> Quote:
-    if tick.name not in market.instruments:
-        message = "is not among the market's instruments; start the live book with its terms"
-        raise MargraveError([Issue(tick.name, Reason.UNKNOWN_INSTRUMENT, message)])
-    if tick.what is Input.MARK:
-        return Quote(mark=tick.value) if quote is None else replace(quote, mark=tick.value)
-    if quote is None:
-        message = f"has no mark yet, and so no place for a {tick.what}; send its mark first"
-        raise MargraveError([Issue(tick.name, Reason.MISSING_MARK, message)])
-    if tick.what is Input.VOL:
-        return replace(quote, vol=tick.value)
-    return replace(quote, forward=tick.value)
-
-
-def _amended(
-    state: LiveBook, events: Iterable[AccountEvent]
-) -> tuple[dict[int, Account], tuple[Refused, ...]]:
-    accounts: dict[int, Account] = {}
-    refused = []
-    for event in events:
-        row = state.rows.get(event.account)
-        try:
-            if row is None:
-                message = "is no account of the book; start the live book with it"
-                raise MargraveError([Issue(event.account, Reason.NOT_FOUND, message)])
-            if isinstance(event, Deposited) and event.asset not in state.book.assets:
-                message = f"{event.asset} is no asset of the book or its instruments; correct the name"
-                raise MargraveError([Issue(event.account, Reason.NOT_FOUND, message)])
-            account = accounts[row] if row in accounts else account_of(state.book, row)
-            accounts[row] = after(account, state.prices, event)
-        except ValueError as error:
-            refused.append(Refused(event, Issue(event.account, Reason.INVALID_VALUE, str(error))))
-        except MargraveError as error:
-            refused.append(Refused(event, error.issues[0]))
-    return accounts, tuple(refused)
+    Returns
+    -------
+    LiveBook, tuple of StatusChange
+        Bit for bit the full recompute; and every status that is another than it was: none where the screen was right.
+    """
+    return _computed(state, state.owed, state.prices.at, threads)
 
 
 def audited(state: LiveBook, *, threads: int = 1) -> Difference | None:
@@ -293,7 +278,24 @@ def audited(state: LiveBook, *, threads: int = 1) -> Difference | None:
     Returns
     -------
     Difference or None
-        The first account that differs in a bit of a number, in a pool or in why it is unknown; None where none does.
+        The first account that differs in a bit of a number, in a pool or in why it is unknown; None where none does. Of
+        accounts that are ``owed`` the statuses are compared.
     """
-    full = assess_book(state.book, state.market, state.rulebook, threads=threads)
-    return first_difference(state.pools, pools_from(full), state.book.names)
+    full = pools_from(assess_book(state.book, state.market, state.rulebook, threads=threads))
+    return first_difference(with_numbers_of(state.pools, full, state.owed), full, state.book.names)
+
+
+def stale_inputs(
+    state: LiveBook, most: Mapping[Input, timedelta]
+) -> tuple[tuple[Input, str, timedelta], ...]:
+    """Inputs older than a feed should be: each with its name and its age at the market's instant.
+
+    Parameters
+    ----------
+    state : LiveBook
+        The venue.
+    most : mapping of Input to timedelta
+        Age of each input beyond which it is told; an input that is not named is not.
+    """
+    aged = ((what, name, state.prices.at - at) for (what, name), at in state.instants.items())
+    return tuple((what, name, age) for what, name, age in aged if what in most and age > most[what])

@@ -10,6 +10,7 @@ import numpy as np
 from margrave.core.errors import CannotAssessError, Reason, invalid, refused
 from margrave.domain.amended import with_tables
 from margrave.domain.book import Book, chunk_of
+from margrave.engine.live.holders import holders_of
 from margrave.engine.simulation.settings import UNIT, Settings
 from margrave.engine.simulation.state import UNITS_MAX, Frame, Party, State
 from margrave.kernels.arrays import F64, I64
@@ -78,6 +79,7 @@ def opened(book: Book, resolved: Resolved, settings: Settings) -> tuple[Frame, S
         part.position_pool,
         part.order_pool,
         part.pool_account,
+        holders_of(book),
         _ways(part, table.base[book.instrument], count),
     )
     amounts = np.zeros(len(frame.purse_asset))

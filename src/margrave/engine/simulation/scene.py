@@ -159,7 +159,7 @@ def moved_on(scene: Scene, resolved: Resolved) -> Scene:
     np.maximum.at(step, now.base, far)
     step[-1] = far.max(initial=0.0)
     way += step
-    loose = scene.loose | touched_accounts(scene.resolved, resolved, scene.book)
+    loose = scene.loose | touched_accounts(scene.resolved, resolved, scene.book, scene.frame.holders)
     due = np.zeros_like(loose)
     due[scene.frame.pool_account[way[scene.frame.pool_way] >= scene.deadline]] = True
     return replace(scene, resolved=resolved, loose=loose, way=way, stale=scene.stale | (due & loose))

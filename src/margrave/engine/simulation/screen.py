@@ -97,7 +97,8 @@ def _legs(book: Book, resolved: Resolved, position: I64) -> tuple[F64, F64, F64]
     charged = ladder_margin_of(plan, ladders, table, sized, MAINTENANCE)
     flat, row, size = plan.flat[MAINTENANCE], charged.row[0], charged.size[0]
     by_value = ladders.by_value[at]
-    rate = flat.rate[row] + flat.slope[row] * size * np.where(by_value, 2.0, 1.0)
+    grows = flat.slope[row] * size + (0.0 if flat.root is None else flat.root[row] * np.sqrt(size))
+    rate = flat.rate[row] + grows * np.where(by_value, 2.0, 1.0)
     times, floor = _schedules(resolved)
     asked = np.maximum(rate * times[at], floor[at]) * charged.value[0] + charged.fee[0]
     rounding = resolved.rulebook.rounding.margin

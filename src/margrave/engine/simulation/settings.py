@@ -14,6 +14,7 @@ from margrave.domain.checks import require
 from margrave.engine.simulation.candidates import Candidates, by_score
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
+from margrave.liquidation.portions import FIRST_SHARE, LARGE
 
 UNIT: Final = 1e-8
 """Smallest amount of money of an asset where none is stated."""
@@ -173,7 +174,20 @@ class StepDown:
         require(self.tiers is None or self.tiers >= 1, "step down tiers", self.tiers, "one or more, or None")
 
 
-Rule: TypeAlias = Takeover | CloseFactor | StepDown
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstShare:
+    """A share of a leg that is worth more than an amount, and all of one that is not (spec defi.md 5)."""
+
+    share: float = FIRST_SHARE
+    large: float = LARGE  # [numeraire]
+
+    def __post_init__(self) -> None:
+        require(1e-3 <= self.share <= 1.0, "first share", self.share, "between 0.001 and 1")
+        require(0.0 <= self.large < _INF, "large", self.large, "zero or more")
+
+
+Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare
 
 
 @final

@@ -18,6 +18,7 @@ from margrave.engine.simulation.settings import (
     Costs,
     Deleveraging,
     Depth,
+    FirstShare,
     Impact,
     Ladder,
     Liquidity,
@@ -152,6 +153,20 @@ def test_a_step_down_closes_what_brings_the_size_into_the_tier(tiers, size):
     done = run([account("a", size, 0.015 * size * START)], START, rulebook=rules(TIERS), rule=StepDown(tiers))
     first = events(done, Traded)[0]
     assert -first.lots[0] / 1e8 == step_down(TIERS, size, tiers)
+
+
+def test_a_large_position_is_closed_in_parts_until_it_is_not_large():
+    # Hyperliquid closes a fifth of what is worth more than 100,000 (specification, defi.md 5).
+    done = run(
+        [account("a", 4.0, 46_000.0)],
+        40_000.0,
+        rule=FirstShare(),
+        lots={"BTCUSDT": 0.1},
+        ladder=Ladder(restored=0.01),
+    )
+    assert [-int(e.lots[0]) for e in events(done, Traded)] == [8, 7, 25]
+    with pytest.raises(ValueError, match="first share"):
+        FirstShare(share=0.0)
 
 
 def test_in_the_first_tier_all_of_it_goes():
