@@ -153,7 +153,8 @@ def moved_on(scene: Scene, resolved: Resolved) -> Scene:
         marks_moved, index_moved = (
             np.abs(np.log(one / two)) for one, two in ((now.mark, before.mark), (now.index, before.index))
         )
-    far = np.nan_to_num(np.maximum(marks_moved, index_moved), nan=np.inf)
+    # An option may be worth nothing, and a pool that holds one is margined at every move whatever its way.
+    far = np.where(now.is_option, 0.0, np.maximum(marks_moved, index_moved))
     way = scene.way.copy()
     step = np.zeros(len(way))
     np.maximum.at(step, now.base, far)

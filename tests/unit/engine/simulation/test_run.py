@@ -15,7 +15,7 @@ from margrave.engine.books.venue import assess_book
 from margrave.engine.live.pools import first_difference, pools_from
 from margrave.engine.paths.memory import advance, needs_memory
 from margrave.engine.simulation.candidates import Candidates
-from margrave.engine.simulation.events import Priced, Remembered, log_bytes, replayed
+from margrave.engine.simulation.events import Levelled, Priced, Remembered, log_bytes, replayed
 from margrave.engine.simulation.path import Path, shock
 from margrave.engine.simulation.run import Ending, simulate
 from margrave.engine.simulation.settings import (
@@ -71,9 +71,8 @@ def test_a_path_without_a_cause_does_nothing():
     assert done.ending is Ending.DONE
     assert same(replace(done.end, level=done.opening.level), done.opening)
     assert done.steps.rounds.tolist() == [0, 0]
-    assert {type(e.event) for e in done.log} <= {Priced}.union(
-        {type(e.event) for e in done.log if e.round == 0}
-    )
+    assert {type(e.event) for e in done.log} == {Priced, Levelled}
+    assert {e.round for e in done.log} == {0}
 
 
 def test_a_book_without_accounts_runs():
