@@ -9,7 +9,13 @@ from margrave.domain.book import book_of
 from margrave.engine.default.closing import LiquidationRule
 from margrave.engine.default.ledger import FUND, UNCOVERED
 from margrave.engine.default.waterfall import Terms, waterfall
-from margrave.engine.simulation.candidates import Candidates, by_score, pro_rata, water_filling
+from margrave.engine.simulation.candidates import (
+    Candidates,
+    by_price_and_leverage,
+    by_score,
+    pro_rata,
+    water_filling,
+)
 from margrave.engine.simulation.events import Cancelled, Cause, Levelled, Paid, Traded
 from margrave.engine.simulation.path import Path, shock
 from margrave.engine.simulation.run import simulate
@@ -334,28 +340,28 @@ def candidates():
     """Vectors reference.json, adl: winners are short, price 1,000; lots of a billionth."""
     lots, equity = np.array([10.0, 10.0, 20.0]), np.array([5_000.0, 20_000.0, 40_000.0])
     entry = np.array([1_050.0, 1_500.0, 1_200.0])
-    rows = np.arange(3)
+    rows, count = np.arange(3), (lots * 1e9).astype(np.int64)
+    profit, mark = lots * (entry - 1_000.0), np.full(3, 1_000.0)
     return Candidates(
-        rows,
-        rows,
-        (lots * 1e9).astype(np.int64),
-        lots * (entry - 1_000.0),
-        lots * entry,
-        lots * 1_000.0,
-        equity,
+        rows, rows, count, profit, lots * entry, lots * mark, equity, entry, mark, np.full(3, -1.0)
     )
 
 
-def test_shares_of_the_reference_vectors():
+@pytest.mark.parametrize(
+    ("shares", "removed"),
+    [
+        (by_price_and_leverage, [10.0, 2.0, 0.0]),
+        (pro_rata, [3.0, 3.0, 6.0]),
+        (water_filling, [7.846153846, 1.384615385, 2.769230769]),
+        (by_score, [2.0, 10.0, 0.0]),  # profit over entry value times leverage: 0.095, 0.167, 0.083
+    ],
+)
+def test_shares_of_the_reference_vectors(shares, removed):
     found = candidates()
     assert found.leverage.tolist() == [2.0, 0.5, 0.5]
-    assert (pro_rata(found, 12_000_000_000) / 1e9).tolist() == [3.0, 3.0, 6.0]
-    levelled = water_filling(found, 12_000_000_000) / 1e9
-    assert levelled == pytest.approx([7.846153846, 1.384615385, 2.769230769], abs=1e-9)
-    assert levelled.sum() == 12.0
-    queued = by_score(found, 12_000_000_000)
-    assert queued.sum() == 12_000_000_000
-    assert queued[int(found.score.argmax())] == found.lots[int(found.score.argmax())]
+    taken = shares(found, 12_000_000_000)
+    assert taken / 1e9 == pytest.approx(removed, abs=1e-9)
+    assert taken.sum() == 12_000_000_000
 
 
 # --- pools of several assets ---

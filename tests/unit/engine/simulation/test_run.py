@@ -331,3 +331,36 @@ def test_a_rule_of_shares_is_any_function_of_candidates():
     )
     done = run(book, 40_000.0, settings=Settings(deleveraging=Deleveraging(shares=last_first)))
     assert done.book.quantity.tolist() == [0.0, -1.0, 0.0]
+
+
+# Specification 1.4 and 4.1: maintenance in coin of a long of 100,000 USD from 50,000 at 5 %, and its mean and largest
+# over smallest, along one path.
+PATH = (50_000.0, 52_000.0, 55_000.0, 60_000.0, 57_000.0, 54_000.0, 50_000.0, 47_000.0)
+RATCHET = (0.100000, 0.088611, 0.073580, 0.052946, 0.067312, 0.089821, 0.121455, 0.135240)
+SERIES = {
+    "flat": (None, 1.276596, 0.094636),
+    "entry": (Reference.ENTRY, 2.554274, 0.086681),
+    "ratchet": (Reference.RATCHET, 2.554274, 0.091121),
+    "hwm": (Reference.HIGH_WATER, 2.553191, 0.127705),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_requirements_over_a_path_are_those_of_the_specification(name):
+    reference, peak_to_trough, mean = SERIES[name]
+    rulebook = rules()
+    if reference is not None:
+        terms = {field: getattr(T1, field) for field in T1.__struct_fields__} | {"reference": reference}
+        rulebook = with_schedule(rulebook, type(T1)(**terms))
+    holder = Account(
+        name="a",
+        balances=(Balance(asset="BTC", amount=2.0),),
+        positions=(Position(symbol="BTCUSD", quantity=100_000.0, entry=START),),
+    )
+    path = Path(3_600.0 * np.arange(8), {"BTC": np.array(PATH)})
+    done = simulate(book_of([holder]), inverse_market(START), rulebook, path, Settings())
+    coins = done.steps.maintenance / np.array(PATH)
+    assert coins.max() / coins.min() == pytest.approx(peak_to_trough, abs=5e-7)
+    assert coins.mean() == pytest.approx(mean, abs=5e-7)
+    if name == "ratchet":
+        assert coins.round(6).tolist() == list(RATCHET)
