@@ -158,9 +158,9 @@ def simulate(  # noqa: PLR0913 - what a run is made of
     """
     require(0 <= seed < 2**64, "seed", seed, "a whole number from zero to 2^64 - 1")
     scene = _opening(book, market, rulebook, path, settings)
-    opening, nothing = scene.state, np.zeros(0)
+    opening, one = scene.state, np.ones(len(scene.frame.assets))
     started = open_notional(scene), fund(scene)
-    prices = Prices(nothing, nothing, nothing)
+    prices = Prices(one, one, one)
     loop = _Loop(scene, prices, rulebook, threads, told, Tally.empty(len(scene.world.symbols)))
     ending = Ending.DONE
     for step in range(path.count):

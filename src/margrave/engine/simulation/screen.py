@@ -53,7 +53,7 @@ def reaches(
         Infinite for a pool that holds nothing and owes nothing, `NEVER` where nothing is certain.
     """
     pools, balance, healthy = told
-    if not _certain(resolved.rulebook) or resolved.table.converts:
+    if not certain(resolved.rulebook) or resolved.table.converts:
         return np.full(len(pools), NEVER)
     position = _positions(frame, book, pools)
     at = book.instrument[position]
@@ -76,8 +76,8 @@ def _positions(frame: Frame, book: Book, pools: I64) -> I64:
     return np.flatnonzero(wanted[frame.position_pool] & (book.quantity != 0.0))
 
 
-def _certain(rulebook: Rulebook) -> bool:
-    # One currency a pool, margin by size alone, no release that depends on time.
+def certain(rulebook: Rulebook) -> bool:
+    """Whether anything can be said of pools under a rulebook: one currency a pool, margin by size, no release by time."""
     used = {product.model.schedule for product in rulebook.products}
     schedules = [schedule for name, schedule in rulebook.schedules.items() if name in used]
     slow = any(schedule.discipline.release_per_hour is not None for schedule in schedules)

@@ -109,7 +109,7 @@ def test_a_path_that_leaves_the_range_of_prices_ends():
     path = Path(np.zeros(1), {"BTC": np.array([1e-6])})
     done = simulate(longs(), tiny, rules(), path, Settings())
     assert done.ending is Ending.RUNAWAY
-    assert len(done.steps.seconds) == 1
+    assert done.steps.last.tolist() == [[1.0] * len(done.frame.assets)]
 
 
 # --- what it refuses ---
