@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from margrave.domain.book import book_of
 from margrave.engine.books.venue import assess_book
 from margrave.engine.live.pools import first_difference, pools_from
-from margrave.engine.simulation.candidates import by_score, pro_rata, water_filling
+from margrave.engine.simulation.candidates import by_price_and_leverage, by_score, pro_rata, water_filling
 from margrave.engine.simulation.events import applied, log_bytes, replayed
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.engine.simulation.path import Path
@@ -74,7 +74,7 @@ def made_settings(rng, book):
         costs=Costs(slippage=0.001, fee_rate=0.0005, penalty_rate=0.002) if rng.random() < 0.7 else Costs(),
         fund={a: 1e4 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.5},
         deleveraging=Deleveraging(
-            shares=(by_score, pro_rata, water_filling, None)[rng.integers(0, 4)],
+            shares=(by_score, pro_rata, water_filling, by_price_and_leverage, None)[rng.integers(0, 5)],
             socialised=bool(rng.random() < 0.5),
         ),
         funding=PremiumFunding(interval_seconds=900.0) if rng.random() < 0.5 else None,

@@ -6,7 +6,16 @@ from typing import Final, assert_never
 from msgspec import structs
 
 from margrave.rulebook.clearing import Commodity, RangesModel, RiskArray, ScanModel, Share
-from margrave.rulebook.ladders import BaseSlope, Ladder, Progressive, RiskLimit, Tier, WholePosition
+from margrave.rulebook.health import HealthModel, PerpetualRule, Sides
+from margrave.rulebook.ladders import (
+    BaseSlope,
+    Ladder,
+    Progressive,
+    RiskLimit,
+    SizePremium,
+    Tier,
+    WholePosition,
+)
 from margrave.rulebook.load import checked
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.rulebook.schedules import Schedule
@@ -112,8 +121,17 @@ def _portfolio_at(model: Portfolio | None, multiplier: float) -> Portfolio | Non
             )
         case StandardManager(markets=markets):
             return structs.replace(model, markets=tuple(_market_at(market, multiplier) for market in markets))
+        case HealthModel(perpetuals=perpetuals):
+            return structs.replace(model, perpetuals=tuple(_weighted_at(p, multiplier) for p in perpetuals))
         case unknown:
             assert_never(unknown)
+
+
+def _weighted_at(rule: PerpetualRule, multiplier: float) -> PerpetualRule:
+    def sides(at: Sides) -> Sides:
+        return Sides(long=min(at.long * multiplier, 1.0), short=at.short * multiplier)
+
+    return structs.replace(rule, initial=sides(rule.initial), maintenance=sides(rule.maintenance))
 
 
 def _commodity_at(commodity: Commodity, multiplier: float, deepest: float) -> Commodity:
@@ -154,6 +172,8 @@ def _ladder_at(ladder: Ladder, multiplier: float) -> Ladder:
             return structs.replace(ladder, tiers=tuple(_tier_at(tier, multiplier) for tier in tiers))
         case BaseSlope():
             return structs.replace(ladder, slope=ladder.slope * multiplier, **_base_at(ladder, multiplier))
+        case SizePremium():
+            return structs.replace(ladder, factor=ladder.factor * multiplier, **_base_at(ladder, multiplier))
         case RiskLimit():
             increment = min(ladder.increment * multiplier, 1.0)
             return structs.replace(ladder, increment=increment, **_base_at(ladder, multiplier))
@@ -161,7 +181,7 @@ def _ladder_at(ladder: Ladder, multiplier: float) -> Ladder:
             assert_never(unknown)
 
 
-def _base_at(ladder: BaseSlope | RiskLimit, multiplier: float) -> dict[str, float]:
+def _base_at(ladder: BaseSlope | RiskLimit | SizePremium, multiplier: float) -> dict[str, float]:
     return {name: min(getattr(ladder, name) * multiplier, 1.0) for name in ("initial", "maintenance")}
 
 

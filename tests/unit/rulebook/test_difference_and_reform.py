@@ -11,7 +11,7 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.rulebook.catalogue import in_force, shipped
 from margrave.rulebook.clearing import PriceRisk, RiskArray
 from margrave.rulebook.difference import differences
-from margrave.rulebook.ladders import resolve
+from margrave.rulebook.ladders import SizePremium, TierUnit, resolve
 from margrave.rulebook.reform import with_account_rules, with_rates, with_schedule
 from margrave.rulebook.schema import OptionModel
 from margrave.rulebook.standard_manager import StandardManager
@@ -167,3 +167,12 @@ def test_a_commodity_of_arrays_alone_keeps_its_missing_range():
     )
     made = structs.replace(scan, portfolio=structs.replace(scan.portfolio, commodities=bare))
     assert {c.price_range for c in with_rates(made, 2.0).portfolio.commodities} == {None}
+
+
+def test_a_premium_by_the_root_of_size_moves_with_its_rates():
+    ladder = SizePremium(
+        code="TEST-ROOT-001", unit=TierUnit.COIN, initial=0.05, maintenance=0.03, factor=0.001
+    )
+    name = next(iter(FLAT.ladders))
+    twice = with_rates(structs.replace(FLAT, ladders={**FLAT.ladders, name: ladder}), 2.0).ladders[name]
+    assert (twice.initial, twice.maintenance, twice.factor) == (0.1, 0.06, 0.002)

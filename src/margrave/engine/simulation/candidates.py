@@ -7,6 +7,7 @@ import numpy as np
 
 from margrave.kernels import deleveraging_shares as kernel
 from margrave.kernels.arrays import F64, I64
+from margrave.liquidation.deleverage import price_and_leverage
 
 
 @final
@@ -21,6 +22,9 @@ class Candidates:
     entry_notional: F64  # > 0
     notional: F64  # at the mark, > 0
     balance: F64  # margin balance of the pool, > 0
+    entry: F64  # [price]
+    mark: F64  # [price]
+    side: F64  # +1 long, -1 short
 
     @property
     def leverage(self) -> F64:
@@ -41,6 +45,12 @@ def by_score(candidates: Candidates, wanted: int) -> I64:
     """Whole positions by profit times leverage, the highest first."""
     size = candidates.lots.astype(np.float64)
     return _whole(kernel.by_queue(candidates.score, size, float(wanted), 1.0))
+
+
+def by_price_and_leverage(candidates: Candidates, wanted: int) -> I64:
+    """Whole positions by the move of the price in their favour, as a ratio, times leverage: Hyperliquid's manner."""
+    score = price_and_leverage(candidates.entry, candidates.mark, candidates.side, candidates.leverage)
+    return _whole(kernel.by_queue(score, candidates.lots.astype(np.float64), float(wanted), 1.0))
 
 
 def pro_rata(candidates: Candidates, wanted: int) -> I64:

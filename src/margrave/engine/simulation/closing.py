@@ -21,9 +21,10 @@ from margrave.engine.simulation.scene import (
     marks,
     notional,
 )
-from margrave.engine.simulation.settings import CloseFactor, StepDown, Takeover
+from margrave.engine.simulation.settings import CloseFactor, FirstShare, StepDown, Takeover
 from margrave.engine.simulation.state import Party
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.liquidation.portions import first_part
 from margrave.margin.ladder import Sized, ladder_margin_of
 from margrave.valuation.positions import value_positions
 from margrave.valuation.scenarios import now
@@ -85,6 +86,11 @@ def _chosen(scene: Scene, position: I64, held: I64) -> I64:
             return np.asarray(np.ceil(held * share * _ALMOST), dtype=np.int64)
         case StepDown(tiers=tiers):
             return _stepped_down(scene, position, held, tiers)
+        case FirstShare(share=share, large=large):
+            at = scene.book.instrument[position]
+            price = scene.resolved.table.asset_price[scene.frame.settlement[at]]
+            value = notional(scene, at, scene.book.quantity[position], marks(scene)[at]) * price
+            return np.rint(first_part(held.astype(np.float64), value, large, share, 1.0)).astype(np.int64)
         case unknown:
             assert_never(unknown)
 

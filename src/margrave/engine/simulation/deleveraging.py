@@ -95,6 +95,9 @@ def candidates_of(scene: Scene, instrument: int, side: int) -> Candidates:
         notional(scene, at, quantity, entry[wins]),
         notional(scene, at, quantity, mark[wins]),
         scene.columns.margin_balance[pool] / in_pool(scene, position),
+        entry[wins],
+        mark[wins],
+        np.full(len(position), float(side)),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from margrave.core.errors import CannotAssessError, Reason, invalid, refused
 from margrave.domain.amended import with_tables
 from margrave.domain.book import Book, chunk_of
+from margrave.engine.live.holders import holders_of
 from margrave.engine.simulation.settings import UNIT, Settings
 from margrave.engine.simulation.state import UNITS_MAX, Frame, Party, State
 from margrave.kernels.arrays import F64, I64
@@ -78,6 +79,8 @@ def opened(book: Book, resolved: Resolved, settings: Settings) -> tuple[Frame, S
         part.position_pool,
         part.order_pool,
         part.pool_account,
+        holders_of(book),
+        _ways(part, table.base[book.instrument], count),
     )
     amounts = np.zeros(len(frame.purse_asset))
     amounts[:balances] = book.balance
@@ -135,7 +138,7 @@ def _with_wallets(book: Book, resolved: Resolved) -> Book:
     row = np.array([assets.index(name) if name in assets else 0 for name in table.assets], dtype=np.int64)
     wanted = book.account.astype(np.int64) * len(assets) + row[table.settlement[book.instrument]]
     has = book.balance_account.astype(np.int64) * len(assets) + book.balance_asset
-    lacking = np.setdiff1d(wanted, has)
+    lacking = np.unique(wanted[rows_of(wanted, has) < 0])
     if not lacking.size:
         return book
     account = np.concatenate((book.balance_account, lacking // len(assets)))
@@ -170,6 +173,14 @@ def _partition(book: Book, resolved: Resolved) -> _Partition:
         np.concatenate([part.pool_account for part in parts]),
         np.concatenate([part.margin for part in parts]),
     )
+
+
+def _ways(part: _Partition, base: I64, count: int) -> I64:
+    pools = len(part.pool_account)
+    least, most = np.full(pools, count), np.full(pools, -1)
+    np.minimum.at(least, part.position_pool, base)
+    np.maximum.at(most, part.position_pool, base)
+    return np.where(least == most, least, count)
 
 
 def _require_room(frame: Frame, amounts: F64) -> None:

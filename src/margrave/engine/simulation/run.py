@@ -8,15 +8,14 @@ from typing import final
 import numpy as np
 
 from margrave.core.errors import Reason, invalid
-from margrave.domain.book import Book, Memories, chunk_of
+from margrave.domain.book import Book, Memories, chunk_of, no_parents
 from margrave.domain.checks import require
 from margrave.domain.market import Market
 from margrave.engine.live.pools import LivePools
-from margrave.engine.live.touch import touched_accounts
 from margrave.engine.paths.memory import needs_memory, observed
 from margrave.engine.simulation.closing import Plan, cancellations, closed, in_market, planned
 from margrave.engine.simulation.deleveraging import deleveraged, matched
-from margrave.engine.simulation.events import Entry, Event, Levelled, Priced, Remembered, Ruled, applied
+from margrave.engine.simulation.events import Entry, Event, Priced, Remembered, Ruled, applied
 from margrave.engine.simulation.factor import Moving, begun, moved
 from margrave.engine.simulation.flows import funding, holders
 from margrave.engine.simulation.opening import opened
@@ -31,7 +30,8 @@ from margrave.engine.simulation.prices import (
     rested,
     world_of,
 )
-from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state, levels, margined
+from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state, loosened, margined, moved_on
+from margrave.engine.simulation.screen import NEVER
 from margrave.engine.simulation.settings import Settings, StatedFunding
 from margrave.engine.simulation.shortfall import STAGES, flat_purses
 from margrave.engine.simulation.state import Frame, State, book_of_state
@@ -109,13 +109,11 @@ class _Loop:
         self.log.append(Entry(self.scene.pressure.step, self.round, event))
         self.tally.add(self.scene, event)
 
-    def margin(self) -> None:
-        """Margin whom something touched, and put pools on their levels."""
-        self.scene = margined(self.scene, self.threads, self.told)
-        level = levels(self.scene)
-        moved = np.flatnonzero(level != self.scene.state.level)
-        if moved.size:
-            self.apply([Levelled(moved, level[moved])])
+    def margin(self, *, everybody: bool = False) -> None:
+        """Margin whom something brought near a level, or all whom it touched, and put pools on their levels."""
+        scene = loosened(self.scene) if everybody else self.scene
+        self.scene, moved = margined(scene, self.threads, self.told)
+        self.apply([moved])
 
 
 def simulate(  # noqa: PLR0913 - what a run is made of
@@ -160,9 +158,9 @@ def simulate(  # noqa: PLR0913 - what a run is made of
     """
     require(0 <= seed < 2**64, "seed", seed, "a whole number from zero to 2^64 - 1")
     scene = _opening(book, market, rulebook, path, settings)
-    opening, nothing = scene.state, np.zeros(0)
+    opening, one = scene.state, np.ones(len(scene.frame.assets))
     started = open_notional(scene), fund(scene)
-    prices = Prices(nothing, nothing, nothing)
+    prices = Prices(one, one, one)
     loop = _Loop(scene, prices, rulebook, threads, told, Tally.empty(len(scene.world.symbols)))
     ending = Ending.DONE
     for step in range(path.count):
@@ -195,8 +193,23 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
     _require_asset(settings, resolved.table.assets)
     world = world_of(market, resolved.table, symbols, path, settings)
     stale = np.ones(len(book.names), dtype=np.bool_)
-    opened_book = book_of_state(frame, state)
-    return Scene(frame, settings, world, state, at_rest(world), opened_book, resolved, NO_POOLS, stale)
+    nameless = no_parents(len(book.names))  # names are for people; picking some of a million is not free
+    opened_book = replace(book_of_state(frame, state), names=nameless, parents=nameless)
+    pools = len(frame.pool_account)
+    return Scene(
+        frame,
+        settings,
+        world,
+        state,
+        at_rest(world),
+        opened_book,
+        resolved,
+        NO_POOLS,
+        stale,
+        stale,
+        np.full(pools, NEVER),
+        np.zeros(len(frame.assets) + 1),
+    )
 
 
 def _require_rates(settings: Settings, path: Path, symbols: tuple[str, ...]) -> None:
@@ -227,14 +240,15 @@ def _step(loop: _Loop, step: int, seed: int) -> bool:
     goes_on = _repriced(loop)
     if goes_on:
         loop.apply([funding(loop.scene)])
-        loop.margin()
+        loop.margin(everybody=loop.scene.settings.behaviour.withdraw > 0.0)
         if loop.apply(holders(loop.scene, seed)):
             loop.margin()
         goes_on = _rounds(loop)
         if goes_on and needs_memory(loop.scene.resolved.rulebook):
             loop.apply([Remembered(_memory(loop.scene))])
-    else:
-        loop.margin()
+    every = loop.scene.settings.totals_every
+    if not goes_on or step + 1 == len(scene.world.seconds) or (every and (step + 1) % every == 0):
+        loop.margin(everybody=True)
     loop.rows.append(row_of(loop.scene, loop.prices, loop.tally, loop.round, loop.multiplier))
     return goes_on
 
@@ -263,8 +277,7 @@ def _repriced(loop: _Loop) -> bool:
     prices = prices_of(scene.world, scene.pressure)
     market = market_at(scene.world, prices, scene.seconds)
     resolved = resolve(scene.book.symbols, scene.book.assets, market, scene.resolved.rulebook)
-    stale = scene.stale | touched_accounts(scene.resolved, resolved, scene.book)
-    loop.scene, loop.prices = replace(scene, resolved=resolved, stale=stale), prices
+    loop.scene, loop.prices = moved_on(scene, resolved), prices
     last, _ = instrument_prices(scene.world, prices.last, scene.seconds)
     loop.record(Priced(last, resolved.table.mark, resolved.table.asset_price))
     return True
@@ -295,6 +308,8 @@ def _rounds(loop: _Loop) -> bool:
 
 def _closed(loop: _Loop, plan: Plan) -> int:
     """All liquidations of a round, then all deleveraging, then who pays; the number of events."""
+    if plan.deleveraged.any() or loop.scene.settings.deleveraging.socialised:
+        loop.margin(everybody=True)  # whoever wins has to be known as it stands now
     matches = matched(loop.scene, plan)
     count = loop.apply(closed(loop.scene, plan))
     loop.scene = replace(loop.scene, pressure=plan.after)

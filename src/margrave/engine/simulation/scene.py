@@ -6,12 +6,15 @@ from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
-from margrave.domain.amended import picked
+from margrave.domain.amended import picked, rows_of_owners
 from margrave.domain.book import Book
 from margrave.engine.assessment import Status
 from margrave.engine.books.venue import STATUSES, PoolColumns, assess_resolved
 from margrave.engine.live.pools import LivePools, merged, pools_from
+from margrave.engine.live.touch import touched_accounts
+from margrave.engine.simulation.events import Levelled
 from margrave.engine.simulation.prices import Pressure, World
+from margrave.engine.simulation.screen import reaches
 from margrave.engine.simulation.settings import Ladder, Settings
 from margrave.engine.simulation.state import I8, UNKNOWN, Frame, State
 from margrave.kernels.arrays import F64, I64, Bools
@@ -41,7 +44,10 @@ class Scene:
     book: Book  # of the state
     resolved: Resolved  # of the market and rulebook of the moment
     pools: LivePools
-    stale: Bools  # (A,) accounts that are to be margined again
+    stale: Bools  # (A,) accounts that are to be margined before anything is decided
+    loose: Bools  # (A,) accounts that prices touched, and that are certain to be healthy all the same
+    deadline: F64  # (K,) length of the way of the pool's prices from which on it is to be margined
+    way: F64  # (N + 1,) length of the way of the prices of each asset, and of whichever moved most
 
     @property
     def columns(self) -> PoolColumns:
@@ -63,6 +69,11 @@ class Scene:
         return np.flatnonzero(pools[self.frame.position_pool] & (self.state.lots != 0))
 
 
+def loosened(scene: Scene) -> Scene:
+    """The scene in which everyone whom prices touched is to be margined, certain to be healthy or not."""
+    return replace(scene, stale=scene.stale | scene.loose)
+
+
 def after_state(scene: Scene, state: State) -> Scene:
     """The scene with another state: what differs is read into the book, and who differs is stale."""
     frame, before, book = scene.frame, scene.state, scene.book
@@ -80,10 +91,12 @@ def after_state(scene: Scene, state: State) -> Scene:
     if state.cancelled is not before.cancelled:
         stale[book.order_account[state.cancelled != before.cancelled]] = True
         changed["order_reduces"] = frame.book.order_reduces | state.cancelled
+    loose = scene.loose
     if state.memory is not before.memory:
-        stale[:] = True
+        loose = np.ones_like(loose)
         changed["memory"] = state.memory
-    return replace(scene, state=state, stale=stale, book=replace(book, **changed) if changed else book)
+    book = replace(book, **changed) if changed else book
+    return replace(scene, state=state, stale=stale, loose=loose, book=book)
 
 
 def _money(scene: Scene, state: State, purses: I64) -> dict[str, F64]:
@@ -100,26 +113,65 @@ def _money(scene: Scene, state: State, purses: I64) -> dict[str, F64]:
     return changed
 
 
-def margined(scene: Scene, threads: int, told: Told | None) -> Scene:
-    """Ask margin of every stale account: the calculation of `engine.books` and no other."""
+def margined(scene: Scene, threads: int, told: Told | None) -> tuple[Scene, Levelled | None]:
+    """Ask margin of every stale account, by the calculation of `engine.books` and no other.
+
+    Returns
+    -------
+    Scene, Levelled or None
+        With those pools as they are now, and the pools among them that are on another level.
+    """
     rows = np.flatnonzero(scene.stale)
     if not rows.size:
-        return scene
+        return scene, None
     whole = len(rows) == len(scene.stale)
     part = scene.book if whole else picked(scene.book, rows)
     fresh = pools_from(assess_resolved(part, scene.resolved, threads=threads), rows)
     if told is not None:
         told(scene.pressure.step, len(rows))
     pools = fresh if whole else merged(scene.pools, fresh, rows)
-    return replace(scene, pools=pools, stale=np.zeros_like(scene.stale))
+    which = np.arange(len(pools.columns.account)) if whole else rows_of_owners(pools.columns.account, rows)[0]
+    level = levels(scene, fresh.columns, scene.state.level[which])
+    moved = np.flatnonzero(level != scene.state.level[which])
+    deadline = scene.deadline.copy()
+    deadline[which] = _deadlines(scene, fresh.columns, which, level)
+    loose = scene.loose & ~scene.stale
+    after = replace(scene, pools=pools, stale=np.zeros_like(scene.stale), loose=loose, deadline=deadline)
+    return after, Levelled(which[moved], level[moved]) if moved.size else None
 
 
-def levels(scene: Scene) -> I8:
-    """Level of every pool now, (K,), given the one before: entered at one ratio, left at a lower one."""
-    ladder, columns = scene.settings.ladder, scene.columns
+def _deadlines(scene: Scene, columns: PoolColumns, pools: I64, level: I8) -> F64:
+    told = (pools, columns.margin_balance, level == 0)
+    reach = reaches(scene.frame, scene.book, scene.resolved, scene.settings.ladder, told)
+    return scene.way[scene.frame.pool_way[pools]] + reach
+
+
+def moved_on(scene: Scene, resolved: Resolved) -> Scene:
+    """The scene in another market: whom it touches is loose, and stale where the way of prices reached the deadline."""
+    before, now = scene.resolved.table, resolved.table
+    with np.errstate(divide="ignore", invalid="ignore"):
+        marks_moved, index_moved = (
+            np.abs(np.log(one / two)) for one, two in ((now.mark, before.mark), (now.index, before.index))
+        )
+    # An option may be worth nothing, and a pool that holds one is margined at every move whatever its way.
+    far = np.where(now.is_option, 0.0, np.maximum(marks_moved, index_moved))
+    way = scene.way.copy()
+    step = np.zeros(len(way))
+    np.maximum.at(step, now.base, far)
+    step[-1] = far.max(initial=0.0)
+    way += step
+    loose = scene.loose | touched_accounts(scene.resolved, resolved, scene.book, scene.frame.holders)
+    due = np.zeros_like(loose)
+    due[scene.frame.pool_account[way[scene.frame.pool_way] >= scene.deadline]] = True
+    return replace(scene, resolved=resolved, loose=loose, way=way, stale=scene.stale | (due & loose))
+
+
+def levels(scene: Scene, columns: PoolColumns, before: I8) -> I8:
+    """Level of some pools now, (n,), given the one before: entered at one ratio, left at a lower one."""
+    ladder = scene.settings.ladder
     closing = liquidation_ratio(scene.resolved.rulebook.account.bands)
     ratio = np.nan_to_num(columns.ratio * closing, nan=0.0, posinf=np.inf)
-    level = _level(ladder, ratio, scene.state.level, columns.status == STATUSES.index(Status.LIQUIDATABLE))
+    level = _level(ladder, ratio, before, columns.status == STATUSES.index(Status.LIQUIDATABLE))
     unknown = columns.status == STATUSES.index(Status.UNKNOWN)
     return np.where(unknown, UNKNOWN, level).astype(np.int8)
 

@@ -14,6 +14,7 @@ from margrave.domain.checks import require
 from margrave.engine.simulation.candidates import Candidates, by_score
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
+from margrave.liquidation.portions import FIRST_SHARE, LARGE
 
 UNIT: Final = 1e-8
 """Smallest amount of money of an asset where none is stated."""
@@ -173,7 +174,20 @@ class StepDown:
         require(self.tiers is None or self.tiers >= 1, "step down tiers", self.tiers, "one or more, or None")
 
 
-Rule: TypeAlias = Takeover | CloseFactor | StepDown
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstShare:
+    """A share of a leg that is worth more than an amount, and all of one that is not (spec defi.md 5)."""
+
+    share: float = FIRST_SHARE
+    large: float = LARGE  # [numeraire]
+
+    def __post_init__(self) -> None:
+        require(1e-3 <= self.share <= 1.0, "first share", self.share, "between 0.001 and 1")
+        require(0.0 <= self.large < _INF, "large", self.large, "zero or more")
+
+
+Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare
 
 
 @final
@@ -309,6 +323,7 @@ class Settings:
     behaviour: Behaviour = Behaviour()
     dynamic: DynamicRate | None = None  # rates of the rulebook that move with the market
     rounds: int = 10_000  # of a step, at most
+    totals_every: int = 1  # steps after which everybody is margined, for the totals; 0: after the last alone
     lots: Mapping[str, float] = field(
         default_factory=dict
     )  # [contracts] smallest size; by default 1e-8, larger for very large books
@@ -317,6 +332,9 @@ class Settings:
     def __post_init__(self) -> None:
         require(0.0 <= self.index_share <= 1.0, "index_share", self.index_share, "a share")
         require(1 <= self.rounds <= 1_000_000, "rounds", self.rounds, "between one and a million")
+        require(
+            0 <= self.totals_every <= 1_000_000_000, "totals_every", self.totals_every, "a number of steps"
+        )
         for asset, amount in self.fund.items():
             require(0.0 <= amount < _INF, f"fund.{asset}", amount, "zero or more")
         for name in ("lots", "units"):

@@ -27,12 +27,14 @@ def flat_purses(scene: Scene) -> I64:
     alone, assets, cash = columns.instrument >= 0, len(frame.assets), slice(0, frame.balances)
     isolated = np.flatnonzero(frame.book.is_isolated & (flat & alone)[frame.position_pool])
     cross = np.flatnonzero(flat & ~alone)
-    if _spans(scene):
-        owners = np.isin(frame.purse_account[cash], columns.account[cross])
-    else:
+    owner = np.zeros(len(scene.stale), dtype=np.bool_)
+    owner[columns.account[cross]] = True
+    balances = np.flatnonzero(owner[frame.purse_account[cash]])
+    if not _spans(scene):
         wanted = columns.account[cross] * assets + columns.currency[cross]
-        owners = np.isin(frame.purse_account[cash] * assets + frame.purse_asset[cash], wanted)
-    return np.concatenate((np.flatnonzero(owners), frame.balances + isolated)).astype(np.int64)
+        own = np.isin(frame.purse_account[balances] * assets + frame.purse_asset[balances], wanted)
+        balances = balances[own]
+    return np.concatenate((balances, frame.balances + isolated)).astype(np.int64)
 
 
 def _spans(scene: Scene) -> bool:

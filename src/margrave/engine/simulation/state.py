@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from margrave.core.errors import Reason, refused
 from margrave.domain.book import Book, Memories
 from margrave.domain.market import Market
+from margrave.engine.live.holders import Holders
 from margrave.kernels.arrays import F64, I64, Bools
 
 I8: TypeAlias = NDArray[np.int8]
@@ -50,6 +51,8 @@ class Frame:
     position_pool: I64  # (P,)
     order_pool: I64  # (O,)
     pool_account: I64  # (K,)
+    holders: Holders  # of the opening: rows stay, and so does who can be touched by what
+    pool_way: I64  # (K,) row of `assets` of the only underlying that the pool's positions have; their number: several
 
     @property
     def balances(self) -> int:

@@ -34,7 +34,7 @@ class Steps:
     accounts: I64  # (T, L + 2) by worst pool: levels from healthy to liquidation, unknown last
     flat: I64  # (T,) accounts that hold nothing
     rounds: I64  # (T,) in which somebody was closed
-    equity: F64  # (T,) of known pools
+    equity: F64  # (T,) of known pools; NaN, as the next two, in a step after which not everybody was margined
     initial: F64  # (T,)
     maintenance: F64  # (T,)
     multiplier: F64  # (T,) on the rulebook's rates
@@ -135,8 +135,9 @@ def row_of(scene: Scene, prices: Prices, tally: Tally, rounds: int, multiplier: 
         "liquidated_contracts": tally.liquidated,
         "deleveraged_contracts": tally.deleveraged,
     }
+    unsure = np.nan if scene.loose.any() else 0.0
     for name in ("equity", "initial", "maintenance"):
-        row[name] = float((np.nan_to_num(getattr(columns, name)) * worth).sum())
+        row[name] = float((np.nan_to_num(getattr(columns, name)) * worth).sum()) + unsure
     return row | {name: tally.money[cause] for name, cause in _COUNTED.items()}
 
 

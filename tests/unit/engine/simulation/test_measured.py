@@ -16,10 +16,11 @@ def test_amplification_of_the_specification_is_measured_on_the_run():
     assert columns.price.round(2).tolist() == [ENTRY, 46_134.63]
     assert columns.outside.tolist() == [ENTRY, 48_500.0]
     assert columns.open_interest.tolist() == [pytest.approx(160e6), pytest.approx(60e6)]
-    assert columns.fund.tolist() == [350_000.0, pytest.approx(7.0 * columns.price[1])]
+    assert 0.0 < columns.fund[1] < 7.0 * columns.price[1]
+    assert columns.shortfall[1] > 0.0
     found = outcome(columns, 60.0)
     assert round(found.amplification, 3) == 2.642
-    assert found.liquidated == pytest.approx(100e6)
+    assert found.liquidated == pytest.approx(100e6, rel=0.01)  # at the index of its moment
     assert found.deepest == pytest.approx(0.97 * np.exp(-KAPPA) - 1.0)
 
 

@@ -9,7 +9,13 @@ from margrave.domain.book import book_of
 from margrave.engine.default.closing import LiquidationRule
 from margrave.engine.default.ledger import FUND, UNCOVERED
 from margrave.engine.default.waterfall import Terms, waterfall
-from margrave.engine.simulation.candidates import Candidates, by_score, pro_rata, water_filling
+from margrave.engine.simulation.candidates import (
+    Candidates,
+    by_price_and_leverage,
+    by_score,
+    pro_rata,
+    water_filling,
+)
 from margrave.engine.simulation.events import Cancelled, Cause, Levelled, Paid, Traded
 from margrave.engine.simulation.path import Path, shock
 from margrave.engine.simulation.run import simulate
@@ -18,6 +24,7 @@ from margrave.engine.simulation.settings import (
     Costs,
     Deleveraging,
     Depth,
+    FirstShare,
     Impact,
     Ladder,
     Liquidity,
@@ -152,6 +159,20 @@ def test_a_step_down_closes_what_brings_the_size_into_the_tier(tiers, size):
     done = run([account("a", size, 0.015 * size * START)], START, rulebook=rules(TIERS), rule=StepDown(tiers))
     first = events(done, Traded)[0]
     assert -first.lots[0] / 1e8 == step_down(TIERS, size, tiers)
+
+
+def test_a_large_position_is_closed_in_parts_until_it_is_not_large():
+    # Hyperliquid closes a fifth of what is worth more than 100,000 (specification, defi.md 5).
+    done = run(
+        [account("a", 4.0, 46_000.0)],
+        40_000.0,
+        rule=FirstShare(),
+        lots={"BTCUSDT": 0.1},
+        ladder=Ladder(restored=0.01),
+    )
+    assert [-int(e.lots[0]) for e in events(done, Traded)] == [8, 7, 25]
+    with pytest.raises(ValueError, match="first share"):
+        FirstShare(share=0.0)
 
 
 def test_in_the_first_tier_all_of_it_goes():
@@ -319,28 +340,28 @@ def candidates():
     """Vectors reference.json, adl: winners are short, price 1,000; lots of a billionth."""
     lots, equity = np.array([10.0, 10.0, 20.0]), np.array([5_000.0, 20_000.0, 40_000.0])
     entry = np.array([1_050.0, 1_500.0, 1_200.0])
-    rows = np.arange(3)
+    rows, count = np.arange(3), (lots * 1e9).astype(np.int64)
+    profit, mark = lots * (entry - 1_000.0), np.full(3, 1_000.0)
     return Candidates(
-        rows,
-        rows,
-        (lots * 1e9).astype(np.int64),
-        lots * (entry - 1_000.0),
-        lots * entry,
-        lots * 1_000.0,
-        equity,
+        rows, rows, count, profit, lots * entry, lots * mark, equity, entry, mark, np.full(3, -1.0)
     )
 
 
-def test_shares_of_the_reference_vectors():
+@pytest.mark.parametrize(
+    ("shares", "removed"),
+    [
+        (by_price_and_leverage, [10.0, 2.0, 0.0]),
+        (pro_rata, [3.0, 3.0, 6.0]),
+        (water_filling, [7.846153846, 1.384615385, 2.769230769]),
+        (by_score, [2.0, 10.0, 0.0]),  # profit over entry value times leverage: 0.095, 0.167, 0.083
+    ],
+)
+def test_shares_of_the_reference_vectors(shares, removed):
     found = candidates()
     assert found.leverage.tolist() == [2.0, 0.5, 0.5]
-    assert (pro_rata(found, 12_000_000_000) / 1e9).tolist() == [3.0, 3.0, 6.0]
-    levelled = water_filling(found, 12_000_000_000) / 1e9
-    assert levelled == pytest.approx([7.846153846, 1.384615385, 2.769230769], abs=1e-9)
-    assert levelled.sum() == 12.0
-    queued = by_score(found, 12_000_000_000)
-    assert queued.sum() == 12_000_000_000
-    assert queued[int(found.score.argmax())] == found.lots[int(found.score.argmax())]
+    taken = shares(found, 12_000_000_000)
+    assert taken / 1e9 == pytest.approx(removed, abs=1e-9)
+    assert taken.sum() == 12_000_000_000
 
 
 # --- pools of several assets ---

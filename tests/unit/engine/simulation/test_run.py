@@ -15,7 +15,7 @@ from margrave.engine.books.venue import assess_book
 from margrave.engine.live.pools import first_difference, pools_from
 from margrave.engine.paths.memory import advance, needs_memory
 from margrave.engine.simulation.candidates import Candidates
-from margrave.engine.simulation.events import Priced, Remembered, log_bytes, replayed
+from margrave.engine.simulation.events import Levelled, Priced, Remembered, log_bytes, replayed
 from margrave.engine.simulation.path import Path, shock
 from margrave.engine.simulation.run import Ending, simulate
 from margrave.engine.simulation.settings import (
@@ -71,9 +71,8 @@ def test_a_path_without_a_cause_does_nothing():
     assert done.ending is Ending.DONE
     assert same(replace(done.end, level=done.opening.level), done.opening)
     assert done.steps.rounds.tolist() == [0, 0]
-    assert {type(e.event) for e in done.log} <= {Priced}.union(
-        {type(e.event) for e in done.log if e.round == 0}
-    )
+    assert {type(e.event) for e in done.log} == {Priced, Levelled}
+    assert {e.round for e in done.log} == {0}
 
 
 def test_a_book_without_accounts_runs():
@@ -110,7 +109,7 @@ def test_a_path_that_leaves_the_range_of_prices_ends():
     path = Path(np.zeros(1), {"BTC": np.array([1e-6])})
     done = simulate(longs(), tiny, rules(), path, Settings())
     assert done.ending is Ending.RUNAWAY
-    assert len(done.steps.seconds) == 1
+    assert done.steps.last.tolist() == [[1.0] * len(done.frame.assets)]
 
 
 # --- what it refuses ---
@@ -332,3 +331,36 @@ def test_a_rule_of_shares_is_any_function_of_candidates():
     )
     done = run(book, 40_000.0, settings=Settings(deleveraging=Deleveraging(shares=last_first)))
     assert done.book.quantity.tolist() == [0.0, -1.0, 0.0]
+
+
+# Specification 1.4 and 4.1: maintenance in coin of a long of 100,000 USD from 50,000 at 5 %, and its mean and largest
+# over smallest, along one path.
+PATH = (50_000.0, 52_000.0, 55_000.0, 60_000.0, 57_000.0, 54_000.0, 50_000.0, 47_000.0)
+RATCHET = (0.100000, 0.088611, 0.073580, 0.052946, 0.067312, 0.089821, 0.121455, 0.135240)
+SERIES = {
+    "flat": (None, 1.276596, 0.094636),
+    "entry": (Reference.ENTRY, 2.554274, 0.086681),
+    "ratchet": (Reference.RATCHET, 2.554274, 0.091121),
+    "hwm": (Reference.HIGH_WATER, 2.553191, 0.127705),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_requirements_over_a_path_are_those_of_the_specification(name):
+    reference, peak_to_trough, mean = SERIES[name]
+    rulebook = rules()
+    if reference is not None:
+        terms = {field: getattr(T1, field) for field in T1.__struct_fields__} | {"reference": reference}
+        rulebook = with_schedule(rulebook, type(T1)(**terms))
+    holder = Account(
+        name="a",
+        balances=(Balance(asset="BTC", amount=2.0),),
+        positions=(Position(symbol="BTCUSD", quantity=100_000.0, entry=START),),
+    )
+    path = Path(3_600.0 * np.arange(8), {"BTC": np.array(PATH)})
+    done = simulate(book_of([holder]), inverse_market(START), rulebook, path, Settings())
+    coins = done.steps.maintenance / np.array(PATH)
+    assert coins.max() / coins.min() == pytest.approx(peak_to_trough, abs=5e-7)
+    assert coins.mean() == pytest.approx(mean, abs=5e-7)
+    if name == "ratchet":
+        assert coins.round(6).tolist() == list(RATCHET)
