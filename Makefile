@@ -57,9 +57,9 @@ contracts: $(VENV)/dev.stamp ## imports go down the floors only
 coverage: override PYTESTFLAGS += --cov --cov-report=term
 coverage: test ## the test suite; fails when branch coverage of the calculation rooms is under 95 %
 
-bench: $(VENV)/dev.stamp ## speed, as ratios against a baseline of the same run
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.book 100000
+BENCHFLAGS ?=
+bench: $(VENV)-bench/bench.stamp ## speed beside other libraries, as ratios of one run; the tables of the manual
+	$(VENV)-bench/bin/python -m bench --json docs/_build/bench.json --markdown docs/performance-run.md $(BENCHFLAGS)
 
 VECTORS ?= ../shared/vectors
 conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build
@@ -91,6 +91,11 @@ $(VENV)-docs/docs.stamp: requirements/docs.txt pyproject.toml | $(VENV)-docs/mad
 	$(call install,$(VENV)-docs) --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VENV)-bench/bench.stamp: requirements/bench.txt pyproject.toml | $(VENV)-bench/made.stamp
+	$(call install,$(VENV)-bench) --require-hashes -r requirements/bench.txt
+	$(call install,$(VENV)-bench) --no-deps --no-build-isolation -e .
+	@touch $@
+
 .PRECIOUS: %/made.stamp
 
 # --- lock ------------------------------------------------------------------------------------------------------------
@@ -103,6 +108,7 @@ COMPILE = $(if $(UV),$(UV),$(VENV)-lock/bin/uv) pip compile --quiet --universal 
 lock: $(if $(UV),,$(VENV)-lock/lock.stamp) ## recreate the hashed requirement files
 	$(COMPILE) --group build -o requirements/run.txt
 	$(COMPILE) --group dev --all-extras -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --group bench --extra fast --extra frames -c requirements/dev.txt -o requirements/bench.txt
 	$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt
 
 $(VENV)-lock/lock.stamp: | $(VENV)-lock/made.stamp
@@ -110,6 +116,6 @@ $(VENV)-lock/lock.stamp: | $(VENV)-lock/made.stamp
 	@touch $@
 
 clean: ## remove environments, caches and built pages
-	rm -rf .venv .venv-docs .venv-lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-docs .venv-lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf docs/_build dist .coverage
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

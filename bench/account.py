@@ -1,42 +1,14 @@
-"""`assess` of one account of 20 positions, beside plain NumPy code of the same rules."""
+"""One account of 20 positions through the whole calculation, beside plain NumPy code of the same rules."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import numpy as np
 
-from bench.measure import Section, interleaved, rows
-from margrave.domain.account import Account, Balance, Position
-from margrave.domain.instruments import Future, Instrument, Inverse
-from margrave.domain.market import Market, Quote
+from bench.measure import Section, Setting
+from margrave.cli.bench_sections import futures_account, futures_rules, one_account
+from margrave.domain.account import Account
+from margrave.domain.market import Market
 from margrave.engine.assess import assess
-from margrave.rulebook.catalogue import in_force
-
-COUNT = 20
-AT = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def inputs() -> tuple[Account, Market]:
-    """A made account of inverse futures of many expiries."""
-    days = [datetime(2027, 1, 1 + k, 8, tzinfo=UTC) for k in range(COUNT)]
-    listed = {
-        f"BTC-{k}": Instrument(
-            symbol=f"BTC-{k}",
-            base="BTC",
-            quote="USD",
-            settlement="BTC",
-            kind=Future(expiry=day),
-            payoff=Inverse(contract_value=100.0),
-        )
-        for k, day in enumerate(days)
-    }
-    quotes = {symbol: Quote(mark=60_000.0 + 37.0 * k) for k, symbol in enumerate(listed)}
-    market = Market(at=AT, instruments=listed, quotes=quotes, index={"BTC": 60_000.0})
-    held = tuple(
-        Position(symbol=s, quantity=(-1.0) ** k * 400.0 * (k + 1), entry=58_000.0 + 100.0 * k, leverage=10.0)
-        for k, s in enumerate(listed)
-    )
-    return Account(balances=(Balance(asset="BTC", amount=25.0),), positions=held), market
 
 
 def plain(
@@ -61,25 +33,15 @@ def plain(
     return run
 
 
-def sections() -> list[Section]:
-    """One account through the whole calculation, beside three sums in NumPy."""
-    account, market = inputs()
-    rulebook = in_force("binance.coinm", AT)
+def run(_setting: Setting) -> list[Section]:
+    """The section of `margrave bench` with plain code beside it."""
+    account, market = futures_account()
+    rulebook = futures_rules()
     tiers = rulebook.ladders["BTCUSD"].tiers  # type: ignore[union-attr]
     floors, rates = np.array([t.floor for t in tiers]), np.array([t.maintenance for t in tiers])
-    cuts = np.concatenate(([0.0], np.cumsum(floors[1:] * np.diff(rates))))
-    baseline = plain(floors, rates, cuts)
+    baseline = plain(floors, rates, np.concatenate(([0.0], np.cumsum(floors[1:] * np.diff(rates)))))
     pool = assess(account, market, rulebook).pools[0]
     np.testing.assert_allclose(
         (pool.equity, pool.initial, pool.maintenance), baseline(account, market), atol=2e-7
     )
-    seconds = interleaved(
-        {
-            "margrave, assess: pools, checks, every position, its explanation": lambda: assess(
-                account, market, rulebook
-            ),
-            "plain NumPy, three sums": lambda: baseline(account, market),
-        },
-        repeats=31,
-    )
-    return [Section(f"One account of {COUNT} inverse futures", "account", rows(seconds, 1))]
+    return [one_account({"plain NumPy, three sums of 20 positions": lambda: baseline(account, market)})]

@@ -1,36 +1,24 @@
 """Worst of 35 scenarios of every account: gather, multiply, add, keep the least."""
 
-from concurrent.futures import Executor
+import time
 
 import numpy as np
 from scipy import sparse
 
 from bench import in_c, limits
-from bench.measure import Gate, Section, interleaved, quicker, rows
-from margrave.kernels.compiled.columns import Holdings, holdings_of
-from margrave.kernels.compiled.rows import padded_rows
+from bench.measure import Gate, Run, Section, Setting, difference, interleaved, missing, peer, quicker, rows
+from margrave.adapters.made_columns import made_holdings
+from margrave.kernels.compiled.columns import Holdings
 from margrave.kernels.compiled.worst import account_rows_plain, worst_cells, worst_in_units
 
 ACCOUNTS, INSTRUMENTS, CELLS = 100_000, 832, 35
-PYTHON_ACCOUNTS = 200
+PYTHON_ACCOUNTS, TABLE_ACCOUNTS = 200, 20_000
 ROW_BYTES, POSITION_BYTES = 320, 6
-
-
-def made_book() -> tuple[np.ndarray, Holdings, Holdings]:
-    """Table, and holdings of 6 and of 12 bytes: 20 positions on average, 30 % of them in 32 perpetuals and futures."""
-    dice = np.random.default_rng(2)
-    count = dice.poisson(20, ACCOUNTS)
-    start = np.concatenate(([0], np.cumsum(count)))
-    places = start[-1]
-    options = 32 + (800 * dice.random(places) ** 2).astype(np.int64)
-    index = np.where(dice.random(places) < 0.3, dice.integers(0, 32, places), options)
-    quantity = dice.integers(-1_000, 1_001, places)
-    table = padded_rows(dice.normal(0.0, 1.0, (INSTRUMENTS, CELLS)))
-    return (
-        table,
-        holdings_of(start, index.astype(np.uint16), quantity.astype(np.int32)),
-        holdings_of(start, index.astype(np.int32), quantity.astype(np.float64)),
-    )
+OURS, WIDE = "margrave, 6 bytes a position, 1 thread", "margrave, 12 bytes a position, 1 thread"
+UNITS = "margrave, units and accounts in one pass"
+SPARSE, PYTHON = "scipy.sparse, then min", f"pure Python, {PYTHON_ACCOUNTS} accounts"
+IN_C = "C, 12 bytes a position, gcc -O3 native"
+ASKED, THREADS = "worst of 35", "2 threads over 1, on the wall's clock"
 
 
 def numpy_worst(table: np.ndarray, held: Holdings) -> np.ndarray:
@@ -55,95 +43,147 @@ def python_worst(
     return out
 
 
-def sections(pool: Executor) -> list[Section]:
-    """The benchmark."""
-    table, small, large = made_book()
+def run(setting: Setting) -> list[Section]:
+    """Beside arrays on one thread, and beside tables that use all of the machine."""
+    return [arrays_section(setting), tables_section()]
+
+
+def arrays_section(setting: Setting) -> Section:
+    """One thread, the time that it has the processor."""
+    pool = setting.pool
+    table, small, large = made_holdings(ACCOUNTS)
     lists = table.tolist(), *(column.tolist() for column in (large.start, large.index, large.quantity))
     matrix = sparse.csr_matrix((large.quantity, large.index, large.start), shape=(ACCOUNTS, INSTRUMENTS))
     dense = np.ascontiguousarray(table[:, :CELLS])
     plain = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int32)
     halves = np.arange(0, ACCOUNTS + 1, 2)
-    runs = {
-        "margrave, 6 bytes a position, 1 thread": lambda: worst_cells(table, small),
-        "margrave, 12 bytes a position, 1 thread": lambda: worst_cells(table, large),
-        "margrave, units and accounts in one pass": lambda: worst_in_units(table, small, halves),
-        "margrave, obvious loops": lambda: account_rows_plain(
-            table, (small.start, small.index, small.quantity), (0, ACCOUNTS), plain
-        ),
-        "scipy.sparse, then min": lambda: (matrix @ dense).min(axis=1),
+    runs: dict[str, Run] = {
+        OURS: lambda: worst_cells(table, small)[0],
+        WIDE: lambda: worst_cells(table, large)[0],
+        UNITS: lambda: worst_in_units(table, small, halves)[0],
+        "margrave, obvious loops": lambda: obvious(table, small, plain),
+        SPARSE: lambda: (matrix @ dense).min(axis=1),
         "NumPy add.reduceat": lambda: numpy_worst(table, large),
-        f"pure Python, {PYTHON_ACCOUNTS} accounts": lambda: python_worst(*lists),
+        PYTHON: lambda: python_worst(*lists),
+        **c_worst(table, large),
     }
-    check(runs, table, small, plain)
-    if (of_c := c_worst(table, large, worst_cells(table, small))) is not None:
-        runs["C, 12 bytes a position, gcc -O3 native"] = of_c
+    expected = runs[OURS]()
+    errors = {
+        name: difference(way(), expected[: counts(name)], largest(expected)) for name, way in runs.items()
+    }
+    assert errors[WIDE] == errors[UNITS] == errors["margrave, obvious loops"] == 0.0
+    assert max(errors.values()) < 1e-12, errors
+    assert worst_cells(table, small, pool)[0].tobytes() == expected.tobytes()
     seconds = interleaved({**runs, **limits.runs()}, repeats=15)
     rates = limits.rates({name: seconds.pop(name) for name in limits.runs()})
-    again = worst_cells(table, small, pool)
-    assert again[0].tobytes() == plain[0].tobytes()
     both = quicker(lambda: worst_cells(table, small), lambda: worst_cells(table, small, pool))
-    threads = Gate("G13", "worst of 35: 2 threads over 1, on the wall's clock", both, 1.6)
-    return [section(seconds, rates, len(small.index), threads)]
-
-
-def check(runs, table: np.ndarray, held: Holdings, plain: tuple[np.ndarray, np.ndarray]) -> None:
-    """All ways say the same, ours to the byte."""
-    worst, cell = worst_cells(table, held)
-    for name in list(runs)[:2]:
-        again = runs[name]()
-        assert (again[0].tobytes(), again[1].tobytes()) == (worst.tobytes(), cell.tobytes())
-    runs["margrave, obvious loops"]()
-    assert plain[0].tobytes() == worst.tobytes()
-    for name in ("scipy.sparse, then min", "NumPy add.reduceat"):
-        np.testing.assert_allclose(runs[name](), worst, rtol=1e-12, atol=1e-8)
-    python = runs[f"pure Python, {PYTHON_ACCOUNTS} accounts"]()
-    np.testing.assert_allclose(python, worst[:PYTHON_ACCOUNTS], rtol=1e-12, atol=1e-8)
-
-
-def c_worst(table: np.ndarray, held: Holdings, expected: tuple[np.ndarray, np.ndarray]):
-    """The C reference; None without a compiler."""
-    worst, cell = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int64)
-    run = in_c.bound("worst", ACCOUNTS, held.start, held.index, held.quantity, table, worst, cell)
-    if run is None:
-        return None
-    run()
-    np.testing.assert_allclose(worst, expected[0], rtol=1e-12, atol=1e-8)
-    assert np.array_equal(cell, expected[1])
-    return run
-
-
-def section(seconds: dict[str, float], rates: dict[str, float], positions: int, threads: Gate) -> Section:
-    """Rows and gates."""
-    ours, wide = (
-        seconds["margrave, 6 bytes a position, 1 thread"],
-        seconds["margrave, 12 bytes a position, 1 thread"],
-    )
-    cache = positions * ROW_BYTES / rates["second-level cache"]
-    gates = [
-        Gate(
-            "G3",
-            "worst of 35: share of the second-level cache's rate, 320 bytes a position",
-            cache / ours,
-            0.8,
-        ),
-        Gate("G3", "worst of 35: margrave over scipy.sparse", seconds["scipy.sparse, then min"] / ours, 3.0),
-        threads,
-    ]
-    of_c = seconds.get("C, 12 bytes a position, gcc -O3 native")
-    if of_c is not None:
-        gates += [
-            Gate("G3", "worst of 35: margrave over C, both 12 bytes a position", of_c / wide, 0.9),
-            Gate("G3", "worst of 35: margrave, 6 bytes, over C, 12 bytes", of_c / ours, 1.2),
-        ]
+    gates = [*array_gates(seconds, rates, len(small.index)), Gate("G13", f"{ASKED}: {THREADS}", both, 1.6)]
     facts = {
         "second-level cache, read [1e9 bytes/s]": rates["second-level cache"] / 1e9,
         "memory, read [1e9 bytes/s]": rates["memory"] / 1e9,
         "multiply-adds per second [1e9]": rates["multiply-adds"] / 1e9,
-        "positions": positions,
-        "share of the memory's rate": positions * POSITION_BYTES / ours / rates["memory"],
+        "share of the memory's rate": len(small.index) * POSITION_BYTES / seconds[OURS] / rates["memory"],
     }
-    counts = {name: PYTHON_ACCOUNTS if "pure" in name else ACCOUNTS for name in seconds}
-    counts["margrave, units and accounts in one pass"] = ACCOUNTS // 2
-    notes = {"margrave, units and accounts in one pass": "two units of 20 positions an account"}
+    works = {name: counts(name) // 2 if name == UNITS else counts(name) for name in seconds}
+    notes = {UNITS: "two units of 20 positions an account"}
     title = f"Worst of {CELLS} scenarios, {ACCOUNTS:,} accounts of 20 positions, {INSTRUMENTS} instruments"
-    return Section(title, "account", rows(seconds, counts, notes), gates, facts)
+    return Section(title, "account", rows(seconds, works, notes, errors), gates, facts)
+
+
+def array_gates(seconds: dict[str, float], rates: dict[str, float], positions: int) -> list[Gate]:
+    """Beside the second-level cache, scipy.sparse and C."""
+    ours = seconds[OURS]
+    share = positions * ROW_BYTES / rates["second-level cache"] / ours
+    gates = [
+        Gate(
+            "G3", f"{ASKED}: share of the second-level cache's rate, {ROW_BYTES} bytes a position", share, 0.8
+        ),
+        Gate("G3", f"{ASKED}: margrave over scipy.sparse", seconds[SPARSE] / ours, 3.0),
+    ]
+    if IN_C in seconds:
+        gates += [
+            Gate(
+                "G3",
+                f"{ASKED}: margrave over C, both 12 bytes a position",
+                seconds[IN_C] / seconds[WIDE],
+                0.9,
+            ),
+            Gate("G3", f"{ASKED}: margrave, 6 bytes, over C, 12 bytes", seconds[IN_C] / ours, 1.2),
+        ]
+    return gates
+
+
+def counts(name: str) -> int:
+    """Accounts that a way answers for."""
+    return PYTHON_ACCOUNTS if name == PYTHON else ACCOUNTS
+
+
+def largest(worst: np.ndarray) -> float:
+    """Scale of the differences."""
+    return float(np.abs(worst).max())
+
+
+def obvious(table: np.ndarray, held: Holdings, out: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Loops as one writes them, compiled."""
+    account_rows_plain(table, (held.start, held.index, held.quantity), (0, ACCOUNTS), out)
+    return out[0]
+
+
+def c_worst(table: np.ndarray, held: Holdings) -> dict[str, Run]:
+    """The C reference; nothing without a compiler."""
+    worst, cell = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int64)
+    compiled = in_c.bound("worst", ACCOUNTS, held.start, held.index, held.quantity, table, worst, cell)
+
+    def way() -> np.ndarray:
+        compiled()
+        return worst
+
+    return {} if compiled is None else {IN_C: way}
+
+
+def tables_section() -> Section:
+    """Tables joined and grouped, on as many threads as a library takes: the clock on the wall."""
+    table, small, large = made_holdings(TABLE_ACCOUNTS)
+    account = np.repeat(np.arange(TABLE_ACCOUNTS), np.diff(large.start))
+    columns = {f"c{k}": np.ascontiguousarray(table[:, k]) for k in range(CELLS)}
+    held = {"account": account, "instrument": large.index.astype(np.int64), "quantity": large.quantity}
+    asked = {"polars": polars_way(held, columns), "DuckDB": duckdb_way(held, columns)}
+    runs: dict[str, Run] = {OURS: lambda: worst_cells(table, small)[0]}
+    runs |= {name: way for name, way in asked.items() if way is not None}
+    expected = runs[OURS]()[np.unique(account)]
+    scale = largest(expected)
+    errors = {name: difference(way(), expected, scale) for name, way in runs.items() if name != OURS}
+    assert max(errors.values(), default=0.0) < 1e-12, errors
+    found = rows(interleaved(runs, 5, clock=time.perf_counter), TABLE_ACCOUNTS, errors=errors)
+    title = f"The same in tables, {TABLE_ACCOUNTS:,} accounts, on the wall's clock"
+    return Section(title, "account", [*found, *missing(name for name, way in asked.items() if way is None)])
+
+
+def polars_way(held: dict[str, np.ndarray], columns: dict[str, np.ndarray]) -> Run | None:
+    """Join, multiply, group, least."""
+    pl = peer("polars")
+    if pl is None:
+        return None
+    positions = pl.DataFrame(held)
+    grid = pl.DataFrame({"instrument": np.arange(INSTRUMENTS), **columns})
+    sums = [(pl.col(name) * pl.col("quantity")).sum() for name in columns]
+
+    def way() -> np.ndarray:
+        joined = positions.lazy().join(grid.lazy(), on="instrument").group_by("account").agg(sums)
+        return joined.sort("account").select(pl.min_horizontal(*columns)).collect().to_series().to_numpy()
+
+    return way
+
+
+def duckdb_way(held: dict[str, np.ndarray], columns: dict[str, np.ndarray]) -> Run | None:
+    """One query."""
+    duckdb, pa = peer("duckdb"), peer("pyarrow")
+    if duckdb is None or pa is None:
+        return None
+    base = duckdb.connect()
+    base.register("held_view", pa.table(held))
+    base.register("grid_view", pa.table({"instrument": np.arange(INSTRUMENTS), **columns}))
+    base.execute("create table held as select * from held_view; create table grid as select * from grid_view")
+    sums = ", ".join(f"sum(quantity * {name})" for name in columns)
+    query = f"select least({sums}) as worst from held join grid using (instrument) group by account order by account"
+    return lambda: base.execute(query).fetchnumpy()["worst"]

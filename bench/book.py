@@ -1,101 +1,102 @@
-"""A whole book beside what it is made of, in one run: accounts a second and how they grow, reading, one account.
+"""A whole book beside what it is made of: how it grows, and how it is read beside reading its files alone."""
 
-``python -m bench.book [ACCOUNTS]``: the largest book, 1,000,000 accounts unless told. Ratios are what can be compared between
-machines; every figure is the best of a few runs, warmed up.
-"""
-
-import resource
-import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.feather
 import pyarrow.parquet as pq
 
-from margrave.adapters.book_files import read_tables, write_book
+from bench.measure import Gate, Row, Run, Section, Setting, least, missing, peer, rows
+from margrave.adapters.book_files import read_table
 from margrave.adapters.columns import book_from
-from margrave.adapters.made_book import made_book, made_market
-from margrave.domain.book import account_of
-from margrave.engine.assess import assess
-from margrave.engine.books.venue import assess_book
-from margrave.rulebook.catalogue import in_force
+from margrave.adapters.made_book import made_market
+from margrave.cli.bench_sections import RULES, growth
+from margrave.domain.market import Market
 
-RULES = ("example.inverse", "deribit.spm", "deribit.xpm")
 SIZES = (10_000, 100_000, 1_000_000)
+HOLDERS, EACH = 200_000, 20
+ROUNDS = 5
 
 
-def best(run: Callable[[], object], times: int) -> float:
-    """Shortest of several runs [s]."""
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
-def growth(most: int) -> None:
-    """Accounts a second of prepare and evaluate over the whole book, on one thread and on two."""
-    market = made_market()
-    print(
-        f"{'rulebook':<18}{'accounts':>10}{'positions':>11}{'s':>8}{'accounts/s':>12}{'to the first':>14}{'2 threads':>11}"
-    )
-    for name in RULES:
-        rulebook, first = in_force(name, market.at), 0.0
-        for count in sorted({min(size, most) for size in SIZES}):
-            book = made_book(count, 1, market)
-            times = max(1, min(5, 200_000 // count))
-            one, two = (
-                best(lambda b=book, t=n, r=rulebook: assess_book(b, market, r, threads=t), times)  # type: ignore[misc]
-                for n in (1, 2)
-            )
-            first = first or one / count
-            print(
-                f"{name:<18}{count:>10,}{len(book.account):>11,}{one:>8.2f}{count / one:>12,.0f}"
-                f"{one / count / first:>14.2f}{one / two:>10.2f}x"
-            )
-    print(f"most memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
-
-
-def reading(count: int) -> None:
-    """Parquet to a checked book, beside reading the same files alone."""
-    market = made_market()
+def run(setting: Setting) -> list[Section]:
+    """Growth under a ladder up to the largest book, under portfolio margin up to a tenth of it; then the files."""
+    counts = sorted({*(size for size in SIZES if size < setting.accounts), setting.accounts})
+    few = [size for size in counts if size <= max(setting.accounts // 10, SIZES[0])]
+    grown = [growth(name, counts if name == RULES[0] else few, 3) for name in RULES]
     with tempfile.TemporaryDirectory() as folder:
-        write_book(made_book(count, 1, market), market, Path(folder))
-        files = sorted(Path(folder).glob("*.parquet"))
-        alone = best(lambda: [pq.read_table(file, memory_map=True) for file in files], 3)
-        book = best(lambda: book_from(read_tables(folder), market), 3)
-    print(
-        f"Parquet of {count:,} accounts to a checked book: {book:.2f} s; pyarrow read_table alone: {alone:.2f} s; "
-        f"ratio {book / alone:.1f}"
+        return [*grown, *reading(Path(folder))]
+
+
+def positions(market: Market, *, shuffled: bool) -> pa.Table:
+    """Twenty positions of each holder in other instruments, grouped by account or in no order."""
+    dice = np.random.default_rng(4)
+    symbols = list(market.instruments)
+    account = np.repeat(np.arange(HOLDERS), EACH)
+    place = dice.integers(0, len(symbols), HOLDERS).repeat(EACH) + np.tile(7 * np.arange(EACH), HOLDERS)
+    instrument = (place % len(symbols)).astype(np.int32)
+    order = dice.permutation(len(account)) if shuffled else np.arange(len(account))
+    names = pa.array([f"M{row:08d}" for row in range(HOLDERS)])
+    return pa.table(
+        {
+            "account": names.take(pa.array(account[order])),
+            "symbol": pa.DictionaryArray.from_arrays(pa.array(instrument[order]), pa.array(symbols)),
+            "quantity": dice.integers(1, 1_001, len(account)).astype(np.float64),
+            "entry": np.exp(dice.normal(0.0, 1.0, len(account))),
+        }
     )
 
 
-def one_account() -> None:
-    """One account object to its assessment."""
+def reading(folder: Path) -> list[Section]:
+    """To a checked book from Arrow, from Parquet, and from Parquet in no order."""
     market = made_market()
-    book = made_book(2_000, 1, market)
-    sizes = [int((book.account == row).sum()) for row in range(200)]
-    for name in RULES:
-        rulebook = in_force(name, market.at)
-        for wanted in (1, 10):
-            account = account_of(book, min(range(200), key=lambda row, n=wanted: abs(sizes[row] - n)))  # type: ignore[misc]
-            for _ in range(20):
-                assess(account, market, rulebook)
-            took = best(lambda a=account, r=rulebook: assess(a, market, r), 200)  # type: ignore[misc]
-            print(
-                f"{name}: one account of {len(account.positions)} positions to its assessment: {took * 1e6:.0f} us"
-            )
+    files = {name: folder / name for name in ("sorted.arrow", "sorted.parquet", "shuffled.parquet")}
+    table = positions(market, shuffled=False)
+    pa.feather.write_feather(table, files["sorted.arrow"], compression="uncompressed")
+    pq.write_table(table, files["sorted.parquet"], compression="zstd")
+    pq.write_table(positions(market, shuffled=True), files["shuffled.parquet"], compression="zstd")
+
+    def book(name: str) -> object:
+        return book_from({"positions": read_table(files[name])}, market)
+
+    def scan(name: str) -> object:
+        account = read_table(files[name])["account"]
+        return [pa.compute.run_end_encode(chunk) for chunk in account.chunks]
+
+    return [
+        _read(
+            "sorted.arrow",
+            {"pyarrow, runs of the account column alone": partial(scan, "sorted.arrow")},
+            book,
+            1.2,
+        ),
+        _read(
+            "sorted.parquet",
+            {"pyarrow read_table alone": partial(pq.read_table, files["sorted.parquet"], memory_map=True)},
+            book,
+            1.5,
+        ),
+        _read("shuffled.parquet", polars_sort(files["shuffled.parquet"]), book, 1.0),
+    ]
 
 
-def main() -> None:
-    """Print all of it."""
-    most = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else SIZES[-1]
-    growth(most)
-    reading(most)
-    one_account()
+def polars_sort(file: Path) -> dict[str, Run]:
+    """Reading and sorting by account."""
+    pl = peer("polars")
+    return {} if pl is None else {"polars, read and sort": lambda: pl.read_parquet(file).sort("account")}
 
 
-if __name__ == "__main__":
-    main()
+def _read(name: str, beside: dict[str, Run], book: Callable[[str], object], most: float) -> Section:
+    ours = f"margrave, {name} to a checked book"
+    seconds = least({ours: partial(book, name), **beside}, ROUNDS)
+    found: list[Row] = rows(seconds, HOLDERS * EACH)
+    gates = [
+        Gate("G11", f"{name}: a checked book over {other}", seconds[ours] / seconds[other], most=most)
+        for other in beside
+    ]
+    absent = [] if beside else missing(["polars, read and sort"])
+    return Section(f"{name}: {HOLDERS:,} accounts of {EACH} positions", "position", [*found, *absent], gates)

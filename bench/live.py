@@ -1,23 +1,21 @@
-"""What an event costs beside the full recompute of the same book, in one run: by the share of the book that it touches.
+"""What an event costs beside the full recompute of the same book, in one run: by the share of the book that it touches."""
 
-``python -m bench.live [ACCOUNTS]``: 1,000,000 accounts unless told. Ratios are what can be compared between machines.
-"""
-
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import numpy as np
 
+from bench.measure import Gate, Section, Setting, least, rows
 from margrave.adapters.made_book import made_book, made_market
+from margrave.cli.bench_sections import RULES
 from margrave.domain.market import Market
 from margrave.engine.books.venue import assess_book
 from margrave.engine.live.events import Clock, Deposited, Event, Input, Tick
 from margrave.engine.live.venue import LiveBook, advance, audited, started
 from margrave.rulebook.catalogue import in_force
 
-RULES = ("example.inverse", "deribit.spm", "deribit.xpm")
+SWEEP = "margrave, all of the book"
 _TIMES = 3
 
 
@@ -41,14 +39,12 @@ def batches(state: LiveBook, turn: int) -> Iterator[tuple[str, list[Event]]]:
     yield "clock", [Clock(at)]
 
 
-def live(count: int, name: str, market: Market) -> None:
-    """A line a kind of batch: median of a few turns, audited at the end."""
+def live(count: int, name: str, market: Market) -> Section:
+    """A row a kind of batch, beside the sweep; every batch leaves the bits of a full recompute."""
     rulebook = in_force(name, market.at)
     book = made_book(count, 1, market)
     state = started(book, market, rulebook)
-    start = time.perf_counter()
-    assess_book(book, market, rulebook)
-    sweep = time.perf_counter() - start
+    sweep = least({SWEEP: lambda: assess_book(book, market, rulebook)}, 2)[SWEEP]
     took: dict[str, list[float]] = {}
     share: dict[str, float] = {}
     for turn in range(_TIMES):
@@ -57,23 +53,26 @@ def live(count: int, name: str, market: Market) -> None:
             state, changes = advance(state, events)
             took.setdefault(kind, []).append(time.perf_counter() - start)
             share[kind] = changes.touched / count
-    for kind, seconds in took.items():
-        middle = float(np.median(seconds))
-        print(
-            f"{name:<18}{kind:<26}{share[kind]:>9.3%}{middle * 1e3:>10.1f} ms{middle / sweep:>9.3f} x sweep"
+    seconds = {kind: float(np.median(one)) for kind, one in took.items()}
+    notes = {kind: f"{touched:.2%} of the accounts" for kind, touched in share.items()}
+    gates = [
+        Gate(
+            "G6",
+            f"{name}, {kind}: over its share of the sweep",
+            seconds[kind] / sweep / share[kind],
+            most=2.5,
         )
-    print(
-        f"{name:<18}{'sweep':<26}{1.0:>9.3%}{sweep * 1e3:>10.1f} ms; audit: {audited(state) or 'the same bits'}"
-    )
+        for kind in took
+        if kind.startswith(("mark", "index")) and 0.01 <= share[kind] <= 0.5
+    ]
+    dearest = max(seconds.values()) / sweep
+    gates.append(Gate("G6", f"{name}: the dearest batch over the sweep", dearest, most=1.1))
+    gates.append(Gate("G6", f"{name}: the bits of a full recompute", float(not audited(state)), 1.0))
+    title = f"Events over a live book of {count:,} accounts under {name}, beside assessing all of it"
+    return Section(title, "batch", rows({SWEEP: sweep, **seconds}, 1, notes), gates)
 
 
-def main() -> None:
-    """Print all of it."""
-    count = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else 1_000_000
-    market = made_market()
-    for name in RULES:
-        live(count, name, market)
-
-
-if __name__ == "__main__":
-    main()
+def run(setting: Setting) -> list[Section]:
+    """A book of up to a million accounts under a ladder, of a tenth under portfolio margin."""
+    market, most = made_market(), min(setting.accounts, 1_000_000)
+    return [live(most if name == RULES[0] else most // 10, name, market) for name in RULES]

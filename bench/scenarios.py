@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from bench.measure import Section, interleaved, rows
+from bench.measure import Section, Setting, interleaved, rows
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import book_of
 from margrave.domain.instruments import Instrument, Option, QuotePremium, Right
@@ -125,7 +125,7 @@ def prepared() -> tuple[Prepared, Prepared, Pooled, Callable[[], float]]:
     return first, moved, evaluate(first), plain(account, market)
 
 
-def sections() -> list[Section]:
+def run(_setting: Setting) -> list[Section]:
     """A full recompute, an incremental update and the plain code, their results compared first."""
     first, moved, before, baseline = prepared()
     np.testing.assert_allclose(before.maintenance[0, 0], baseline(), rtol=1e-9)

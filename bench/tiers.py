@@ -1,10 +1,10 @@
 """Initial and maintenance margin, profit and liquidation price of positions under ten tiers."""
 
-from concurrent.futures import Executor
-
 import numpy as np
+from scipy import optimize
 
-from bench.measure import Gate, Section, interleaved, quicker, rows
+from bench.measure import Gate, Section, Setting, difference, interleaved, quicker, rows
+from margrave.adapters.made_columns import CUTS, FLOORS, RATES, made_positions
 from margrave.kernels.compiled import twins
 from margrave.kernels.compiled.columns import TierPositions, tier_table
 from margrave.kernels.compiled.tiers import (
@@ -12,25 +12,9 @@ from margrave.kernels.compiled.tiers import (
     linear_pools,
     linear_positions,
 )
-from margrave.kernels.ladder import progressive_deduction
 
-POSITIONS, FEW = 100_000, 1_000
-FLOORS = np.array([0.0, 5e4, 2.5e5, 1e6, 1e7, 2e7, 5e7, 1e8, 2e8, 3e8])
-RATES = np.array([0.004, 0.005, 0.01, 0.025, 0.05, 0.1, 0.125, 0.15, 0.25, 0.5])
-CUTS = progressive_deduction(FLOORS, RATES)
-
-
-def made_positions() -> tuple[TierPositions, np.ndarray]:
-    """Linear positions of all sizes on ten times leverage."""
-    dice = np.random.default_rng(3)
-    mark = dice.uniform(5e4, 7e4, POSITIONS)
-    quantity = dice.normal(0.0, 1.0, POSITIONS) * np.exp(dice.normal(1.0, 3.0, POSITIONS))
-    entry = mark * dice.uniform(0.95, 1.05, POSITIONS)
-    positions = TierPositions(
-        ladder=np.zeros(POSITIONS, dtype=np.int64), quantity=quantity, entry=entry, mark=mark,
-        initial_rate=np.full(POSITIONS, 0.1),
-    )  # fmt: skip
-    return positions, 0.1 * np.abs(quantity) * entry
+POSITIONS, FEW, POOLS = 100_000, 1_000, 50
+PYTHON = f"pure Python, {FEW:,} positions"
 
 
 def python_positions(
@@ -55,9 +39,9 @@ def python_positions(
     return out
 
 
-def sections(pool: Executor) -> list[Section]:
+def run(setting: Setting) -> list[Section]:
     """The benchmark."""
-    positions, collateral = made_positions()
+    positions, collateral = made_positions(POSITIONS)
     table = tier_table([FLOORS], [RATES], [CUTS], [0.0 * RATES])
     coin = TierPositions(
         ladder=positions.ladder, quantity=positions.quantity * positions.mark, entry=positions.entry,
@@ -73,16 +57,20 @@ def sections(pool: Executor) -> list[Section]:
         "margrave, inverse, 1 thread": lambda: inverse_positions(table, coin, in_coin),
         "margrave, linear, cross pools of 20": lambda: linear_pools(table, positions, start, balance),
         "NumPy, every tier tried": lambda: twins.linear_positions(table, positions, collateral),
-        f"pure Python, {FEW:,} positions": lambda: python_positions(few, tiers),
+        PYTHON: lambda: python_positions(few, tiers),
     }
     out = runs["margrave, linear, 1 thread"]()
 
     def both() -> np.ndarray:
-        return linear_positions(table, positions, collateral, pool)
+        return linear_positions(table, positions, collateral, setting.pool)
 
     assert both().tobytes() == out.tobytes()
-    np.testing.assert_allclose(runs["NumPy, every tier tried"](), out, rtol=1e-9, atol=1e-7)
-    np.testing.assert_allclose(np.array(python_positions(few, tiers)).T, out[:, :FEW], rtol=1e-9, atol=1e-7)
+    scale = np.maximum(np.abs(out), 1.0)
+    errors = {
+        "NumPy, every tier tried": difference(runs["NumPy, every tier tried"](), out, scale),
+        PYTHON: difference(np.array(python_positions(few, tiers)).T, out[:, :FEW], scale[:, :FEW]),
+    }
+    assert max(errors.values()) < 1e-9, errors
     seconds = interleaved(runs)
     ours = seconds["margrave, linear, 1 thread"]
     inverse, threads = (
@@ -95,4 +83,47 @@ def sections(pool: Executor) -> list[Section]:
     ]
     counts = {name: FEW if "pure" in name else POSITIONS for name in seconds}
     title = "Initial, maintenance, profit and liquidation price, ten tiers"
-    return [Section(title, "position", rows(seconds, counts), gates)]
+    return [Section(title, "position", rows(seconds, counts, errors=errors), gates), searched()]
+
+
+def searched() -> Section:
+    """Liquidation price of pools of 20 positions when the price of one of them moves, beside a search for the root."""
+    positions, _ = made_positions(POSITIONS)
+    table, size = tier_table([FLOORS], [RATES], [CUTS], [0.0 * RATES]), 20
+    start, balance = np.arange(0, POSITIONS + 1, size), np.full(POSITIONS // size, 1e9)
+    _, pools = linear_pools(table, positions, start, balance)
+    first = np.arange(POOLS) * size
+
+    def excess(price: float, p: int, rest: float) -> float:
+        quantity = positions.quantity[p]
+        notional = abs(quantity) * price
+        tier = np.searchsorted(FLOORS[1:], notional)
+        return rest + quantity * (price - positions.entry[p]) - (notional * RATES[tier] - CUTS[tier])
+
+    def brentq_way() -> np.ndarray:
+        found = []
+        for p, k in zip(first.tolist(), range(POOLS), strict=True):
+            mark = positions.mark[p]
+            own = excess(mark, p, 0.0)
+            rest = pools[0, k] - pools[2, k] - own
+            side = (1e-9, mark) if positions.quantity[p] > 0.0 else (mark, 1e12)
+            signs = [excess(price, p, rest) for price in side]
+            crosses = signs[0] * signs[1] < 0.0
+            found.append(
+                optimize.brentq(excess, *side, args=(p, rest), xtol=1e-9, rtol=1e-14) if crosses else 0.0
+            )
+        return np.array(found)
+
+    theirs = brentq_way()
+    ours = linear_pools(table, positions, start, balance)[0][3, first]
+    both = theirs > 0.0
+    error = difference(theirs[both], ours[both], ours[both])
+    assert both.sum() > POOLS // 4
+    assert error < 1e-9, error
+    names = "margrave, both margins and the price of every position", f"SciPy brentq, {POOLS} prices"
+    seconds = interleaved(
+        {names[0]: lambda: linear_pools(table, positions, start, balance), names[1]: brentq_way}
+    )
+    counts = {names[0]: POSITIONS, names[1]: POOLS}
+    title = "Liquidation price of one position in a cross pool of 20, ten tiers"
+    return Section(title, "price", rows(seconds, counts, errors={names[1]: error}))

@@ -22,7 +22,7 @@ def test_the_commands_print_what_the_guide_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "110")
     sessions = re.findall(r"```\n\$ margrave (.*?)```", SECTION, flags=re.DOTALL)
-    assert len(sessions) == 3
+    assert len(sessions) == 4
     for session in sessions:
         line, shown = session.split("\n", 1)
         result = CliRunner().invoke(cli, shlex.split(line), standalone_mode=False)
@@ -38,3 +38,14 @@ def test_the_code_runs_and_gives_what_it_says():
     frame = names["pools_like"](names["found"], names["held"])  # type: ignore[operator]
     assert isinstance(frame, pl.DataFrame)
     assert frame["account"].to_list() == ["ann", "bob"]
+
+
+def test_the_code_on_safe_intervals_runs_and_gives_what_it_says():
+    section = GUIDE[GUIDE.index("## Who has to be looked at after a tick") :].split("\n## ", 1)[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)  # the guide's own code
+    ((pair, low, high),) = names["safe"].of_account(0)  # type: ignore[attr-defined]
+    told = f'(("{pair}", {low:.3f}, {high:.3f}),)'
+    assert told in section
+    assert 0 < len(names["rows"]) < 400  # type: ignore[arg-type]

@@ -21,6 +21,8 @@ from margrave.core.errors import Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.book import Book, Names
 from margrave.domain.market import Market
+from margrave.engine.books.bounds import BookBounds, nearest_rows
+from margrave.engine.books.positions import PositionColumns, liquidation_prices
 from margrave.engine.books.venue import STATUSES, BookAssessment
 from margrave.kernels.arrays import F64, I64
 
@@ -201,6 +203,49 @@ def pools_table(found: BookAssessment) -> Any:
     )
 
 
+def with_bounds(table: Any, found: BookAssessment, bounds: BookBounds) -> Any:
+    """`pools_table` with the nearest liquidation prices of each pool.
+
+    Columns: ``liquidation_of`` (the instrument, or else asset, whose price is told: of several underlyings that with the
+    nearest one), ``price`` of it now, ``liquidation_below``, ``liquidation_above``; null where there is none.
+    """
+    row = nearest_rows(bounds, len(found.pools.account))
+    words = pa.array([*found.symbols, *found.assets], type=pa.string())
+    named = np.where(bounds.instrument >= 0, bounds.instrument, len(found.symbols) + bounds.asset)
+    told = pa.array(np.append(named, 0)[row], type=pa.int32(), mask=row < 0)
+    table = table.append_column("liquidation_of", pa.DictionaryArray.from_arrays(told, words))
+    for name, column in (
+        ("price", bounds.price),
+        ("liquidation_below", bounds.lower),
+        ("liquidation_above", bounds.upper),
+    ):
+        table = table.append_column(name, _given(np.append(column, np.nan)[row]))
+    return table
+
+
+def positions_table(
+    found: BookAssessment, positions: PositionColumns, bounds: BookBounds | None = None
+) -> Any:
+    """Every position of an assessed book as an Arrow table, in the order of the book.
+
+    Columns: ``account``, ``symbol``, ``mode``, ``quantity``, ``entry``, ``mark``, ``currency``, ``profit``, ``value``,
+    ``notional``, ``initial``, ``maintenance``, and with bounds ``liquidation_below`` and ``liquidation_above`` of isolated
+    positions. Numbers that are not known are null.
+    """
+    numbers = ("quantity", "entry", "mark", "profit", "value", "notional", "initial", "maintenance")
+    columns = {
+        "account": _coded(positions.account, pa.array(found.names.tolist(), type=pa.string())),
+        "symbol": _coded(positions.instrument, pa.array(list(found.symbols), type=pa.string())),
+        "mode": _coded(positions.is_isolated.astype(np.int64), pa.array(["cross", "isolated"])),
+        "currency": _coded(positions.currency, pa.array(list(found.assets), type=pa.string())),
+        **{name: _given(getattr(positions, name)) for name in numbers},
+    }
+    if bounds is not None:
+        lower, upper = liquidation_prices(positions, bounds)
+        columns |= {"liquidation_below": _given(lower), "liquidation_above": _given(upper)}
+    return pa.table(columns).replace_schema_metadata(_VERSION)
+
+
 def pools_like(found: BookAssessment, frame: Any) -> Any:
     """The same table in the kind of the caller's frame: pandas, polars, pyarrow and what else narwhals makes."""
     table = pools_table(found)
@@ -210,9 +255,14 @@ def pools_like(found: BookAssessment, frame: Any) -> Any:
     return nw.from_arrow(table, backend=implementation).to_native()
 
 
-def write_results(found: BookAssessment, path: Path) -> None:
-    """Write `pools_table` as Parquet, Arrow or CSV, by the file's ending."""
+def write_results(found: BookAssessment, path: Path, bounds: BookBounds | None = None) -> None:
+    """Write `pools_table`, and liquidation prices where there are, as Parquet, Arrow or CSV, by the file's ending."""
     table = pools_table(found)
+    write_table(table if bounds is None else with_bounds(table, found, bounds), path)
+
+
+def write_table(table: Any, path: Path) -> None:
+    """Write an Arrow table as Parquet, Arrow or CSV, by the file's ending."""
     writers = {
         ".parquet": pq.write_table,
         ".arrow": pa.feather.write_feather,

@@ -8,7 +8,7 @@ Needs the ``frames`` extra.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, final
 
 import narwhals as nw
 import numpy as np
@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from margrave.adapters.words import Words, are_once, grouped, piece, text_of, words_of
 from margrave.core.errors import InvalidInputError, Issue, Reason, invalid
 from margrave.core.words import MarginMode
 from margrave.domain.account import Leg
 from margrave.domain.book import Book, Memories, Names, names_of, no_parents
 from margrave.domain.checks import AMOUNT_MAX, PRICE_MAX, PRICE_MIN
 from margrave.domain.market import Market
-from margrave.kernels.arrays import F64, Bools
+from margrave.kernels.arrays import F64, I32, I64, Bools
 
 SCHEMA_VERSION: Final = 1
 LEVERAGE_MAX: Final = 1e6
@@ -50,16 +51,6 @@ COLUMNS: Final = {table: (*names, *_OPTIONAL[table]) for table, names in _REQUIR
 _TEXT: Final = ("account", "symbol", "asset", "underlying", "mode", "leg", "parent")
 _TIMES: Final = ("at", "closed_at")
 _FLAGS: Final = ("reduce_only",)
-I32: TypeAlias = NDArray[np.int32]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """A column of words: each row's place among the words, -1 where it has none."""
-
-    code: I32
-    words: Any  # pyarrow.Array of strings
 
 
 @final
@@ -69,7 +60,7 @@ class _Table:
 
     where: str
     rows: int
-    words: dict[str, _Words] = field(default_factory=dict)
+    words: dict[str, Words] = field(default_factory=dict)
     numbers: dict[str, F64] = field(default_factory=dict)
     owner: I32 = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     order: NDArray[np.int64] | None = None  # rows grouped by account; None where they are already
@@ -201,7 +192,7 @@ def _column(table: _Table, name: str, data: Any, *, needed: bool) -> None:
         absent = data.is_null().combine_chunks().to_numpy(zero_copy_only=False)
         table.fault(absent, Reason.INVALID_VALUE, lambda row: f"{name} is missing; add it")
     if name in _TEXT:
-        table.words[name] = _words(data)
+        table.words[name] = words_of(data)
         return
     try:
         table.numbers[name] = _numbers(data, name)
@@ -224,29 +215,13 @@ def _kind(name: str, kind: Any) -> tuple[str, bool]:
     return "numbers", number
 
 
-def _words(data: Any) -> _Words:
-    if pa.types.is_dictionary(data.type):  # categories may be doubled, in any order, or belong to no row
-        data = data.cast(data.type.value_type)
-    coded = _piece(data.dictionary_encode())
-    indices = coded.indices if coded.null_count == 0 else coded.indices.fill_null(-1)
-    code = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    return _Words(code, coded.dictionary.cast(pa.string()))
-
-
 def _numbers(data: Any, name: str) -> F64:
     if name in _TIMES:
         data = data.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
     if name in _FLAGS:
         data = data.fill_null(False).cast(pa.int8())
-    numbers = _piece(data if pa.types.is_float64(data.type) else data.cast(pa.float64()))
+    numbers = piece(data if pa.types.is_float64(data.type) else data.cast(pa.float64()))
     return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _piece(data: Any) -> Any:
-    # A column in one piece; the caller's own where it is one already.
-    return (
-        data.chunk(0) if data.num_chunks == 1 else pa.concat_arrays(data.chunks or [pa.array([], data.type)])
-    )
 
 
 def _unified(read: dict[str, _Table], columns: Mapping[str, str]) -> Any:
@@ -268,16 +243,16 @@ def _unified(read: dict[str, _Table], columns: Mapping[str, str]) -> Any:
         known = pa.concat_arrays([known, words.words.filter(fresh)])
         place = pc.index_in(words.words, value_set=known) if place.null_count else place
         place = place.to_numpy(zero_copy_only=False).astype(np.int32)
-        table.words[column] = _Words(np.append(place, np.int32(-1))[words.code], known)
+        table.words[column] = Words(np.append(place, np.int32(-1))[words.code], known)
     for table, column in found:
-        table.words[column] = _Words(table.words[column].code, known)
+        table.words[column] = Words(table.words[column].code, known)
     return known
 
 
 def _group(table: _Table) -> None:
     table.owner = table.words["account"].code
     if (table.owner[1:] < table.owner[:-1]).any():
-        table.order = table.owner.argsort(kind="stable")
+        table.order = grouped(table.owner)
 
 
 def _check_listed(read: dict[str, _Table], market: Market) -> None:
@@ -313,6 +288,8 @@ def _check_amount(table: _Table, name: str) -> None:
 
 
 def _check_leverage(table: _Table) -> None:
+    if "leverage" not in table.numbers:
+        return
     leverage = table.number("leverage")
     holds = np.isnan(leverage) | ((leverage > 0.0) & (leverage <= LEVERAGE_MAX))
     table.check("leverage", holds, f"above zero and at most {LEVERAGE_MAX:g}, or absent")
@@ -335,27 +312,34 @@ def _choices(table: _Table, name: str, allowed: tuple[str, ...]) -> NDArray[np.i
 
 
 def _check_positions(table: _Table) -> None:
-    quantity, margin = table.number("quantity"), table.number("isolated_margin")
     _check_amount(table, "quantity")
     _check_price(table, "entry")
     _check_leverage(table)
     isolated = _choices(table, "mode", _MODES) == _MODES.index(MarginMode.ISOLATED)
     leg = _choices(table, "leg", _LEGS)
-    stated = ~np.isnan(margin)
-    holds = ~stated | (isolated & (margin >= 0.0) & (margin < np.inf))
-    table.check("isolated_margin", holds, "zero or more, and absent in cross mode")
-    short, long = leg == _LEGS.index(Leg.SHORT), leg == _LEGS.index(Leg.LONG)
-    table.check("quantity", ~((short & (quantity > 0)) | (long & (quantity < 0))), "of the sign of its leg")
+    if "isolated_margin" in table.numbers:
+        margin = table.number("isolated_margin")
+        holds = np.isnan(margin) | (isolated & (margin >= 0.0) & (margin < np.inf))
+        table.check("isolated_margin", holds, "zero or more, and absent in cross mode")
+    if "leg" in table.words:
+        quantity = table.number("quantity")
+        short, long = leg == _LEGS.index(Leg.SHORT), leg == _LEGS.index(Leg.LONG)
+        table.check(
+            "quantity", ~((short & (quantity > 0)) | (long & (quantity < 0))), "of the sign of its leg"
+        )
     table.numbers["isolated"] = isolated
-    code = table.words["symbol"].code.astype(np.int64)
-    _check_once(table, "symbol", (code * len(_LEGS) + leg) * 2 + isolated, "net the rows, or use hedge legs")
+    key: I32 | I64 = table.words["symbol"].code
+    if "leg" in table.words or "mode" in table.words:
+        key = (key.astype(np.int64) * len(_LEGS) + leg) * 2 + isolated
+    _check_once(table, "symbol", key, "net the rows, or use hedge legs")
 
 
 def _check_balances(table: _Table) -> None:
     _check_amount(table, "amount")
-    locked = table.number("locked")
-    table.check("locked", np.isnan(locked) | ((locked >= 0.0) & (locked < np.inf)), "zero or more")
-    _check_once(table, "asset", table.words["asset"].code.astype(np.int64), "add the rows up")
+    if "locked" in table.numbers:
+        locked = table.number("locked")
+        table.check("locked", np.isnan(locked) | ((locked >= 0.0) & (locked < np.inf)), "zero or more")
+    _check_once(table, "asset", table.words["asset"].code, "add the rows up")
 
 
 def _check_orders(table: _Table) -> None:
@@ -367,7 +351,7 @@ def _check_orders(table: _Table) -> None:
 
 
 def _check_accounts(table: _Table) -> None:
-    _check_once(table, "account", np.zeros(table.rows, dtype=np.int64), "drop one of the rows")
+    _check_once(table, "account", np.zeros(table.rows, dtype=np.int32), "drop one of the rows")
 
 
 def _check_memory(table: _Table) -> None:
@@ -379,12 +363,16 @@ def _check_memory(table: _Table) -> None:
     for name in ("tier", "streak", "side"):
         number = table.number(name)
         table.check(name, np.isnan(number) | (number == np.round(number)), "a whole number, or absent")
-    _check_once(table, "underlying", table.words["underlying"].code.astype(np.int64), "keep the last one")
+    _check_once(table, "underlying", table.words["underlying"].code, "keep the last one")
 
 
-def _check_once(table: _Table, name: str, key: NDArray[np.int64], mend: str) -> None:
+def _check_once(table: _Table, name: str, key: I32 | I64, mend: str) -> None:
     # One row of each key in an account; the first of equal rows is right, the others are told.
-    key = table.owner * (np.int64(key.max(initial=0)) + 1) + key
+    width = int(key.max(initial=0)) + 1
+    narrow = (int(table.owner.max(initial=0)) + 1) * width < 2**31  # half of the bytes to sort
+    key = table.owner * (np.int32(width) if narrow else np.int64(width)) + key
+    if are_once(key):
+        return
     order = key.argsort(kind="stable")
     again = np.zeros(table.rows, dtype=np.bool_)
     again[order[1:]] = key[order[1:]] == key[order[:-1]]
@@ -415,7 +403,7 @@ def _book(read: dict[str, _Table], names: Any, symbols: Any, assets: Any) -> Boo
     balance = _owned(cash, "asset", ("amount",))
     order = _owned(asked, "symbol", ("quantity", "price", "leverage"))
     return Book(
-        names=_text(names),
+        names=text_of(names),
         parents=_parents(read.get("accounts"), len(names)),
         symbols=tuple(symbols.to_pylist()),
         assets=tuple(assets.to_pylist()),
@@ -462,14 +450,3 @@ def _parents(table: _Table | None, count: int) -> Names:
     parents = np.zeros(count, dtype=np.dtypes.StringDType())
     parents[table.owner] = names_of([*words.words.to_pylist(), ""])[words.code]
     return parents
-
-
-def _text(words: Any) -> Names:
-    # By pieces, so that no more than one of them stands in memory as Python objects.
-    out = np.zeros(len(words), dtype=np.dtypes.StringDType())
-    for start in range(0, len(words), _PIECE):
-        out[start : start + _PIECE] = words.slice(start, _PIECE).to_pylist()
-    return out
-
-
-_PIECE: Final = 65_536

@@ -363,12 +363,23 @@ class _Reader:
         )
 
     def twice(self, names: list[str], path: str, remedy: str) -> None:
+        if len(set(names)) == len(names):
+            return
         for name in dict.fromkeys(n for n in names if names.count(n) > 1):
             self.fault(path, Reason.DUPLICATE, f"{name} is there {names.count(name)} times; {remedy}")
 
     def rows(self, forms: list[Any], path: str, build: Callable[[Any], T]) -> tuple[T, ...]:
         made = (self.built(f"{path}[{k}]", lambda form=form: build(form)) for k, form in enumerate(forms))  # type: ignore[misc]
         return tuple(row for row in made if row is not None)
+
+
+def read_account(form: AccountForm, where: str) -> Account:
+    """An account of its form; faults, which name it ``where``, are raised together as `InvalidInputError`."""
+    reader = _Reader(where)
+    account = reader.account(form, "account")
+    if account is None:
+        raise InvalidInputError(reader.issues)
+    return account
 
 
 def example_names() -> tuple[str, ...]:

@@ -123,6 +123,21 @@ class AccountForm(_Form):
     memory: list[MemoryForm] = []
 
 
+class TradeForm(_Form):
+    """A trade that an account might make."""
+
+    symbol: str
+    quantity: float  # [contracts] buy > 0
+    price: float | None = None  # None: at the mark
+
+
+class WhatIfForm(_Form):
+    """A request: an account, and what it might trade."""
+
+    account: AccountForm
+    trades: list[TradeForm] = []
+
+
 class CaseForm(_Form):
     """A whole file."""
 

@@ -14,9 +14,12 @@ import numpy as np
 from margrave.adapters.files import Case, dump_case
 from margrave.cli.inputs import echo_json, read_case, read_rules, show
 from margrave.core.errors import Reason, invalid
+from margrave.domain.amended import picked
 from margrave.domain.book import Book, account_of
 from margrave.domain.market import Market
 from margrave.engine.assessment import Status
+from margrave.engine.books.bounds import BookBounds, bounds_book, nearest_rows
+from margrave.engine.books.positions import positions_book
 from margrave.engine.books.trial import BookTrial, trial_book
 from margrave.engine.books.venue import BookAssessment, assess_book
 from margrave.engine.books.venue_summary import (
@@ -25,6 +28,7 @@ from margrave.engine.books.venue_summary import (
     nearest_to_liquidation,
     summary_of,
 )
+from margrave.kernels.arrays import I64
 from margrave.report.number import money, percent
 from margrave.report.tables import Column, plain
 from margrave.rulebook.schema import Rulebook
@@ -120,6 +124,18 @@ def sample(count: int, out: Path, seed: int) -> int:
     "--chunk", type=click.IntRange(1), help="Accounts a chunk; by default what fits in a few megabytes."
 )
 @click.option(
+    "--bounds",
+    "with_bounds",
+    is_flag=True,
+    help="Liquidation prices: of every pool with -o, else of the nearest.",
+)
+@click.option(
+    "--positions",
+    "positions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Every position: .parquet, .arrow, .csv.",
+)
+@click.option(
     "--account", "name", metavar="NAME", help="Write this account alone as a case, for explain and others."
 )
 @click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -132,6 +148,8 @@ def book_command(
     nearest: int,
     threads: int,
     chunk: int | None,
+    with_bounds: bool,
+    positions: Path | None,
     name: str | None,
     kind: str,
 ) -> int:
@@ -147,11 +165,16 @@ def book_command(
     rulebook = read_rules(rules, venue.case)
     with progress(len(venue.book.names), rulebook.id) as told:
         found = assess_book(venue.book, venue.market, rulebook, chunk=chunk, threads=threads, told=told)
-    if output is not None:
-        _adapter("book_files").write_results(found, output)
-        click.echo(f"{output}: {len(found.pools.account):,} pools", err=True)
     summary = summary_of(found, venue.market)
-    rows = _nearest(found, nearest)
+    near = nearest_to_liquidation(found, nearest) if nearest else np.zeros(0, dtype=np.int64)
+    every = output is not None or positions is not None
+    bounds = _bounds(venue, rulebook, found, near, every, threads) if with_bounds else None
+    if output is not None:
+        _adapter("book_files").write_results(found, output, bounds)
+        click.echo(f"{output}: {len(found.pools.account):,} pools", err=True)
+    if positions is not None:
+        _write_positions(venue, rulebook, found, bounds, positions)
+    rows = _nearest(found, near, bounds)
     if kind == "json":
         echo_json(plain(_told(found, venue, summary, rows)))
     else:
@@ -185,7 +208,49 @@ def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
         yield told
 
 
-def _nearest(found: BookAssessment, count: int) -> list[dict[str, Any]]:
+def _bounds(
+    venue: Venue, rulebook: Rulebook, found: BookAssessment, near: I64, every: bool, threads: int
+) -> BookBounds:
+    # Of the whole book where a file is to be written, else of the accounts of which something is told.
+    if every:
+        with progress(len(venue.book.names), "liquidation prices") as told:
+            return bounds_book(venue.book, venue.market, rulebook, threads=threads, told=told)
+    accounts = np.unique(found.pools.account[near])
+    bounds = bounds_book(picked(venue.book, accounts), venue.market, rulebook)
+    pools = np.flatnonzero(np.isin(found.pools.account, accounts))
+    return replace(bounds, account=accounts[bounds.account], pool=pools[bounds.pool])
+
+
+def _write_positions(
+    venue: Venue, rulebook: Rulebook, found: BookAssessment, bounds: BookBounds | None, path: Path
+) -> None:
+    files = _adapter("book_files")
+    columns = positions_book(venue.book, venue.market, rulebook)
+    files.write_table(files.positions_table(found, columns, bounds), path)
+    click.echo(f"{path}: {len(columns.account):,} positions", err=True)
+
+
+def _nearest(found: BookAssessment, near: I64, bounds: BookBounds | None) -> list[dict[str, Any]]:
+    rows = _rows(found, near)
+    if bounds is None:
+        return rows
+    at = nearest_rows(bounds, len(found.pools.account))[near].tolist()
+    for told, row in zip(rows, at, strict=True):
+        told |= _prices(found, bounds, row)
+    return rows
+
+
+def _prices(found: BookAssessment, bounds: BookBounds, row: int) -> dict[str, Any]:
+    if row < 0:
+        return {"of": "", "price": None, "below": None, "above": None}
+    instrument, asset = int(bounds.instrument[row]), int(bounds.asset[row])
+    prices = (float(column[row]) for column in (bounds.price, bounds.lower, bounds.upper))
+    price, below, above = (None if p != p else p for p in prices)
+    of = found.symbols[instrument] if instrument >= 0 else found.assets[asset]
+    return {"of": of, "price": price, "below": below, "above": above}
+
+
+def _rows(found: BookAssessment, near: I64) -> list[dict[str, Any]]:
     pools = found.pools
     ratio = pools.ratio
     return [
@@ -197,7 +262,7 @@ def _nearest(found: BookAssessment, count: int) -> list[dict[str, Any]]:
             "maintenance": float(pools.maintenance[row]),
             "ratio": float(ratio[row]),
         }
-        for row in (nearest_to_liquidation(found, count).tolist() if count else [])
+        for row in near.tolist()
     ]
 
 
@@ -238,13 +303,18 @@ def _show(found: BookAssessment, venue: Venue, summary: BookSummary, rows: list[
         click.echo(f"{name:<14}{n:>12,}  {'#' * -(-n * _BAR // most)}")
     if rows:
         click.echo("\nnearest to liquidation")
-        words = ("account", "pool", "currency")
+        words = ("account", "pool", "currency", "of")
         shown: dict[str, Callable[[Any], str]] = {
             "ratio": percent,
             "margin balance": money,
             "maintenance": money,
+            **dict.fromkeys(("price", "below", "above"), _price),
         }
         show(rows, [Column(k, k, shown.get(k, str), k in words) for k in rows[0]], "table")
+
+
+def _price(price: float | None) -> str:
+    return "none" if price is None else f"{price:,.8g}"
 
 
 def _warned(found: BookAssessment) -> int:

@@ -34,6 +34,7 @@ COMMANDS = {
     "import": ("data", "Turn a venue's own payloads into a case file."),
     "verify": ("verify", "A venue's own numbers beside ours; the first that differs."),
     "warm": ("warm", "Compile the kernels for whole books, so that no command waits for them."),
+    "bench": ("bench", "How quick this machine is: one account, a growing book, compiled kernels."),
     "conform": ("data", "Run published numbers through the calculation."),
 }
 

@@ -79,13 +79,16 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
         return amounts
     per_unit = round(1.0 / rule.step)
     scaled = amounts / rule.step
+    halves = scaled + scaled  # whole ones are steps and the middles between them
     with np.errstate(invalid="ignore"):  # infinities stay what they are
-        fraction = scaled - np.floor(scaled)
-    clear = np.minimum(np.abs(fraction), np.abs(1.0 - fraction)) > _CLOSE * np.maximum(np.abs(scaled), 1.0)
-    clear &= np.abs(fraction - 0.5) > _CLOSE * np.maximum(np.abs(scaled), 1.0)
+        away = np.abs(halves - np.rint(halves))
+    clear = away > 2.0 * _CLOSE * np.maximum(np.abs(scaled), 1.0)
     if abs(per_unit * rule.step - 1.0) > 1e-12:  # a step of 0.3: no whole number of them makes one
         clear = np.zeros(amounts.shape, dtype=bool)
-    moved = np.where(clear, _WHOLE[rule.direction](scaled) / per_unit, amounts)
+    moved = _WHOLE[rule.direction](scaled) / per_unit
+    if clear.all():
+        return moved
+    moved = np.where(clear, moved, amounts)
     for at in np.flatnonzero(~clear & np.isfinite(amounts)):
         moved.flat[at] = round_to(float(amounts.flat[at]), rule)
     return moved

@@ -111,7 +111,7 @@ def book_of(accounts: Iterable[Account]) -> Book:
     order_owners, order_instruments = open_orders[:2].astype(np.int64)
     return Book(
         names_of([account.name for account in accounts]),
-        _parents([account.parent or "" for account in accounts]),
+        names_of([account.parent or "" for account in accounts]),
         tuple(symbols),
         tuple(assets),
         account_rows,
@@ -139,10 +139,6 @@ def names_of(names: Sequence[str]) -> Names:
     return np.array(names, dtype=_TEXT)
 
 
-def _parents(names: Sequence[str]) -> Names:
-    return names_of(names) if any(names) else no_parents(len(names))
-
-
 def no_parents(count: int) -> Names:
     """The column of main accounts where no account has one: a single empty name, seen everywhere."""
     return np.broadcast_to(_NOBODY, count)
@@ -153,6 +149,8 @@ _NOBODY = np.array("", dtype=_TEXT)
 
 def _columns(rows: Sequence[Sequence[float]], width: int) -> F64:
     # One array of (width, rows): each column is then contiguous.
+    if not rows:
+        return np.zeros((width, 0))
     return np.array(rows, dtype=np.float64).reshape(len(rows), width).T.copy()
 
 

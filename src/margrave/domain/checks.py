@@ -10,6 +10,12 @@ PRICE_MAX: Final = 1e15
 VOL_MAX: Final = 1e5
 """A smile that is read far out a second before expiry has vols of thousands; beyond is a fault of the feed."""
 
+AMOUNT_MAX: Final = 1e18
+"""Sizes and balances beyond are faults of the feed; below, no product of a size and a price overflows."""
+
+_A_PRICE: Final = f"a price between {PRICE_MIN:g} and {PRICE_MAX:g}"
+_A_NUMBER: Final = f"a finite number of at most {AMOUNT_MAX:g}"
+
 
 def require(condition: bool, name: str, got: object, allowed: str) -> None:
     """Raise ``ValueError`` that names the field, the value and what is allowed."""
@@ -23,12 +29,8 @@ def require_price(name: str, price: float) -> None:
         isfinite(price) and PRICE_MIN <= price <= PRICE_MAX,
         name,
         price,
-        f"a price between {PRICE_MIN:g} and {PRICE_MAX:g}",
+        _A_PRICE,
     )
-
-
-AMOUNT_MAX: Final = 1e18
-"""Sizes and balances beyond are faults of the feed; below, no product of a size and a price overflows."""
 
 
 def require_finite(name: str, number: float) -> None:
@@ -37,7 +39,7 @@ def require_finite(name: str, number: float) -> None:
         isfinite(number) and abs(number) <= AMOUNT_MAX,
         name,
         number,
-        f"a finite number of at most {AMOUNT_MAX:g}",
+        _A_NUMBER,
     )
 
 

@@ -34,7 +34,12 @@ def assess(account: Account, market: Market, rulebook: Rulebook) -> Assessment:
 
 def assess_all(accounts: Sequence[Account], market: Market, rulebook: Rulebook) -> tuple[Assessment, ...]:
     """Assess accounts together; each gets the digits that it gets alone."""
-    prepared = prepare(book_of(accounts), market, rulebook)
+    return assessed(accounts, prepare(book_of(accounts), market, rulebook))
+
+
+def assessed(accounts: Sequence[Account], prepared: Prepared) -> tuple[Assessment, ...]:
+    """Assess accounts whose book is prepared."""
+    market, rulebook = prepared.market, prepared.rulebook
     pooled = evaluate(prepared)
     rows: list[list[int]] = [[] for _ in accounts]
     for pool, account in enumerate(prepared.pools.account.tolist()):

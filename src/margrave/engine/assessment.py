@@ -1,12 +1,13 @@
 """The answer of the one calculation: every pool of an account, with its positions and what is wrong."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from html import escape
 from typing import Any, Literal, final
 
+import msgspec
 import narwhals as nw
 
 from margrave.core.errors import Issue
@@ -23,8 +24,7 @@ class Status(StrEnum):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class PositionAssessment:
+class PositionAssessment(msgspec.Struct, frozen=True):
     """One position; money in its settlement asset."""
 
     symbol: str
@@ -41,8 +41,7 @@ class PositionAssessment:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class PoolAssessment:
+class PoolAssessment(msgspec.Struct, frozen=True):
     """One unit of margin; money in its currency. NaN where the status is unknown."""
 
     name: str
@@ -116,10 +115,8 @@ class Assessment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; NaN becomes None."""
-        pools = [{**asdict(p), "ratio": p.ratio, "available": p.available} for p in self.pools]
-        for pool in pools:
-            if pool["liquidation_end"] is None:  # few rulebooks know that level
-                del pool["liquidation_end"]
+        pools = [{**msgspec.to_builtins(p), "ratio": p.ratio, "available": p.available} for p in self.pools]
+        _drop_absent(pools)
         told: dict[str, Any] = {
             "account": self.account,
             "rulebook": self.rulebook,
@@ -131,9 +128,29 @@ class Assessment:
         }
         return {key: _plain(value) for key, value in told.items()}
 
+    def to_json(self) -> bytes:
+        """What `to_dict` tells, as JSON."""
+        pools = [
+            {**msgspec.structs.asdict(p), "ratio": _plain(p.ratio), "available": p.available}
+            for p in self.pools
+        ]
+        _drop_absent(pools)
+        told = {
+            "account": self.account,
+            "rulebook": self.rulebook,
+            "valid_from": self.valid_from.isoformat(),
+            "at": self.at.isoformat(),
+            "status": self.status,
+            "notes": self.notes,
+            "pools": pools,
+        }
+        return msgspec.json.encode(told)
+
     def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
         """A native frame with a row a position: ``pandas``, ``polars`` or ``pyarrow``."""
-        rows = [{"pool": pool.name, **asdict(p)} for pool in self.pools for p in pool.positions]
+        rows = [
+            {"pool": pool.name, **msgspec.structs.asdict(p)} for pool in self.pools for p in pool.positions
+        ]
         columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {"pool": ""})}
         return nw.from_dict(columns, backend=backend).to_native()
 
@@ -155,6 +172,12 @@ class Assessment:
         return (
             f"<table><caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         )
+
+
+def _drop_absent(pools: list[dict[str, Any]]) -> None:
+    for pool in pools:
+        if pool["liquidation_end"] is None:  # few rulebooks know that level
+            del pool["liquidation_end"]
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,8 @@ def first_seen(key: I64) -> tuple[I64, I64]:
     """
     if len(key) == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    if len(key) <= _FEW:
+        return _few_seen(key)
     order = key.argsort(kind="stable")
     ordered = key[order]
     starts = np.empty(len(key), dtype=np.bool_)
@@ -39,6 +41,16 @@ def first_seen(key: I64) -> tuple[I64, I64]:
     group = np.empty(len(key), dtype=np.int64)
     group[order] = rank[starts.cumsum() - 1]
     return first[place], group
+
+
+_FEW = 32  # rows of one account: a dictionary is quicker than arrays
+
+
+def _few_seen(key: I64) -> tuple[I64, I64]:
+    number: dict[int, int] = {}
+    group = [number.setdefault(k, len(number)) for k in key.tolist()]
+    first = [group.index(k) for k in range(len(number))]
+    return np.array(first, dtype=np.int64), np.array(group, dtype=np.int64)
 
 
 def rows_of(wanted: I64, key: I64) -> I64:

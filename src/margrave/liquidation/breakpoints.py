@@ -11,12 +11,12 @@ from typing import final
 import numpy as np
 
 from margrave.core.words import MAINTENANCE
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Real
 from margrave.liquidation.direction import Direction, Powers, pooled_at, positions_of, powers_of
-from margrave.margin.directional import Net, reference_of
+from margrave.margin.directional import reference_of
 from margrave.margin.ladder import BASES
 from margrave.margin.pooled import Prepared, Workings
-from margrave.rulebook.schedules import Excursion
+from margrave.rulebook.schedules import Excursion, Schedule
 from margrave.rulebook.schema import Basis
 
 _MARK, _ENTRY, _INDEX, _WORST = (BASES.index(b) for b in (Basis.MARK, Basis.ENTRY, Basis.INDEX, Basis.WORST))
@@ -132,28 +132,35 @@ def _knots(prepared: Prepared, direction: Direction, powers: Powers, workings: W
                 continue  # mixed groups and options: by exposure, which has no exact inverse
             power = int(powers.mark[net.position[net.group == g][0]])
             name = prepared.table.assets[int(net.base[g])]
-            side, reference = float(net.side[0, g]), float(references[g])
-            for x, price in _knot_prices(prepared, net, g, side, reference):
+            vol = float(prepared.vols[net.base[g]])
+            for x, price in knot_prices(net.schedule, references[g], net.side[0, g], vol):
                 yield Break(
-                    _reaches(float(net.mark[0, g]), price, power), f"knot {x:g} of the schedule on {name}"
+                    _reaches(float(net.mark[0, g]), float(price), power),
+                    f"knot {x:g} of the schedule on {name}",
                 )
 
 
-def _knot_prices(
-    prepared: Prepared, net: Net, group: int, side: float, reference: float
-) -> Iterator[tuple[float, float]]:
-    schedule = net.schedule
-    width = float(prepared.vols[net.base[group]]) * np.sqrt(schedule.horizon_days / 365.0)
+def knot_prices(schedule: Schedule, reference: Real, side: Real, vol: Real) -> Iterator[tuple[float, Real]]:
+    """Knots of a schedule and the prices at which groups are there.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Excursions by return on margin have no exact place and give nothing.
+    reference, side, vol : (G,) ndarray or float
+        Of the groups: reference price, direction of the net position, annual vol of the underlying.
+    """
+    width = vol * np.sqrt(schedule.horizon_days / 365.0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for x, _ in (*schedule.knots, *schedule.initial_knots):
             match schedule.excursion:
                 case Excursion.LOG:
-                    yield x, float(reference * np.exp(side * x))
+                    yield x, reference * np.exp(side * x)
                 case Excursion.SIGMA:
-                    yield x, float(reference * np.exp(side * x * width))
+                    yield x, reference * np.exp(side * x * width)
                 case Excursion.PERCENT:
                     yield x, reference * (1.0 + side * x)
                 case Excursion.COIN:
-                    yield x, float(np.divide(reference, 1.0 - side * x))
+                    yield x, np.divide(reference, 1.0 - side * x)
                 case Excursion.RETURN_ON_MARGIN:
                     return

@@ -13,12 +13,12 @@ FACTOR_MAX: Final = 1e6
 _GRID_HALF = 200  # points on either side of no move
 _GRID_BEND = 5.0  # how much denser the grid is about no move than at its ends
 _ZERO_STEP = 1e-9  # a zero by formula is looked at from both sides, beyond the rounding of the curve
-_TOGETHER = 5e-11  # sign changes nearer to each other than this are rounding
-_SIDE_STEP = 1e-12  # a break is looked at from both sides, for functions that jump there
-_DIP_POINTS = 33
-_DIP_ROUNDS = 6
-_ROOT_TOLERANCE = 2e-15  # relative, of the factor
-_ROOT_STEPS = 240
+TOGETHER: Final = 5e-11  # sign changes nearer to each other than this are rounding
+SIDE_STEP: Final = 1e-12  # a break is looked at from both sides, for functions that jump there
+DIP_POINTS: Final = 33
+DIP_ROUNDS: Final = 6
+ROOT_TOLERANCE: Final = 2e-15  # relative, of the factor
+ROOT_STEPS: Final = 240
 _HALVINGS = 60
 
 Curve: TypeAlias = Callable[[F64], F64]
@@ -87,7 +87,7 @@ def sign_changes(curve: Curve, breaks: F64, proposed: F64) -> F64:
         Ascending. Every sign change that the grid, the breaks and the dips and humps show. At a jump, the
         factor of the jump.
     """
-    sides = np.array([1.0 - _SIDE_STEP, 1.0, 1.0 + _SIDE_STEP])
+    sides = np.array([1.0 - SIDE_STEP, 1.0, 1.0 + SIDE_STEP])
     near = np.array([1.0 - _ZERO_STEP, 1.0 + _ZERO_STEP])
     wanted = np.concatenate([np.outer(breaks, sides).ravel(), np.outer(proposed, near).ravel()])
     inside = wanted[(wanted > FACTOR_MIN) & (wanted < FACTOR_MAX)]
@@ -102,14 +102,14 @@ def sign_changes(curve: Curve, breaks: F64, proposed: F64) -> F64:
     left = np.flatnonzero(below[1:] != below[:-1])
     if left.size == 0:
         return np.empty(0)
-    found = bracketed_root(of_log, at[left], at[left + 1], _ROOT_TOLERANCE, 0.0, _ROOT_STEPS)
+    found = bracketed_root(of_log, at[left], at[left + 1], ROOT_TOLERANCE, 0.0, ROOT_STEPS)
     return np.exp(found[_settled(found)])
 
 
 def _settled(found: F64) -> Bools:
     # Rounding may change the sign several times about one zero: an odd number of changes together is one change,
     # an even number none.
-    first = np.concatenate([[True], np.diff(found) > _TOGETHER])
+    first = np.concatenate([[True], np.diff(found) > TOGETHER])
     count = np.bincount(np.cumsum(first) - 1)
     kept = np.zeros(found.size, dtype=bool)
     kept[np.flatnonzero(first)] = count % 2 == 1
@@ -127,11 +127,11 @@ def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
     if at.size == 0:
         return points, values
     low, high, side = points[at - 1], points[at + 1], sign[at]
-    found, fraction = [], np.linspace(0.0, 1.0, _DIP_POINTS)
-    for _ in range(_DIP_ROUNDS):
+    found, fraction = [], np.linspace(0.0, 1.0, DIP_POINTS)
+    for _ in range(DIP_ROUNDS):
         u = low[:, None] + (high - low)[:, None] * fraction
         seen = curve(u.ravel()).reshape(u.shape)
-        best = np.clip(np.argmin(seen * side[:, None], axis=1), 1, _DIP_POINTS - 2)
+        best = np.clip(np.argmin(seen * side[:, None], axis=1), 1, DIP_POINTS - 2)
         rows = np.arange(len(at))
         found.append((u[rows, best], seen[rows, best]))
         low, high = u[rows, best - 1], u[rows, best + 1]

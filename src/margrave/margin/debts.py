@@ -45,10 +45,10 @@ def debt_margin_of(
 
 def debt_rates(rulebook: Rulebook, table: Table, pools: Pools, level: int) -> F64:
     """Rate of each bucket's asset at a level, (B,); zero in pools of one asset and where there is no rule."""
-    by_asset = np.zeros(len(table.assets))
-    for rule in rulebook.account.collateral:
-        if rule.debt is not None and rule.asset in table.assets:
-            by_asset[table.assets.index(rule.asset)] = (
-                rule.debt.initial if level == INITIAL else rule.debt.maintenance
-            )
+    rates = {
+        rule.asset: rule.debt.initial if level == INITIAL else rule.debt.maintenance
+        for rule in rulebook.account.collateral
+        if rule.debt is not None
+    }
+    by_asset = np.array([rates.get(name, 0.0) for name in table.assets])
     return np.where(pools.spans_assets[pools.bucket_pool], by_asset[pools.bucket_asset], 0.0)

@@ -19,6 +19,7 @@ from margrave.kernels.groups import rows_of
 from margrave.margin.plan import Plan, product_row
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
+from margrave.rulebook.schema import Rulebook
 from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
@@ -144,7 +145,9 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     )
     # Mixed groups and options: the move of the underlying that would have made the group's profit.
     worth = np.where(inverse | table.is_coin_premium[at], 1.0, mark)
-    with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # an option that is worth nothing at some trial price
         coins = grouped_sum(profit / worth, group, count)
     exposure = kernel.exposure_excursion(
         np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), _EXPOSURE_LIMIT
@@ -202,13 +205,14 @@ def _volume_weighted(book: Book, rows: I64, table: Table, group: I64, count: int
 
 
 def _memory(book: Book, pools: Pools, table: Table, pool: I64, base: I64) -> Recalled:
-    kept, count = book.memory, len(table.assets)
+    kept, count = book.memory, len(table.assets) + 1  # the last is what no pool holds
     if len(kept.account) == 0:
         nothing = np.full(len(pool), np.nan)
         return Recalled(nothing, nothing, nothing, nothing, nothing)
-    rows = {name: row for row, name in enumerate(table.assets)}
-    asset = np.array([rows[name] for name in book.assets], dtype=np.int64)[kept.underlying]
-    at = rows_of(pools.account[pool] * count + base, kept.account * count + asset)
+    rows = {name: row for row, name in enumerate(table.assets)}  # an asset may have a row for each pool
+    asset = np.array([rows.get(name, count - 1) for name in book.assets], dtype=np.int64)[kept.underlying]
+    own = np.array([rows[name] for name in table.assets], dtype=np.int64)[base]
+    at = rows_of(pools.account[pool] * count + own, kept.account * count + asset)
     columns = (kept.at, kept.reference, kept.best_mark, kept.multiplier, kept.tier)
     return Recalled(*(np.where(at >= 0, column[at], np.nan) for column in columns))
 
@@ -341,3 +345,9 @@ def bounded(margin: F64, value: F64, schedule: Schedule) -> F64:
     if schedule.floor == 0.0 and schedule.cap >= 1.0:
         return margin
     return kernel.floor_and_cap(margin, schedule.floor * value, schedule.cap * value)
+
+
+def releases(rules: Rulebook) -> bool:
+    """Whether a multiplier falls with time from the one that is remembered: what else remembers does not read the instant."""
+    used = (product.model.schedule for product in rules.products)
+    return any(rules.schedules[name].discipline.release_per_hour is not None for name in used if name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, Bools
 from margrave.margin.pools import Pools, grouped_sum
-from margrave.rulebook.schema import CollateralRule, CreditScope, Rulebook
+from margrave.rulebook.schema import CollateralRule, CreditScope, CrossPool, Rulebook
 from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
@@ -47,9 +47,13 @@ def balances_of(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
     """
     rules = rulebook.account
     count = len(pools.bucket_pool)
-    futures = np.where(valued.is_option, 0.0, valued.profit)
+    futures = np.where(valued.is_option, 0.0, valued.profit) if table.has_options else valued.profit
     profit = grouped_sum(futures, pools.position_bucket, count)
-    value = grouped_sum(valued.value, pools.position_bucket, count)
+    value = (
+        grouped_sum(valued.value, pools.position_bucket, count)
+        if table.has_options
+        else np.zeros(profit.shape)
+    )
     credited = profit
     if rules.profit_credit < 1.0:
         if rules.profit_scope is CreditScope.POSITION:
@@ -58,19 +62,22 @@ def balances_of(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, 
         else:
             credited = np.minimum(profit, 0.0) + rules.profit_credit * np.maximum(profit, 0.0)
     amount = pools.bucket_balance + credited + (value if rules.option_value_credit else 0.0)
-    own = pools.bucket_asset == pools.currency[pools.bucket_pool]
-    rate = np.where(
-        own,
-        1.0,
-        priced.asset_price[:, pools.bucket_asset] / priced.asset_price[:, pools.currency[pools.bucket_pool]],
-    )
-    counted = _discounted(rulebook, table, priced, pools, amount) * rate
+    counted = _discounted(rulebook, table, priced, pools, amount)
     pool_count = len(pools.account)
-    owned = pools.bucket_balance + profit + value
-    equity = grouped_sum(owned * rate, pools.bucket_pool, pool_count)
+    own = owned = pools.bucket_balance + profit + value
+    if pools.converts:
+        rate = _to_pool(priced, pools)
+        counted, own = counted * rate, owned * rate
+    equity = grouped_sum(own, pools.bucket_pool, pool_count)
     return Balances(
         profit, owned, amount, counted, equity, grouped_sum(counted, pools.bucket_pool, pool_count)
     )
+
+
+def _to_pool(priced: Priced, pools: Pools) -> F64:
+    currency = pools.currency[pools.bucket_pool]
+    rate = priced.asset_price[:, pools.bucket_asset] / priced.asset_price[:, currency]
+    return np.where(pools.bucket_asset == currency, 1.0, rate)
 
 
 def collateral_rule(rulebook: Rulebook, asset: str) -> CollateralRule | None:
@@ -80,18 +87,20 @@ def collateral_rule(rulebook: Rulebook, asset: str) -> CollateralRule | None:
 
 def _discounted(rulebook: Rulebook, table: Table, priced: Priced, pools: Pools, amount: F64) -> F64:
     # Only pools of several assets discount: the settlement asset of a segregated pool is money as it is.
-    spans = np.flatnonzero(pools.spans_assets[pools.bucket_pool])
-    if spans.size == 0:
+    if rulebook.account.cross_pool is not CrossPool.ACCOUNT:
         return amount
+    spans = np.flatnonzero(pools.spans_assets[pools.bucket_pool])
     counted = np.array(np.broadcast_to(amount, (priced.mark.shape[0], amount.shape[1])))
     asset = pools.bucket_asset[spans]
+    names: dict[str, list[int]] = {}  # an asset may have a row for each pool
     for row in np.unique(asset).tolist():
-        at = spans[asset == row]
+        names.setdefault(table.assets[row], []).append(row)
+    for name, rows in names.items():
+        at = spans[np.isin(asset, rows)]
+        own = pools.bucket_asset[at]
         some = amount[:, at]
-        is_currency = pools.currency[pools.bucket_pool[at]] == row
-        share = _share(
-            rulebook, table.assets[row], np.maximum(some, 0.0), priced.asset_price[:, [row]], is_currency
-        )
+        is_currency = pools.currency[pools.bucket_pool[at]] == own
+        share = _share(rulebook, name, np.maximum(some, 0.0), priced.asset_price[:, own], is_currency)
         counted[:, at] = np.minimum(some, 0.0) + share
     return counted
 

@@ -23,7 +23,6 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
     """Issues of each pool that has any, each once; a pool that has none is not named."""
     found: dict[int, list[Issue]] = {}
     table, plan, ladders = resolved.table, resolved.plan, resolved.ladders
-    unruled = [k is not None and k.product < 0 for k in resolved.known]
 
     def told(row: int) -> Issue:
         instrument = table.instruments[row]
@@ -31,10 +30,8 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
             return table.issues[row]
         return no_rule(plan, instrument)
 
-    if table.issues or any(unruled):
-        wrong = np.array(unruled, dtype=np.bool_)
-        wrong[list(table.issues)] = True
-        for row, pool in _held(wrong, table, book, pools):
+    if resolved.wrong is not None:
+        for row, pool in _held(resolved.wrong, table, book, pools):
             found.setdefault(pool, []).append(told(row))
     more = (
         _unpriced(table, pools),
@@ -50,9 +47,10 @@ def issues_of(resolved: Resolved, book: Book, pools: Pools) -> dict[int, tuple[I
 def _held(wrong: Bools, table: Table, book: Book, pools: Pools) -> Iterator[tuple[int, int]]:
     # Instruments that are wrong with the pools that hold them. What nobody lists may settle in any cross pool of its
     # account, and so may an order: it troubles all of them.
-    unlisted = np.array([i is None for i in table.instruments], dtype=np.bool_)
     positions = np.flatnonzero(wrong[book.instrument])
-    lost = unlisted[book.instrument[positions]] & ~book.is_isolated[positions]
+    lost = np.zeros(len(positions), dtype=np.bool_)
+    if table.unlisted is not None:
+        lost = table.unlisted[book.instrument[positions]] & ~book.is_isolated[positions]
     known, anywhere = positions[~lost], positions[lost]
     yield from zip(book.instrument[known].tolist(), pools.position_pool[known].tolist(), strict=True)
     yield from _in_cross_pools(book.instrument[anywhere], book.account[anywhere], pools)
@@ -69,10 +67,10 @@ def _in_cross_pools(instrument: I64, account: I64, pools: Pools) -> Iterator[tup
 
 def _unpriced(table: Table, pools: Pools) -> Iterator[tuple[int, Issue]]:
     # An asset needs an index price only where it is converted.
+    if not pools.converts:
+        return
     currency = pools.currency[pools.bucket_pool]
     foreign = pools.bucket_asset != currency
-    if not foreign.any():
-        return
     rate = table.asset_price[pools.bucket_asset] / table.asset_price[currency]
     wrong = np.flatnonzero(foreign & ~np.isfinite(rate))
     for bucket in wrong.tolist():
@@ -101,6 +99,8 @@ def _beyond(
 
 def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> Iterator[tuple[int, Issue]]:
     # A rate that grows with the market's open interest is unknown without it.
+    if terms.alike.uncrowded:
+        return
     missing = (terms.crowd >= 0) & np.isnan(table.open_interest)
     if not missing.any():
         return
@@ -112,6 +112,8 @@ def _uncounted(terms: LadderTerms, table: Table, book: Book, pools: Pools) -> It
 def _in_another_asset(resolved: Resolved, book: Book, pools: Pools) -> Iterator[tuple[int, Issue]]:
     # The standard option formula gives the margin of a coin premium in coins, and converts nothing.
     table = resolved.table
+    if not (table.has_options and table.converts):
+        return
     wrong = resolved.options.is_option & table.is_coin_premium & (table.payoff != table.settlement)
     if not wrong.any():
         return

@@ -25,6 +25,19 @@ from margrave.valuation.table import Table
 
 @final
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """What holds for every instrument alike, so that nothing has to be looked up for each position."""
+
+    ladder: bool  # all are margined by size
+    by_value: bool  # by their notional itself
+    on_mark: tuple[bool, bool]  # of each level: on the notional at the mark
+    by_tier: bool  # the initial rate is the tier's, whatever leverage was chosen
+    free: tuple[bool, bool]  # of each level: without a closing fee
+    uncrowded: bool  # whatever the market's open interest
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class LadderTerms:
     """What a rulebook says of each instrument, as columns (I,). Rows of other models are meaningless."""
 
@@ -37,6 +50,7 @@ class LadderTerms:
     fee: tuple[F64, F64]  # closing fee of each level [fraction]
     fee_at_bankruptcy: Bools
     crowd: I64  # row of the product whose open-interest rule holds, -1 where none does
+    alike: Alike
 
 
 BASES = tuple(Basis)
@@ -51,6 +65,16 @@ def ladder_terms(plan: Plan, known: Sequence[Known | None]) -> LadderTerms:
     rows = [_NONE if k is None else k.ladder or _known(plan, k) for k in known]
     columns = np.array(rows, dtype=np.float64).reshape(len(rows), 11).T.copy()
     on, ladder, by_value, per_contract, basis_i, basis_m, rule, fee_i, fee_m, at_bankruptcy, crowd = columns
+    told = np.count_nonzero(columns, axis=1)
+    some, every = (told > 0).tolist(), (told == len(rows)).tolist()
+    alike = Alike(
+        ladder=every[0],
+        by_value=every[2],
+        on_mark=(not some[4], not some[5]),  # the first of `BASES`
+        by_tier=not some[6],  # the first of `RATE_RULES`
+        free=(not some[7], not some[8]),
+        uncrowded=bool((crowd < 0.0).all()),
+    )
     return LadderTerms(
         on != 0.0,
         ladder.astype(np.int64),
@@ -61,6 +85,7 @@ def ladder_terms(plan: Plan, known: Sequence[Known | None]) -> LadderTerms:
         (fee_i, fee_m),
         at_bankruptcy != 0.0,
         crowd.astype(np.int64),
+        alike,
     )
 
 
@@ -147,7 +172,7 @@ def crowding_of(plan: Plan, terms: LadderTerms, table: Table, mark: F64) -> F64 
         0 up to the lower bound of the instrument's rule and without a rule, 1 from the upper bound, NaN where open
         interest is not given. None where no instrument has a rule.
     """
-    if not (terms.crowd >= 0).any():
+    if terms.alike.uncrowded:
         return None
     outstanding = table.open_interest * (table.a * mark + table.c / mark)
     share = np.zeros(mark.shape)
@@ -167,8 +192,6 @@ def crowd_rule(plan: Plan, product: int) -> OpenInterestRule:
 
 def notional_on(basis: I64, sized: Sized) -> F64:
     """Notional of each position on its basis (rows of ``BASES``), (S, P)."""
-    if not basis.any():  # all on mark: the common case
-        return sized.at_mark
     worst = np.maximum(sized.at_mark, sized.at_entry)
     return np.where(
         basis == _MARK,
@@ -196,23 +219,36 @@ def ladder_margin_of(plan: Plan, terms: LadderTerms, table: Table, sized: Sized,
     """
     at = sized.instrument
     flat = plan.flat[level]
-    value = notional_on(terms.basis[level][at], sized)
-    by_value = terms.by_value[at]
-    size = np.where(by_value, value, np.abs(sized.quantity) * terms.unit_per_contract[at])
+    alike = terms.alike
+    value = sized.at_mark if alike.on_mark[level] else notional_on(terms.basis[level][at], sized)
+    size = value if alike.by_value else _size(terms, sized, value)
     in_unit, row = ladder_margin_many(
         flat.key, flat.rate, flat.slope, flat.deduction, terms.ladder[at], size, flat.root
     )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.where(size > 0.0, value * (in_unit / size), 0.0 * value)
-    tier = np.where(by_value, in_unit, scaled)
+    tier = in_unit if alike.by_value else _in_money(terms, sized, value, size, in_unit)
     margin = crowded = tier
     if level == INITIAL:
         crowded = _crowded(plan, terms.crowd[at], tier, value, sized.crowd)
-        margin = _with_leverage(terms.rate_rule[at], crowded, value, sized.leverage)
-    margin = np.where(terms.is_ladder[at], margin, 0.0)
+        margin = (
+            crowded if alike.by_tier else _with_leverage(terms.rate_rule[at], crowded, value, sized.leverage)
+        )
+    if not alike.ladder:
+        margin = np.where(terms.is_ladder[at], margin, 0.0)
     return LadderMargin(
         size, value, row, tier, crowded, margin, _closing_fee(terms, table, sized, value, level)
     )
+
+
+def _size(terms: LadderTerms, sized: Sized, value: F64) -> F64:
+    at = sized.instrument
+    return np.where(terms.by_value[at], value, np.abs(sized.quantity) * terms.unit_per_contract[at])
+
+
+def _in_money(terms: LadderTerms, sized: Sized, value: F64, size: F64, in_unit: F64) -> F64:
+    # Margin of the ladder's own unit in the settlement asset.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = np.where(size > 0.0, value * (in_unit / size), 0.0 * value)
+    return np.where(terms.by_value[sized.instrument], in_unit, scaled)
 
 
 def _crowded(plan: Plan, product: I64, tier: F64, value: F64, crowd: F64 | None) -> F64:
@@ -230,7 +266,7 @@ def _crowded(plan: Plan, product: I64, tier: F64, value: F64, crowd: F64 | None)
 
 def _with_leverage(rule: I64, tier: F64, value: F64, leverage: F64) -> F64:
     chosen = ~np.isnan(leverage)
-    if not rule.any() or not chosen.any():
+    if not chosen.any():
         return tier
     by_leverage = value / np.where(chosen, leverage, 1.0)
     larger = np.where(rule == _LEVERAGE_ONLY, by_leverage, np.maximum(tier, by_leverage))
@@ -238,10 +274,10 @@ def _with_leverage(rule: I64, tier: F64, value: F64, leverage: F64) -> F64:
 
 
 def _closing_fee(terms: LadderTerms, table: Table, sized: Sized, value: F64, level: int) -> F64:
+    if terms.alike.free[level]:
+        return np.zeros(np.shape(value))
     at = sized.instrument
     rate = terms.fee[level][at]
-    if not rate.any():
-        return np.zeros(np.shape(value))
     # At the bankruptcy price E L / (L + s) an inverse position is worth V (1 + s / L); a linear one, closed at
     # E (1 - s / L), is worth V (1 - s / L).
     leverage = np.where(np.isnan(sized.leverage), np.inf, sized.leverage)

@@ -117,7 +117,9 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     ladders, options = resolved.ladders, resolved.options
     isolated = _isolated_margin(plan, ladders, options, table, book)
     pools = pools_of(book, table, rulebook, isolated, resolved.currency)
-    option_rows = np.flatnonzero(options.is_option[book.instrument])
+    option_rows = _NO_ROWS
+    if table.has_options:
+        option_rows = np.flatnonzero(options.is_option[book.instrument])
     recognised = recognise(plan, table, book, pools, option_rows)
     issues = issues_of(resolved, book, pools)
     joined = joined_of(plan, table, book, pools, market)
@@ -139,6 +141,9 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
         joined,
         issues,
     )
+
+
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book) -> F64:
@@ -192,7 +197,7 @@ def evaluate(prepared: Prepared, priced: Priced | None = None, before: Pooled | 
     if book.order_quantity.size:
         orders = order_margin_of(plan, prepared.ladders, prepared.options, table, priced, book, valued)
     balances = balances_of(prepared.rulebook, table, priced, pools, valued)
-    to_pool = _to_pool(table, priced, pools)
+    to_pool = _to_pool(priced, pools)
     held = [netted(prepared.rulebook.account, table, book, pools, c * to_pool) for c in charged]
     debt = debt_margin_of(prepared.rulebook, table, priced, pools, balances)
     if debt is not None:
@@ -236,7 +241,7 @@ def _position_parts(prepared: Prepared, priced: Priced, valued: Valued) -> _Part
         book.leverage,
         valued.notional,
         valued.notional_entry,
-        _at_index(prepared.table, priced, book, valued.convert),
+        _at_index(prepared, priced, valued),
         None if crowd is None else crowd[:, book.instrument],
     )
     ladder = (
@@ -245,14 +250,18 @@ def _position_parts(prepared: Prepared, priced: Priced, valued: Valued) -> _Part
     )
     option = _options(prepared, priced)
     factors, multiplier = _factors(prepared, priced, valued, ladder)
-    charged = (
+    charged = _rounded(
+        prepared.rulebook,
         _charge(prepared, priced, ladder, option, factors, multiplier, INITIAL),
         _charge(prepared, priced, ladder, option, factors, multiplier, MAINTENANCE),
     )
     return ladder, option, factors, multiplier, _ordered(charged, factors)
 
 
-def _at_index(table: Table, priced: Priced, book: Book, convert: F64 | None) -> F64:
+def _at_index(prepared: Prepared, priced: Priced, valued: Valued) -> F64:
+    book, table, convert = prepared.book, prepared.table, valued.convert
+    if all(prepared.ladders.alike.on_mark):
+        return valued.notional  # nothing asks for it
     at = book.instrument
     index = priced.index[:, at]
     value = np.abs(book.quantity) * (table.a[at] * index + table.c[at] / index)
@@ -302,7 +311,7 @@ def _charge(  # noqa: PLR0913 - the parts of one sum
     level: int,
 ) -> F64:
     part = ladder[level]
-    margin = part.margin * multiplier[level]
+    margin = part.margin * multiplier[level] if factors else part.margin
     for factor in factors:
         rows = factor.net.position
         margin[:, rows] = bounded(margin[:, rows], part.value[:, rows], factor.net.schedule)
@@ -316,10 +325,16 @@ def _charge(  # noqa: PLR0913 - the parts of one sum
         margin[:, rows] = recognised_margin(
             prepared.recognised, prepared.table, priced, book, option, short_margin, level
         )
-    rule = prepared.rulebook.rounding.margin
-    return (
-        margin if rule is None or margin.shape[0] > 1 else round_all(margin, Step(rule.step, rule.direction))
-    )
+    return margin
+
+
+def _rounded(rulebook: Rulebook, initial: F64, maintenance: F64) -> tuple[F64, F64]:
+    # Both levels at once; trial prices are not rounded.
+    rule = rulebook.rounding.margin
+    if rule is None or initial.shape[0] > 1:
+        return initial, maintenance
+    both = round_all(np.concatenate((initial, maintenance)), Step(rule.step, rule.direction))
+    return both[:1], both[1:]
 
 
 def _ordered(charged: tuple[F64, F64], factors: tuple[Factor, ...]) -> tuple[F64, F64]:
@@ -333,7 +348,9 @@ def _ordered(charged: tuple[F64, F64], factors: tuple[Factor, ...]) -> tuple[F64
     return initial, maintenance
 
 
-def _to_pool(table: Table, priced: Priced, pools: Pools) -> F64:
+def _to_pool(priced: Priced, pools: Pools) -> F64:
+    if not pools.converts:
+        return np.ones((priced.mark.shape[0], len(pools.position_pool)))
     asset = pools.bucket_asset[pools.position_bucket]
     currency = pools.currency[pools.position_pool]
     rate = priced.asset_price[:, asset] / priced.asset_price[:, currency]

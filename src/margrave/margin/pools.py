@@ -33,6 +33,7 @@ class Pools:
     position_bucket: I64  # (P,)
     order_pool: I64  # (O,) cross pool of the order's settlement asset
     order_bucket: I64  # (O,)
+    converts: bool  # some bucket is in another asset than its pool's currency
 
 
 def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64, currency: int) -> Pools:
@@ -71,19 +72,21 @@ def pools_of(book: Book, table: Table, rulebook: Rulebook, isolated_margin: F64,
     alone = isolated[row] - 1
     is_isolated = alone >= 0
     balance[held[alone[is_isolated]]] = isolated_margin[alone[is_isolated]]
+    currencies, bucket_pool, bucket_asset = counted[row], pool_of[bucket_row], asset[bucket_row]
     return Pools(
         owner[row],
         is_isolated,
-        counted[row],
+        currencies,
         alone,
         spans_account & ~is_isolated,
-        pool_of[bucket_row],
-        asset[bucket_row],
+        bucket_pool,
+        bucket_asset,
         balance,
         pool_of[counts[0] : end],
         held,
         pool_of[end:],
         asked,
+        spans_account and bool((bucket_asset != currencies[bucket_pool]).any()),
     )
 
 
@@ -96,8 +99,8 @@ def _wanted(book: Book, table: Table, counts: tuple[int, int, int], currency: in
     own = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
     instrument = np.concatenate((book.instrument, book.order_instrument))
     asset = np.concatenate((own[book.balance_asset], table.settlement[instrument]))
-    if None in table.instruments:
-        unknown = np.array([i is None for i in table.instruments], dtype=np.bool_)[instrument]
+    if table.unlisted is not None:
+        unknown = table.unlisted[instrument]
         # What nobody knows settles nowhere: it stands with the account's first balance or contract that is known.
         rows = np.arange(len(owner))
         known = rows[isolated == 0]

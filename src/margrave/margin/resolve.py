@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from margrave.domain.market import Market
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.margin.ladder import LadderTerms, ladder_terms
 from margrave.margin.plan import Known, Plan, known_of, plan_of
 from margrave.margin.scenario.units import followed
@@ -28,6 +28,7 @@ class Resolved:
     ladders: LadderTerms
     options: OptionTerms
     vols: F64  # (A,) annual vol of each asset; NaN where the market has none
+    wrong: Bools | None  # (I,) cannot be valued or has no rule; None where all can and have
     currency: int  # row of the table's assets in which pools that span assets count
 
 
@@ -62,5 +63,16 @@ def resolve(
         ladder_terms(plan, known),
         option_terms(plan, known),
         np.array([market.vols.get(asset, np.nan) for asset in table.assets]),
+        wrong_rows(table, known),
         table.assets.index(currency),
     )
+
+
+def wrong_rows(table: Table, known: tuple[Known | None, ...]) -> Bools | None:
+    """Instruments that cannot be valued or have no rule, (I,); None where there are none."""
+    unruled = [k is not None and k.product < 0 for k in known]
+    if not (table.issues or any(unruled)):
+        return None
+    wrong = np.array(unruled, dtype=np.bool_)
+    wrong[list(table.issues)] = True
+    return wrong

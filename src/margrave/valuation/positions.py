@@ -65,9 +65,11 @@ def value_positions(table: Table, priced: Priced, instrument: I64, quantity: F64
     per_price = c / np.where(c > 0.0, mark, 1.0)
     profit = quantity * ((mark - entry) * (a + per_price / entry))
     notional = size * (a * mark + per_price)
-    at_entry = np.broadcast_to(size * (a * entry + c / entry), notional.shape)
+    at_entry = (size * (a * entry + c / entry))[None, :]
+    if len(mark) > 1:
+        at_entry = np.broadcast_to(at_entry, notional.shape)
     is_option = table.is_option[instrument]
-    value = np.where(is_option, quantity * a * mark, 0.0)
+    value = np.where(is_option, quantity * a * mark, 0.0) if table.has_options else np.zeros(mark.shape)
     convert = settlement_rate(table, priced, instrument)
     if convert is not None:
         profit, value, notional, at_entry = (

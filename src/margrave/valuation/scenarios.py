@@ -29,7 +29,7 @@ class Priced:
 
 def now(table: Table) -> Priced:
     """Prices of row 0 alone: the market as it is."""
-    forward = np.where(table.is_option, table.forward, table.index)
+    forward = np.where(table.is_option, table.forward, table.index) if table.has_options else table.index
     return Priced(table.mark[None, :], table.index[None, :], forward[None, :], table.asset_price[None, :])
 
 
@@ -77,10 +77,15 @@ def vol_at_mark(table: Table, options: I64) -> F64:
         vols = np.zeros(len(table.is_option))
         every = np.flatnonzero(table.is_option)
         vols[every] = _solved(table, every)
-        _VOLS[id(table)] = (table, vols)
-        if len(_VOLS) > _VOLS_KEPT:
-            _VOLS.pop(next(iter(_VOLS)), None)
+        keep_vols(table, vols)
     return vols[options]
+
+
+def keep_vols(table: Table, vols: F64) -> None:
+    """Let a table whose rows stand for those of another have that one's vols, (I,), without solving them again."""
+    _VOLS[id(table)] = (table, vols)
+    if len(_VOLS) > _VOLS_KEPT:
+        _VOLS.pop(next(iter(_VOLS)), None)
 
 
 def _solved(table: Table, options: I64) -> F64:

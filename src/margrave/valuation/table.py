@@ -1,9 +1,9 @@
 """Instruments and one market as columns: the step between what people write and what kernels eat."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Table:
     settlement: I64  # (I,)
     payoff: I64  # (I,) asset in which the payoff formula pays
     converts: bool  # some instrument's payoff asset is not its settlement asset
+    has_options: bool  # some instrument is an option
+    unlisted: Bools | None  # (I,) has no contract terms; None where all have
     mark: F64  # (I,) [quote per base; coin for a coin premium]
     index: F64  # (I,) [quote per base]
     is_inverse: Bools  # (I,) futures worth c / P
@@ -57,6 +59,13 @@ class Table:
     open_interest: F64  # (I,) contracts outstanding in the market; NaN where it is not given
     issues: Mapping[int, Issue]  # instrument row -> why it cannot be valued
 
+
+PER_ASSET: Final = ("asset_price", "asset_confidence")
+"""Columns of prices of assets."""
+
+_WHOLE: Final = ("instruments", "assets", "converts", "has_options", "unlisted", "issues")
+PER_INSTRUMENT: Final = tuple(f.name for f in fields(Table) if f.name not in (*_WHOLE, *PER_ASSET))
+"""Columns of numbers of instruments."""
 
 _NO_TERMS = (np.nan,) * 4 + (0.0,) * 5
 _NO_OPTION = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0)
@@ -224,6 +233,7 @@ def _table(
     base, quote, settlement, payoff = columns[4:8].astype(np.int64)
     inverse, option, coin, call = (column != 0.0 for column in columns[8:12])
     strike, forward, vol, years, rate, averaged, confidence = columns[12:]
+    unlisted = [i is None for i in instruments]
     return Table(
         instruments,
         assets,
@@ -235,6 +245,8 @@ def _table(
         settlement,
         payoff,
         bool((settlement != payoff).any()),
+        bool(option.any()),
+        np.array(unlisted, dtype=np.bool_) if any(unlisted) else None,
         mark,
         index,
         inverse,

@@ -157,3 +157,52 @@ def test_without_pyarrow_the_extra_is_named(run, tmp_path, monkeypatch):
     code, _, err = run("sample", 5, "--out", tmp_path / "x")
     assert code == 1
     assert "pip install 'margrave[frames]'" in err
+
+
+def test_liquidation_prices_and_positions_go_to_files(run, folder):
+    pools, held = folder / "pools.parquet", folder / "held.parquet"
+    code, out, err = run(
+        "book",
+        folder,
+        "--rules",
+        "example.flat",
+        "--bounds",
+        "-o",
+        pools,
+        "--positions",
+        held,
+        "--nearest",
+        2,
+    )
+    assert code == 0
+    assert "held.parquet: " in err
+    rows = pq.read_table(pools).to_pylist()
+    known = [r for r in rows if r["liquidation_below"] is not None]
+    assert len(known) > 50
+    assert all(r["liquidation_below"] < r["price"] for r in known)
+    assert {r["liquidation_of"] for r in known} >= {"BTC-PERPETUAL", "ETH-PERPETUAL"}
+    positions = pq.read_table(held).to_pylist()
+    assert len(positions) == pq.read_metadata(folder / "positions.parquet").num_rows
+    assert {"profit", "initial", "maintenance", "liquidation_below", "mode"} <= set(positions[0])
+    assert "above" in out
+
+
+def test_the_nearest_have_prices_and_the_rest_is_not_searched(run, folder):
+    told = json.loads(
+        run("book", folder, "--rules", "example.flat", "--bounds", "--format", "json", "--nearest", 3)[1]
+    )
+    assert len(told["nearest"]) == 3
+    assert all(row["of"] for row in told["nearest"])
+    first = told["nearest"][0]
+    near = [first[side] for side in ("below", "above") if first[side] is not None]
+    assert min(abs(price / first["price"] - 1.0) for price in near) < 0.05
+    none = json.loads(
+        run("book", folder, "--rules", "example.flat", "--bounds", "--format", "json", "--nearest", 0)[1]
+    )
+    assert none["nearest"] == []
+
+
+def test_positions_without_bounds_have_no_prices(run, folder):
+    held = folder / "held.csv"
+    run("book", folder, "--rules", "deribit.spm", "--positions", held)
+    assert "liquidation" not in held.read_text().split("\n", 1)[0]

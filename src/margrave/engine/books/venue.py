@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,18 +131,36 @@ def assess_resolved(
     told: Callable[[int], None] | None = None,
 ) -> BookAssessment:
     """Assess a book, or some accounts of one, whose instruments and assets are resolved already."""
-    bounds = list(_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
+    bounds = list(chunk_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
 
     def run(bound: tuple[int, int]) -> _Part:
         return _part(resolved, chunk_of(book, *bound), bound[0])
 
-    parts: list[_Part] = []
+    # A pool holds a row of the book at least. What is never written takes no memory.
+    room = len(book.account) + len(book.balance_account) + len(book.order_account)
+    columns: list[NDArray[Any]] = [np.empty(room, dtype=kind) for kind in _KINDS]
+    issues: dict[int, tuple[Issue, ...]] = {}
+    filled = 0
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
         for part, bound in zip(pool.map(run, bounds), bounds, strict=True):
-            parts.append(part)
+            issues.update({filled + row: why for row, why in part.issues.items()})
+            filled = _filled(columns, filled, part.pools)
             if told is not None:
                 told(bound[1])
-    return _assessment(book, resolved, parts)
+    pools = PoolColumns(*(column[:filled] for column in columns))
+    return _assessment(book, resolved, pools, issues)
+
+
+_KINDS = (np.int64, np.int64, np.int64, *(np.float64,) * 5, np.int8)
+"""Types of the columns of `PoolColumns`."""
+
+
+def _filled(columns: list[NDArray[Any]], start: int, pools: PoolColumns) -> int:
+    # Chunk by chunk into their place, so that a chunk's memory serves the next.
+    end = start + len(pools.account)
+    for column, field in zip(columns, fields(PoolColumns), strict=True):
+        column[start:end] = getattr(pools, field.name)
+    return end
 
 
 @final
@@ -152,8 +170,8 @@ class _Part:
     issues: dict[int, tuple[Issue, ...]]
 
 
-def _bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
-    # Whole accounts, up to a number of rows; an account of more rows than that is a chunk of its own.
+def chunk_bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
+    """First and last + 1 accounts of chunks: whole accounts, up to a number of rows or ``chunk`` accounts."""
     count = len(book.names)
     if chunk is not None:
         yield from ((first, min(first + chunk, count)) for first in range(0, count, chunk))
@@ -185,10 +203,6 @@ def _part(resolved: Resolved, book: Book, first: int) -> _Part:
 
 def _columns(prepared: Prepared, pooled: Pooled, first: int) -> PoolColumns:
     pools = prepared.pools
-    unknown = np.zeros(len(pools.account), dtype=np.bool_)
-    unknown[list(prepared.issues)] = True
-    balance, initial, maintenance = pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0]
-    closing = liquidation_ratio(prepared.rulebook.account.bands)
     instrument = np.full(len(pools.account), -1, dtype=np.int64)
     alone = np.flatnonzero(pools.is_isolated)
     instrument[alone] = prepared.book.instrument[pools.position[alone]]
@@ -197,12 +211,20 @@ def _columns(prepared: Prepared, pooled: Pooled, first: int) -> PoolColumns:
         pools.currency,
         instrument,
         pooled.equity[0],
-        balance,
-        initial,
-        maintenance,
+        pooled.margin_balance[0],
+        pooled.initial[0],
+        pooled.maintenance[0],
         pooled.workings.order_margin[0],
-        _status(balance, initial, maintenance, closing, unknown),
+        statuses_of(prepared, pooled),
     )
+
+
+def statuses_of(prepared: Prepared, pooled: Pooled) -> NDArray[np.int8]:
+    """Status of each pool in the first scenario, (K,): rows of `STATUSES`."""
+    unknown = np.zeros(len(prepared.pools.account), dtype=np.bool_)
+    unknown[list(prepared.issues)] = True
+    closing = liquidation_ratio(prepared.rulebook.account.bands)
+    return _status(pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0], closing, unknown)
 
 
 def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools) -> NDArray[np.int8]:
@@ -212,15 +234,9 @@ def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknow
     return np.where(unknown, STATUSES.index(Status.UNKNOWN), status).astype(np.int8)
 
 
-def _assessment(book: Book, resolved: Resolved, parts: list[_Part]) -> BookAssessment:
-    issues: dict[int, tuple[Issue, ...]] = {}
-    start = 0
-    for part in parts:
-        issues.update({start + pool: told for pool, told in part.issues.items()})
-        start += len(part.pools.account)
-    columns = [
-        np.concatenate([getattr(part.pools, field.name) for part in parts]) for field in fields(PoolColumns)
-    ]
+def _assessment(
+    book: Book, resolved: Resolved, pools: PoolColumns, issues: dict[int, tuple[Issue, ...]]
+) -> BookAssessment:
     rulebook, at = resolved.rulebook, resolved.market.at
     return BookAssessment(
         book.names,
@@ -229,7 +245,7 @@ def _assessment(book: Book, resolved: Resolved, parts: list[_Part]) -> BookAsses
         rulebook.id,
         rulebook.valid_from,
         at,
-        PoolColumns(*columns),
+        pools,
         issues,
         notes_of(rulebook, at),
     )

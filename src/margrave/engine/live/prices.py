@@ -1,7 +1,7 @@
 """Ticks written into what is known of the market, and instruments priced anew where a price is another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, final
@@ -14,9 +14,9 @@ from margrave.domain.checks import require, require_price
 from margrave.domain.instruments import Instrument, payoff_asset
 from margrave.domain.market import VOLATILITY_MAX, Market, Quote
 from margrave.engine.live.events import Input, InputName, Tick
-from margrave.margin.resolve import Resolved, resolve
+from margrave.margin.resolve import Resolved, resolve, wrong_rows
 from margrave.rulebook.schema import Rulebook
-from margrave.valuation.table import Table, table_of
+from margrave.valuation.table import PER_INSTRUMENT, Table, table_of
 
 _FIELDS: Final[Mapping[Input, str]] = MappingProxyType(
     {Input.MARK: "mark", Input.FORWARD: "forward", Input.VOL: "vol", Input.UNDERLYING: "index"}
@@ -32,11 +32,8 @@ _TABLES: Final[Mapping[Input, str]] = MappingProxyType(
     }
 )
 _BY_ASSET: Final = frozenset({Input.INDEX, Input.VOLATILITY, Input.DEPOSITS, Input.BORROWS})
-_ROWS: Final = ("instruments", "a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
-_ASSETS: Final = ("assets", "asset_price", "asset_confidence")
-_PRICED: Final = tuple(
-    f.name for f in fields(Table) if f.name not in (*_ROWS, *_ASSETS, "converts", "issues")
-)
+_TERMS: Final = ("a", "c", "base", "quote", "settlement", "payoff")  # of contract terms alone
+_PRICED: Final = tuple(name for name in PER_INSTRUMENT if name not in _TERMS)
 
 
 @final
@@ -196,10 +193,14 @@ def _repriced(before: Resolved, symbols: tuple[str, ...], market: Market) -> Res
         price[table.assets.index(asset)] = np.nan if told is None else told
     issues = {row: issue for row, issue in table.issues.items() if row not in set(rows)}
     issues |= {rows[k]: issue for k, issue in fresh.issues.items()}
+    # What has no price is no option to the table, so that a first mark makes one.
+    columns |= {"asset_price": price, "issues": issues, "has_options": bool(columns["is_option"].any())}
+    table = replace(table, **columns)
     return replace(
         before,
         market=market,
-        table=replace(table, **columns, asset_price=price, issues=issues),
+        table=table,
+        wrong=wrong_rows(table, before.known),
         vols=np.array([market.vols.get(asset, np.nan) for asset in table.assets]),
     )
 

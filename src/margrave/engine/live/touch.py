@@ -1,6 +1,5 @@
 """Accounts that a change of the market touches: those that hold, owe or ask for something of which an input is another."""
 
-from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -9,18 +8,17 @@ from numpy.typing import NDArray
 from margrave.domain.book import Book
 from margrave.engine.live.holders import Holders, accounts_with
 from margrave.kernels.arrays import I64, Bools
+from margrave.margin.directional import releases
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.units import followed
 from margrave.rulebook.health import HealthModel
 from margrave.rulebook.portfolio import ScenarioModel
-from margrave.rulebook.schema import CrossPool, Rulebook
+from margrave.rulebook.schema import CrossPool
 from margrave.rulebook.standard_manager import StandardManager
-from margrave.valuation.table import Table
+from margrave.valuation.table import PER_ASSET, PER_INSTRUMENT, Table
 
-_PER_ASSET: Final = ("asset_price", "asset_confidence")
 _TO_ASSET: Final = ("base", "quote", "settlement", "payoff")
-_NOT_COLUMNS: Final = ("instruments", "assets", "converts", "issues", *_PER_ASSET, *_TO_ASSET)
-_COLUMNS: Final = tuple(f.name for f in fields(Table) if f.name not in _NOT_COLUMNS)
+_COLUMNS: Final = tuple(name for name in PER_INSTRUMENT if name not in _TO_ASSET)
 
 
 def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holders) -> Bools:
@@ -56,7 +54,7 @@ def touched_accounts(before: Resolved, now: Resolved, book: Book, holders: Holde
         wanted |= vols[table.base]
     own = assets[[table.assets.index(name) for name in book.assets]]
     found = accounts_with(holders, book, wanted, own)
-    if before.market.at != now.market.at and _releases(now.rulebook):
+    if before.market.at != now.market.at and releases(now.rulebook):
         found[book.memory.account] = True
     return found
 
@@ -72,12 +70,6 @@ def _weighed(before: Resolved, now: Resolved, instruments: Bools, assets: Bools)
                 instruments[symbols[name]] = True
             if name in rows:
                 assets[rows[name]] = True
-
-
-def _releases(rules: Rulebook) -> bool:
-    # Whether a multiplier falls with time from the one that is remembered: what else remembers does not read the instant.
-    used = (product.model.schedule for product in rules.products)
-    return any(rules.schedules[name].discipline.release_per_hour is not None for name in used if name)
 
 
 def asset_rows(now: Table, before: Table) -> I64:
@@ -109,7 +101,7 @@ def _at(column: NDArray[Any], rows: I64) -> NDArray[Any]:
 
 def _assets_changed(before: Table, now: Table, was: I64) -> Bools:
     changed = np.zeros(len(now.assets), dtype=np.bool_)
-    for name in _PER_ASSET:
+    for name in PER_ASSET:
         changed |= _other(_at(getattr(before, name), was), getattr(now, name))
     return changed
 

@@ -22,9 +22,9 @@ from margrave.margin.scenario.scenarios import (
 from margrave.margin.scenario.scene import Scene
 from margrave.margin.scenario.unit_risk import Block, Charged, LevelRisk, block_of
 from margrave.margin.scenario.units import Units, part_of
+from margrave.valuation.table import PER_ASSET, PER_INSTRUMENT
 
-_PER_ASSET: Final = ("asset_price", "asset_confidence")
-_NOT_READ: Final = ("instruments", "assets", "converts", "issues", "open_interest", *_PER_ASSET)
+_READ: Final = tuple(name for name in PER_INSTRUMENT if name != "open_interest")
 
 
 def updated(before: ScenarioMargin, portfolio: Portfolio) -> tuple[ScenarioMargin, I64]:
@@ -131,7 +131,7 @@ def _changed(before: Portfolio, now: Portfolio) -> Bools:
 def _instruments_changed(before: Portfolio, now: Portfolio) -> Bools:
     # NaN is another from itself: what is not known is computed again.
     changed = np.zeros(len(now.table.instruments), dtype=np.bool_)
-    for name in (f.name for f in fields(now.table) if f.name not in _NOT_READ):
+    for name in _READ:
         changed |= getattr(before.table, name) != getattr(now.table, name)
     for name in ("mark", "index", "forward"):
         changed |= (getattr(before.priced, name) != getattr(now.priced, name)).any(axis=0)
@@ -140,6 +140,6 @@ def _instruments_changed(before: Portfolio, now: Portfolio) -> Bools:
 
 def _assets_changed(before: Portfolio, now: Portfolio) -> Bools:
     changed = (before.priced.asset_price != now.priced.asset_price).any(axis=0)
-    for name in _PER_ASSET:
+    for name in PER_ASSET:
         changed |= getattr(before.table, name) != getattr(now.table, name)
     return np.asarray(changed)

@@ -180,7 +180,11 @@ def combine(p: Portfolio, risk: F64, side: F64) -> F64:
     if rule is None:
         return total
     one, other = _pairs(pool)
-    rho = _correlations(p.table.assets, rule)[p.units.unit_base[one], p.units.unit_base[other]]
+    names = tuple(dict.fromkeys(p.table.assets[base] for base in p.units.unit_base.tolist()))
+    place = np.array(
+        [names.index(p.table.assets[base]) for base in p.units.unit_base.tolist()], dtype=np.int64
+    )
+    rho = _correlations(names, rule)[place[one], place[other]]
     signed = np.where(side == 0.0, 1.0, side)
     # Units without a published correlation, or hurt by no move, add up: the worst that correlation can do.
     usable = ~np.isnan(rho) & (side[:, one] != 0.0) & (side[:, other] != 0.0)

@@ -1,0 +1,131 @@
+"""Liquidation prices of a whole book: every cross pool along every underlying, and every isolated position.
+
+Chunk by chunk in bounded memory, as `venue` does it; `liquidation.many` is the calculation.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from margrave.domain.book import Book, chunk_of
+from margrave.domain.market import Market
+from margrave.engine.books.venue import chunk_bounds
+from margrave.kernels.arrays import F64, I64
+from margrave.liquidation.many import bounds_of_pools
+from margrave.margin.resolve import Resolved, resolve
+from margrave.rulebook.schema import Rulebook
+
+_ACCOUNTS: Final = 2_000  # of a chunk: several hundred numbers a pool stand in memory together
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BookBounds:
+    """Liquidation prices of a book's known pools that hold something, (R,), in the order of accounts and pools.
+
+    Prices are NaN where none on that side reaches it, and where the pool is liquidatable already.
+    """
+
+    account: I64  # row of the book's accounts
+    pool: I64  # row of the pools of `assess_book`
+    asset: I64  # row of its assets: what moves by itself
+    instrument: I64  # row of the book's symbols whose mark the prices are of; -1: of the asset's index price
+    price: F64  # of it now
+    lower: F64  # nearest below, rounded as the venue does
+    upper: F64  # nearest above
+    lower_exact: F64
+    upper_exact: F64
+
+    @property
+    def distance(self) -> F64:
+        """Logarithm of the smaller of the two moves, (R,); infinite where no price reaches liquidation."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            down, up = np.log(self.price / self.lower_exact), np.log(self.upper_exact / self.price)
+        return np.minimum(*(np.where(np.isnan(side), np.inf, side) for side in (down, up)))
+
+
+def nearest_rows(found: BookBounds, pools: int) -> I64:
+    """Row of the nearest liquidation price of each of so many pools, (K,); -1 for a pool that has no row."""
+    order = np.lexsort((found.distance, found.pool))
+    first = np.searchsorted(found.pool[order], np.arange(pools))
+    here = np.append(found.pool[order], -1)[first] == np.arange(pools)
+    return np.where(here, np.append(order, -1)[first], -1)
+
+
+def bounds_book(
+    book: Book,
+    market: Market,
+    rulebook: Rulebook,
+    *,
+    chunk: int | None = None,
+    threads: int = 1,
+    told: Callable[[int], None] | None = None,
+) -> BookBounds:
+    """Liquidation prices of a book of any size.
+
+    Parameters
+    ----------
+    book, market, rulebook : Book, Market, Rulebook
+        Three immutable inputs; time is ``market.at``.
+    chunk : int, optional
+        Accounts that are calculated together; by default as many as fit a fixed amount of memory.
+    threads : int
+        Chunks that are calculated at the same time.
+    told : callable, optional
+        Called with the number of accounts done whenever a chunk is.
+
+    Returns
+    -------
+    BookBounds
+        What `liquidations` gives each account along a single underlying, to within 1e-12 (`bounds_of_pools`).
+    """
+    resolved = resolve(book.symbols, book.assets, market, rulebook)
+    spans = list(_spans(book, rulebook, chunk))
+
+    def run(span: tuple[int, int]) -> tuple[BookBounds, int]:
+        return _part(resolved, chunk_of(book, *span), span[0])
+
+    parts: list[BookBounds] = []
+    pools = 0
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        for (part, count), span in zip(pool.map(run, spans), spans, strict=True):
+            part.pool[:] += pools
+            pools += count
+            parts.append(part)
+            if told is not None:
+                told(span[1])
+    return _joined(parts)
+
+
+def _spans(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
+    most = chunk or _ACCOUNTS
+    for first, last in chunk_bounds(book, rulebook, chunk):
+        yield from ((start, min(start + most, last)) for start in range(first, last, most))
+
+
+def _part(resolved: Resolved, book: Book, first: int) -> tuple[BookBounds, int]:
+    found = bounds_of_pools(resolved, book)
+    return BookBounds(
+        found.account + first,
+        found.pool.copy(),
+        found.asset,
+        found.instrument,
+        found.price,
+        found.lower,
+        found.upper,
+        found.lower_exact,
+        found.upper_exact,
+    ), found.pools
+
+
+def _joined(parts: list[BookBounds]) -> BookBounds:
+    whole, number = np.zeros(0, dtype=np.int64), np.zeros(0)
+    rows = ("account", "pool", "asset", "instrument")
+    numbers = ("price", "lower", "upper", "lower_exact", "upper_exact")
+    return BookBounds(
+        *(np.concatenate([whole, *(getattr(part, name) for part in parts)]) for name in rows),
+        *(np.concatenate([number, *(getattr(part, name) for part in parts)]) for name in numbers),
+    )
