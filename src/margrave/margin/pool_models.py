@@ -8,10 +8,23 @@ from typing import TypeAlias, assert_never, final
 import numpy as np
 
 from margrave.core.errors import Issue, Reason
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.margin.clearing.held import Held, Rows, held_of
-from margrave.margin.clearing.ranges import ranges_issues, ranges_margin, ranges_requirement
-from margrave.margin.clearing.scan import scan_issues, scan_margin, scan_requirement
+from margrave.margin.clearing.members import members_of
+from margrave.margin.clearing.ranges import (
+    ranges_issues,
+    ranges_margin,
+    ranges_margins,
+    ranges_requirement,
+    without_range,
+)
+from margrave.margin.clearing.scan import (
+    scan_issues,
+    scan_margin,
+    scan_margins,
+    scan_requirement,
+    without_scan,
+)
 from margrave.margin.pool_view import PoolColumns, PoolView, pool_at
 from margrave.margin.requirement import Requirement
 from margrave.margin.standard import standard_pool
@@ -48,12 +61,25 @@ class PoolTrees:
 
 def pools_with_issues(model: PoolModel, columns: PoolColumns) -> Iterator[tuple[int, tuple[Issue, ...]]]:
     """Pools of the book whose requirement is unknown, and why."""
-    suspect = np.ones(len(columns.pool), dtype=np.bool_)
-    if isinstance(model, StandardManager) and isfinite(_stable(model, columns.table, columns.priced)[0]):
-        suspect = standard_pool.without_rule(model, columns.table, _standard(columns))
-    for row in np.flatnonzero(suspect).tolist():
+    for row in np.flatnonzero(_unknown(model, columns)).tolist():
         if issues := pool_issues(model, pool_at(columns, row)):
             yield int(columns.pool[row]), issues
+
+
+def _unknown(model: PoolModel, columns: PoolColumns) -> Bools:
+    # Pools that have issues, (V,): words are found for these alone.
+    match model:
+        case StandardManager():
+            unpegged = not isfinite(_stable(model, columns.table, columns.priced)[0])
+            return standard_pool.without_rule(model, columns.table, _standard(columns)) | unpegged
+        case ScanModel():
+            return without_scan(model, members_of(columns))
+        case RangesModel():
+            return without_range(model, members_of(columns))
+        case TailModel():
+            return np.ones(len(columns.pool), dtype=np.bool_)
+        case unknown:
+            assert_never(unknown)
 
 
 def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
@@ -80,33 +106,25 @@ def pools_margin(model: PoolModel, columns: PoolColumns) -> tuple[F64, F64]:
             return standard_pool.requirements_of(
                 model, columns.table, columns.priced, _standard(columns), sure
             )
-        case _:
+        case ScanModel():
+            return scan_margins(model, members_of(columns))
+        case RangesModel():
+            return ranges_margins(model, members_of(columns))
+        case TailModel():
             return _one_by_one(model, columns)
+        case unknown:
+            assert_never(unknown)
 
 
-def _one_by_one(model: ScanModel | RangesModel | TailModel, columns: PoolColumns) -> tuple[F64, F64]:
+def _one_by_one(model: TailModel, columns: PoolColumns) -> tuple[F64, F64]:
     initial = np.zeros((len(columns.owned), len(columns.pool)))
     maintenance = np.zeros_like(initial)
     for k in range(len(columns.pool)):
         view = pool_at(columns, k)
         for row in range(len(initial)):
-            initial[row, k], maintenance[row, k] = _margin(model, view, row)
-    return initial, maintenance
-
-
-def _margin(model: ScanModel | RangesModel | TailModel, view: PoolView, row: int) -> tuple[float, float]:
-    match model:
-        case ScanModel():
-            scan = scan_margin(model, _held(view, row))
-            return scan.initial, scan.maintenance
-        case RangesModel():
-            ranges = ranges_margin(model, _held(view, row))
-            return ranges.initial, ranges.maintenance
-        case TailModel():
             tail = tail_margin(model, view, row)
-            return tail.initial, tail.maintenance
-        case unknown:
-            assert_never(unknown)
+            initial[row, k], maintenance[row, k] = tail.initial, tail.maintenance
+    return initial, maintenance
 
 
 def _tree(model: PoolModel, view: PoolView, level: int) -> Requirement:
@@ -123,9 +141,9 @@ def _tree(model: PoolModel, view: PoolView, level: int) -> Requirement:
             assert_never(unknown)
 
 
-def _held(view: PoolView, row: int = 0) -> Held:
+def _held(view: PoolView) -> Held:
     rows = Rows(view.instrument, view.quantity, view.currency)
-    return held_of(view.table, view.priced, rows, view.market.at, row, view.vols)
+    return held_of(view.table, view.priced, rows, view.market.at, vols=view.vols)
 
 
 def _unpegged(model: StandardManager, view: PoolView) -> tuple[Issue, ...]:

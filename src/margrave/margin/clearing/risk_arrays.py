@@ -83,7 +83,7 @@ def risk_arrays(model: ScanModel, commodity: Commodity, held: Held) -> Arrays:
     now = worth(held, held.price[None, :], held.vol[None, :], held.years)
     moved = worth(held, drifted + scenarios.price * move, vol, later)
     losses, delta = scenarios.weight * (now - moved), _composite_delta(held, drifted, move, later)
-    for row, symbol in enumerate(held.symbol):
+    for row, symbol in enumerate(held.symbol if model.arrays else ()):
         given = model.arrays.get(symbol)
         if given is not None:
             losses[:, row] = np.array(given.losses) * held.rate[row]
@@ -111,6 +111,9 @@ def _composite_delta(held: Held, drifted: F64, move: F64, years: F64) -> F64:
     at_points = np.where(
         held.in_coin[option], coin_greeks(safe, *terms).adjusted_delta, quote_greeks(safe, *terms).delta
     )
-    mean = np.array(DELTA_WEIGHTS) @ np.where(usable, at_points, np.nan)
+    # Added point by point, so that a contract's delta does not depend on how many stand beside it.
+    mean = np.zeros(len(option))
+    for weight, at_point in zip(DELTA_WEIGHTS, np.where(usable, at_points, np.nan), strict=True):
+        mean = mean + weight * at_point
     delta[option] = held.a[option] * mean
     return delta
