@@ -25,13 +25,13 @@ from margrave.margin.clearing.scan import (
     scan_requirement,
     without_scan,
 )
-from margrave.margin.pool_view import PoolColumns, PoolView, pool_at
+from margrave.margin.pool_view import PoolColumns, pools_at
 from margrave.margin.requirement import Requirement
 from margrave.margin.standard import standard_pool
 from margrave.margin.standard.standard_holdings import Confidence, HeldPools
 from margrave.margin.standard.standard_manager import net_margin, terms_of
 from margrave.margin.standard.standard_tree import requirement_tree
-from margrave.margin.tails.tail import tail_issues, tail_margin
+from margrave.margin.tails.tail import tail_issues, tail_margin, tail_margins, without_tail
 from margrave.margin.tails.tail_tree import tail_requirement
 from margrave.rulebook.clearing import RangesModel, ScanModel
 from margrave.rulebook.standard_manager import StandardManager
@@ -56,13 +56,13 @@ class PoolTrees:
         row = int(self.columns.pool.searchsorted(pool))
         if row == len(self.columns.pool) or self.columns.pool[row] != pool:
             return None
-        return _tree(self.model, pool_at(self.columns, row), level)
+        return _tree(self.model, self.columns, row, level)
 
 
 def pools_with_issues(model: PoolModel, columns: PoolColumns) -> Iterator[tuple[int, tuple[Issue, ...]]]:
     """Pools of the book whose requirement is unknown, and why."""
     for row in np.flatnonzero(_unknown(model, columns)).tolist():
-        if issues := pool_issues(model, pool_at(columns, row)):
+        if issues := pool_issues(model, columns, row):
             yield int(columns.pool[row]), issues
 
 
@@ -77,23 +77,23 @@ def _unknown(model: PoolModel, columns: PoolColumns) -> Bools:
         case RangesModel():
             return without_range(model, members_of(columns))
         case TailModel():
-            return np.ones(len(columns.pool), dtype=np.bool_)
+            return without_tail(model, columns)
         case unknown:
             assert_never(unknown)
 
 
-def pool_issues(model: PoolModel, view: PoolView) -> tuple[Issue, ...]:
-    """Why a pool's requirement is unknown; empty where it is known."""
+def pool_issues(model: PoolModel, columns: PoolColumns, row: int) -> tuple[Issue, ...]:
+    """Why the requirement of one of the pools is unknown; empty where it is known."""
     match model:
         case StandardManager():
-            held = standard_pool.Held(view.instrument, view.quantity, view.balance)
-            return _unpegged(model, view) + standard_pool.issues_of(model, view.table, held)
+            unpegged = _unpegged(model, columns.table, columns.priced)
+            return unpegged + standard_pool.issues_of(model, columns.table, _standard_at(columns, row))
         case ScanModel():
-            return scan_issues(model, _held(view))
+            return scan_issues(model, _held(columns, row))
         case RangesModel():
-            return ranges_issues(model, _held(view))
+            return ranges_issues(model, _held(columns, row))
         case TailModel():
-            return tail_issues(model, view)
+            return tail_issues(model, columns, row)
         case unknown:
             assert_never(unknown)
 
@@ -111,43 +111,33 @@ def pools_margin(model: PoolModel, columns: PoolColumns) -> tuple[F64, F64]:
         case RangesModel():
             return ranges_margins(model, members_of(columns))
         case TailModel():
-            return _one_by_one(model, columns)
+            return tail_margins(model, columns)
         case unknown:
             assert_never(unknown)
 
 
-def _one_by_one(model: TailModel, columns: PoolColumns) -> tuple[F64, F64]:
-    initial = np.zeros((len(columns.owned), len(columns.pool)))
-    maintenance = np.zeros_like(initial)
-    for k in range(len(columns.pool)):
-        view = pool_at(columns, k)
-        for row in range(len(initial)):
-            tail = tail_margin(model, view, row)
-            initial[row, k], maintenance[row, k] = tail.initial, tail.maintenance
-    return initial, maintenance
-
-
-def _tree(model: PoolModel, view: PoolView, level: int) -> Requirement:
+def _tree(model: PoolModel, columns: PoolColumns, row: int, level: int) -> Requirement:
     match model:
         case StandardManager():
-            return _standard_tree(model, view, level)
+            return _standard_tree(model, columns, row, level)
         case ScanModel():
-            return scan_requirement(model, scan_margin(model, _held(view)), level)
+            return scan_requirement(model, scan_margin(model, _held(columns, row)), level)
         case RangesModel():
-            return ranges_requirement(model, ranges_margin(model, _held(view)), level)
+            return ranges_requirement(model, ranges_margin(model, _held(columns, row)), level)
         case TailModel():
-            return tail_requirement(model, tail_margin(model, view, 0), level)
+            return tail_requirement(model, tail_margin(model, columns, row), level)
         case unknown:
             assert_never(unknown)
 
 
-def _held(view: PoolView) -> Held:
-    rows = Rows(view.instrument, view.quantity, view.currency)
-    return held_of(view.table, view.priced, rows, view.market.at, vols=view.vols)
+def _held(columns: PoolColumns, row: int) -> Held:
+    first, last = columns.owner.searchsorted([row, row + 1])
+    held = Rows(columns.instrument[first:last], columns.quantity[first:last], int(columns.currency[row]))
+    return held_of(columns.table, columns.priced, held, columns.market.at, vols=columns.vols)
 
 
-def _unpegged(model: StandardManager, view: PoolView) -> tuple[Issue, ...]:
-    if isfinite(_stable(model, view.table, view.priced)[0]):
+def _unpegged(model: StandardManager, table: Table, priced: Priced) -> tuple[Issue, ...]:
+    if isfinite(_stable(model, table, priced)[0]):
         return ()
     message = (
         "has no index price, so that nobody knows how far it is from its peg; add it under [market.index]"
@@ -178,10 +168,16 @@ def _standard(columns: PoolColumns) -> HeldPools:
     )
 
 
-def _standard_tree(model: StandardManager, view: PoolView, level: int) -> Requirement:
-    held = standard_pool.Held(view.instrument, view.quantity, view.balance)
-    sure = _confidence(model, view.table, view.priced)
-    now = replace(sure, stable=float(np.asarray(sure.stable)[0]))
-    holding = standard_pool.holding_of(model, view.table, view.priced, 0, held, now)
+def _standard_at(columns: PoolColumns, row: int) -> standard_pool.Held:
+    one = pools_at(columns, np.array([row]))
+    balance = np.zeros(len(columns.table.assets))
+    balance[one.asset] = one.balance
+    return standard_pool.Held(one.instrument, one.quantity, balance)
+
+
+def _standard_tree(model: StandardManager, columns: PoolColumns, row: int, level: int) -> Requirement:
+    table, priced = columns.table, columns.priced
+    sure = replace(_confidence(model, table, priced), stable=float(_stable(model, table, priced)[0]))
+    holding = standard_pool.holding_of(model, table, priced, 0, _standard_at(columns, row), sure)
     margin = net_margin(terms_of(model, holding.underlyings.name), holding)
     return requirement_tree(margin, level, model.settlement, model.code)

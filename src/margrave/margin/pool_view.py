@@ -1,4 +1,4 @@
-"""Pools as models see them that margin a whole pool: all pools of a book as columns, or one of them."""
+"""Pools as models see them that margin a whole pool: members and balances as columns."""
 
 from dataclasses import dataclass
 from typing import final
@@ -9,22 +9,6 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
 from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """One pool's members and balances in rows of prices."""
-
-    table: Table
-    priced: Priced
-    market: Market
-    instrument: I64  # (n,) rows of the table
-    quantity: F64  # (n,) signed contracts
-    balance: F64  # (A,) cash [asset]
-    owned: F64  # (S, A) cash, profit and option value [asset]
-    currency: int  # row of the table's assets in which the pool counts
-    vols: F64 | None = None  # (I,) as `held.table_vols`, solved once for many pools
 
 
 @final
@@ -47,23 +31,24 @@ class PoolColumns:
     vols: F64 | None = None  # (I,) as `held.table_vols`, of models that ask for them
 
 
-def pool_at(columns: PoolColumns, row: int) -> PoolView:
-    """One of the pools."""
-    first, last = columns.owner.searchsorted([row, row + 1])
-    opened, closed = columns.bucket_owner.searchsorted([row, row + 1])
-    assets = columns.asset[opened:closed]
-    count = len(columns.table.assets)
-    balance, owned = np.zeros(count), np.zeros((len(columns.owned), count))
-    balance[assets] = columns.balance[opened:closed]
-    owned[:, assets] = columns.owned[:, opened:closed]
-    return PoolView(
+def pools_at(columns: PoolColumns, rows: I64) -> PoolColumns:
+    """Some of the pools; ``rows`` ascend."""
+    view = np.full(len(columns.pool), -1)
+    view[rows] = np.arange(len(rows))
+    mine = np.flatnonzero(view[columns.owner] >= 0)
+    buckets = np.flatnonzero(view[columns.bucket_owner] >= 0)
+    return PoolColumns(
         columns.table,
         columns.priced,
         columns.market,
-        columns.instrument[first:last],
-        columns.quantity[first:last],
-        balance,
-        owned,
-        int(columns.currency[row]),
+        columns.pool[rows],
+        columns.currency[rows],
+        view[columns.owner[mine]],
+        columns.instrument[mine],
+        columns.quantity[mine],
+        view[columns.bucket_owner[buckets]],
+        columns.asset[buckets],
+        columns.balance[buckets],
+        columns.owned[:, buckets],
         columns.vols,
     )

@@ -13,7 +13,6 @@ from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
 from margrave.kernels.tail import least_collateral, solvency_share
 from margrave.margin.joint import JointScene, pool_columns
-from margrave.margin.pool_view import pool_at
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.pools import pool_name
 from margrave.margin.tails.tail import tail_margin
@@ -83,8 +82,7 @@ def tails(
     for row, pool in enumerate(columns.pool.tolist()):
         if pool in prepared.issues:
             continue
-        view = pool_at(columns, row)
-        margin = tail_margin(model, view, 0)
+        margin = tail_margin(model, columns, row)
         sure, equity = margin.precision, float(pooled.equity[0, pool])
         found.append(
             PoolTail(
@@ -98,7 +96,7 @@ def tails(
                 None if sure is None else sure.upper,
                 solvency_share(margin.losses, equity),
                 least_collateral(margin.losses, target),
-                tail_check(model, view, margin, 0),
+                tail_check(model, columns, row, margin),
             )
         )
     return tuple(found)

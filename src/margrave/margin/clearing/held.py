@@ -16,7 +16,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.black76 import coin_price, quote_price
 from margrave.rulebook.clearing import Share, Size
 from margrave.valuation.positions import settlement_rate
-from margrave.valuation.scenarios import Priced, vol_at_mark
+from margrave.valuation.scenarios import Priced, row_of, vol_at_mark
 from margrave.valuation.table import Table
 
 _SECONDS_IN_DAY = 86_400.0
@@ -87,8 +87,7 @@ def held_of(
     Held
         Unknown prices and vols are NaN, also of instruments that the table does not know.
     """
-    row = slice(scenario, scenario + 1)
-    one = Priced(priced.mark[row], priced.index[row], priced.forward[row], priced.asset_price[row])
+    one = row_of(priced, scenario)
     currency = np.full(len(rows.instrument), rows.currency)
     found = contracts_of(
         table, one, rows.instrument, currency, at, table_vols(table) if vols is None else vols

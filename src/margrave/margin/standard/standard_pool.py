@@ -19,7 +19,7 @@ from margrave.kernels.groups import first_seen
 from margrave.margin.standard.standard_holdings import Confidence, HeldPools, holdings_of, known
 from margrave.margin.standard.standard_manager import Holding, StandardMargin, grouped, margin_of
 from margrave.rulebook.standard_manager import StandardManager, StandardMarket
-from margrave.valuation.scenarios import Priced
+from margrave.valuation.scenarios import Priced, row_of
 from margrave.valuation.table import Table
 
 
@@ -116,7 +116,7 @@ def requirement_of(
     rule: StandardManager, table: Table, priced: Priced, row: int, held: Held, confidence: Confidence
 ) -> tuple[float, float]:
     """`requirements_of` one pool in one row of a market."""
-    initial, maintenance = requirements_of(rule, table, _row_of(priced, row), _alone(held), confidence)
+    initial, maintenance = requirements_of(rule, table, row_of(priced, row), _alone(held), confidence)
     return float(initial[0, 0]), float(maintenance[0, 0])
 
 
@@ -124,7 +124,7 @@ def holding_of(
     rule: StandardManager, table: Table, priced: Priced, row: int, held: Held, confidence: Confidence
 ) -> Holding:
     """A pool as the columns of `standard_manager`, with labels; arguments are those of `requirement_of`."""
-    found = holdings_of(rule, table, _row_of(priced, row), _alone(held), confidence)
+    found = holdings_of(rule, table, row_of(priced, row), _alone(held), confidence)
     holding = found.holding
     names = tuple(table.assets[base] for base in found.base.tolist())
     dates = tuple(_date(table, instrument) for instrument in found.dated.tolist())
@@ -136,11 +136,6 @@ def holding_of(
         replace(holding.expiries, label=dates),
         replace(holding.options, label=symbols),
     )
-
-
-def _row_of(priced: Priced, row: int) -> Priced:
-    at = slice(row, row + 1)
-    return Priced(priced.mark[at], priced.index[at], priced.forward[at], priced.asset_price[at])
 
 
 def _alone(held: Held) -> HeldPools:
