@@ -5,7 +5,7 @@ from typing import Final, final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.black76 import coin_greeks, quote_greeks
 from margrave.margin.clearing.held import Held, coins, sized, worth
 from margrave.rulebook.clearing import Commodity, Extreme, ScanModel
@@ -89,6 +89,19 @@ def risk_arrays(model: ScanModel, commodity: Commodity, held: Held) -> Arrays:
             losses[:, row] = np.array(given.losses) * held.rate[row]
             delta[row] = given.delta
     return Arrays(losses, delta)
+
+
+def is_scanned(model: ScanModel, commodity: Commodity, held: Held) -> Bools:
+    """Whether the ranges give each position an array, (n,): stated, and no scenario at a price of zero or below.
+
+    Without valuing anything; prices and vols that are not known are another matter (`held.known_prices`).
+    """
+    lowest = held.price + sized(commodity.drift, held.price)
+    lowest = lowest - max(1.0, model.extreme.multiple) * _or_unknown(commodity, held)
+    scanned = (lowest > 0.0) & (~held.is_option | (commodity.vol_range is not None))
+    if not model.arrays:
+        return np.asarray(scanned)
+    return np.asarray(scanned | np.array([symbol in model.arrays for symbol in held.symbol], dtype=np.bool_))
 
 
 def _or_unknown(commodity: Commodity, held: Held) -> F64:

@@ -13,9 +13,10 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
 from margrave.kernels.arrays import F64, Bools
-from margrave.margin.clearing.held import Held, sized, unassigned
+from margrave.margin.clearing.held import Held, assigned, part_of, sized, unassigned
 from margrave.margin.clearing.members import Members, alone, pools_with
-from margrave.margin.clearing.scan_columns import ScanColumns, contract_scan, scan_columns
+from margrave.margin.clearing.risk_arrays import is_scanned
+from margrave.margin.clearing.scan_columns import ScanColumns, contract_scan, priced, scan_columns
 from margrave.margin.clearing.spreads import Formed
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
 from margrave.rulebook.clearing import Commodity, ScanModel
@@ -107,9 +108,13 @@ def scan_issues(model: ScanModel, held: Held) -> tuple[Issue, ...]:
 
 def without_scan(model: ScanModel, members: Members) -> Bools:
     """Pools in which `scan_issues` finds something in the first row of prices, (V,)."""
-    contract = contract_scan(model, members)
-    unknown = np.isnan(contract.losses[:, : members.each].sum(axis=0))
-    return pools_with(members, unknown)
+    held = part_of(members.contract, np.arange(members.each))
+    own = assigned(held, model.commodities)
+    known = priced(model, held)
+    for place in np.unique(own[own >= 0]).tolist():
+        rows = np.flatnonzero(own == place)
+        known[rows] &= is_scanned(model, model.commodities[place], part_of(held, rows))
+    return pools_with(members, ~known | (own < 0))
 
 
 def _why(commodity: Commodity, held: Held, row: int) -> Issue:

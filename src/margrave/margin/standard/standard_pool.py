@@ -64,14 +64,13 @@ def issues_of(rule: StandardManager, table: Table, held: Held) -> tuple[Issue, .
 def without_rule(rule: StandardManager, table: Table, held: HeldPools) -> Bools:
     """Pools in which `issues_of` finds something, (V,)."""
     listed = {market.base: market for market in rule.markets}
-    margined = np.array(
-        [i is not None and _is_margined(rule, listed.get(i.base), i) for i in table.instruments],
-        dtype=np.bool_,
-    )
-    fault = ~margined[held.instrument]
+    first, kind = first_seen(held.instrument)
+    seen = [table.instruments[row] for row in held.instrument[first].tolist()]
+    margined = [i is not None and _is_margined(rule, listed.get(i.base), i) for i in seen]
+    fault = ~np.array(margined, dtype=np.bool_)[kind]
     perps = np.flatnonzero(~fault & ~table.is_option[held.instrument])
     first, unit = first_seen(held.owner[perps] * len(table.assets) + table.base[held.instrument[perps]])
-    fault[perps] = held.instrument[perps] != held.instrument[perps][first][unit]
+    fault[perps] = held.instrument[perps] != held.instrument[perps[first]][unit]
     out = np.zeros(held.count, dtype=np.bool_)
     out[held.owner[fault]] = True
     return out
