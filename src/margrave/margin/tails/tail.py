@@ -41,6 +41,7 @@ from margrave.rulebook.tail import (
     UpperValueAtRisk,
 )
 from margrave.valuation.scenarios import row_of
+from margrave.valuation.table import Table
 
 _SURENESS = 0.95  # of the upper bound that is told where the rules do not use one
 
@@ -135,12 +136,18 @@ def by_moves(model: TailModel, columns: PoolColumns) -> Iterator[tuple[tuple[str
         touched[np.arange(len(touched)), columns.currency] = True
     still = {columns.market.numeraire, *model.still}
     touched[:, [name in still for name in table.assets]] = False
+    if not touched.size or (touched == touched[0]).all():
+        yield _names(table, touched[:1].any(axis=0)), np.arange(len(touched))
+        return
     sets, kind = np.unique(np.packbits(touched, axis=1), axis=0, return_inverse=True)
     order, start = run_ends(kind, len(sets))
     for first, last in pairwise(start.tolist()):
         pools = order[first:last]
-        moving = np.flatnonzero(touched[pools[0]]).tolist()
-        yield tuple(sorted(table.assets[k] for k in moving)), pools
+        yield _names(table, touched[pools[0]]), pools
+
+
+def _names(table: Table, which: Bools) -> tuple[str, ...]:
+    return tuple(sorted(table.assets[k] for k in np.flatnonzero(which).tolist()))
 
 
 def tail_margins(model: TailModel, columns: PoolColumns) -> tuple[F64, F64]:
