@@ -137,7 +137,7 @@ def by_moves(model: TailModel, columns: PoolColumns) -> Iterator[tuple[tuple[str
     still = {columns.market.numeraire, *model.still}
     touched[:, [name in still for name in table.assets]] = False
     if not touched.size or (touched == touched[0]).all():
-        yield _names(table, touched[:1].any(axis=0)), np.arange(len(touched))
+        yield _names(table, touched.sum(axis=0) > 0), np.arange(len(touched))
         return
     sets, kind = np.unique(np.packbits(touched, axis=1), axis=0, return_inverse=True)
     order, start = run_ends(kind, len(sets))
