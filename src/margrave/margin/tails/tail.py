@@ -40,7 +40,7 @@ from margrave.rulebook.tail import (
     TailModel,
     UpperValueAtRisk,
 )
-from margrave.valuation.scenarios import row_of
+from margrave.valuation.scenarios import row_of, vol_at_mark
 from margrave.valuation.table import Table
 
 _SURENESS = 0.95  # of the upper bound that is told where the rules do not use one
@@ -85,9 +85,11 @@ def without_tail(model: TailModel, columns: PoolColumns) -> Bools:
     out = np.zeros(len(columns.pool), dtype=np.bool_)
     for assets, pools in by_moves(model, columns):
         out[pools] = bool(joint_rows(model, columns.market, assets).issues)
-    exposures = exposures_of(columns, model.collateral_moves)
-    out[exposures.owner[np.isnan(exposures.contract.vol)[exposures.unit]]] = True
-    out[_without_price(model, columns)[0]] = True
+    options = np.flatnonzero(columns.table.is_option[columns.instrument])
+    unknown = np.isnan(vol_at_mark(columns.table, columns.instrument[options]))
+    out[columns.owner[options[unknown]]] = True
+    if not np.isfinite(columns.priced.asset_price[0]).all():
+        out[_without_price(model, columns)[0]] = True
     return out
 
 
