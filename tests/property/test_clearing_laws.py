@@ -9,7 +9,7 @@ from margrave.kernels.black76 import quote_price
 from margrave.margin.clearing.held import Held
 from margrave.margin.clearing.ranges import ranges_margin, ranges_requirement
 from margrave.margin.clearing.scan import scan_margin, scan_requirement
-from margrave.margin.clearing.spreads import calendar_spreads
+from margrave.margin.clearing.spreads import Runs, calendar_spreads
 from margrave.margin.requirement import discrepancy
 from margrave.rulebook.clearing import (
     Amount,
@@ -132,13 +132,14 @@ def test_the_order_of_spreads_is_irrelevant_where_deltas_suffice(far, dice):
     tiers = ["near", *(f"far-{k}" for k in range(len(far)))]
     deltas = [sum(far) * 1.1, *(-delta for delta in far)]
     rules = [CalendarSpread(code="TEST-CAL", tiers=("near", t), rate=Amount(value=1.0)) for t in tiers[1:]]
-    formed, left = calendar_spreads(rules, tiers, deltas)
-    shuffled = rules[:]
-    dice.shuffle(shuffled)
-    again, left_again = calendar_spreads(shuffled, tiers, deltas)
-    assert {f.between: f.count for f in formed} == pytest.approx({f.between: f.count for f in again})
+    runs = Runs(np.zeros(len(tiers), dtype=np.int64), np.arange(len(tiers)), np.array(deltas))
+    formed, left = calendar_spreads(rules, tiers, runs, 1)
+    order = list(range(len(rules)))
+    dice.shuffle(order)
+    again, left_again = calendar_spreads([rules[k] for k in order], tiers, runs, 1)
+    assert formed[order] == pytest.approx(again)
     assert left == pytest.approx(left_again)
-    assert sum(f.count for f in formed) == pytest.approx(sum(far))
+    assert formed.sum() == pytest.approx(sum(far))
 
 
 @given(portfolio())

@@ -8,7 +8,17 @@ import pytest
 from margrave.margin.clearing.ranges import ranges_margin
 from margrave.margin.clearing.risk_arrays import risk_arrays
 from margrave.margin.clearing.scan import scan_margin
-from margrave.rulebook.clearing import Amount, RangesModel, Share, UnderlyingClass
+from margrave.margin.clearing.spreads import Runs, calendar_spreads, commodity_spreads
+from margrave.rulebook.clearing import (
+    Amount,
+    CalendarSpread,
+    CommoditySpread,
+    RangesModel,
+    Share,
+    SpreadLeg,
+    UnderlyingClass,
+)
+from tests.unit.margin import spread_twin
 from tests.unit.margin.clearing import DAY, commodity, held, inverse, option, position, scan
 
 SEEDS = [1, 2, 3, 4, 5]
@@ -111,3 +121,53 @@ def test_the_ranges(seed):
             )
             worst = max(worst, -profit)
     assert margin.maintenance == pytest.approx(worst, rel=1e-9)
+
+
+TIERS = ("near", "far", "perpetual")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_calendar_spreads_of_many_groups(seed):
+    dice = np.random.default_rng(seed)
+    names = [("near", "far"), ("perpetual", "near"), ("far", "far"), ("near", "perpetual")]
+    rules = [
+        CalendarSpread(code="TEST-CAL", tiers=pair, rate=Amount(value=1.0), ratios=(1.0, float(ratio)))
+        for pair, ratio in zip(names, dice.integers(1, 4, len(names)), strict=True)
+    ]
+    group = np.repeat(np.arange(40), dice.integers(0, 7, 40))
+    tier = dice.integers(-1, 3, len(group))
+    delta = np.round(dice.normal(0.0, 3.0, len(group)))
+    formed, left = calendar_spreads(rules, TIERS, Runs(group, tier, delta), 40)
+    for k in range(40):
+        mine = group == k
+        tiers = ["" if t < 0 else TIERS[t] for t in tier[mine].tolist()]
+        twins, kept = spread_twin.calendar_spreads(rules, tiers, delta[mine].tolist())
+        counts = [0.0] * len(rules)
+        for twin in twins:
+            counts[twin.rule] = twin.count
+        assert formed[:, k].tolist() == counts
+        assert left[mine].tolist() == list(kept)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_commodity_spreads_of_many_pools(seed):
+    dice = np.random.default_rng(seed)
+    names = ("BTC", "ETH", "SOL")
+
+    def rule(*legs):
+        parts = tuple(SpreadLeg(commodity=n, ratio=r, opposite=o) for n, r, o in legs)
+        return CommoditySpread(code="TEST-CREDIT", rate=0.5, legs=parts)
+
+    rules = [
+        rule(("BTC", 1.0, False), ("ETH", 15.0, True)),
+        rule(("ETH", 2.0, False), ("SOL", 3.0, True), ("BTC", 1.0, True)),
+        rule(("SOL", 1.0, False), ("ETH", 1.0, True)),
+    ]
+    delta = np.round(dice.normal(0.0, 20.0, (3, 60))) * (dice.random((3, 60)) < 0.8)
+    formed = commodity_spreads(rules, names, delta)
+    for k in range(60):
+        twins = spread_twin.commodity_spreads(rules, dict(zip(names, delta[:, k].tolist(), strict=True)))
+        counts = [0.0] * len(rules)
+        for twin in twins:
+            counts[twin.rule] = twin.count
+        assert formed[:, k].tolist() == counts

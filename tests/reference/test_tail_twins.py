@@ -9,7 +9,19 @@ import pytest
 from margrave.kernels.draws import correlated, correlation_root
 from margrave.kernels.history import ewma_variances, half_rescaled, rescaled, vol_ratios
 from margrave.kernels.normal import normal_cdf, normal_quantile
-from margrave.kernels.tail import expected_shortfall, lower_quantile, quantile_precision, upper_quantile
+from margrave.kernels.tail import (
+    expected_shortfall,
+    lower_quantile,
+    lower_quantiles,
+    quantile_bounds,
+    quantile_precision,
+    shortfall_bounds,
+    shortfall_precision,
+    shortfalls,
+    upper_quantile,
+    upper_quantiles,
+)
+from margrave.kernels.weighted import weighted_sums
 
 SEEDS = [1, 2, 3, 4, 5]
 CONFIDENCES = [0.5, 0.9, 0.95, 0.975, 0.99, 0.997]
@@ -111,3 +123,38 @@ def test_the_normal_quantile():
     assert normal_cdf(normal_quantile(p)) == pytest.approx(p, rel=1e-12)
     assert normal_quantile(np.array([0.0, 1.0])).tolist() == [-math.inf, math.inf]
     assert np.isnan(normal_quantile(np.array([np.nan, -0.1, 1.1]))).all()
+
+
+@pytest.mark.parametrize("confidence", CONFIDENCES)
+def test_measures_of_many_samples_are_those_of_each(confidence):
+    losses = np.array([sample(seed) for seed in SEEDS])
+    pairs = (
+        (lower_quantiles(losses, confidence), lambda one: lower_quantile(one, confidence).value),
+        (upper_quantiles(losses, confidence), lambda one: upper_quantile(one, confidence).value),
+        (shortfalls(losses, confidence), lambda one: expected_shortfall(one, confidence).value),
+        (
+            quantile_bounds(losses, confidence, 0.9),
+            lambda one: quantile_precision(one, confidence, 0.9).upper,
+        ),
+        (
+            shortfall_bounds(losses, confidence, 0.9),
+            lambda one: shortfall_precision(one, confidence, 0.9).upper,
+        ),
+    )
+    for many, each in pairs:
+        np.testing.assert_allclose(many, [each(one) for one in losses], rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_weighted_sums(seed):
+    dice = np.random.default_rng(seed)
+    values, start = dice.normal(size=(9, 500)), np.append(0, np.cumsum(dice.integers(0, 6, 700)))
+    row, weight = dice.integers(0, 9, start[-1]), dice.normal(size=start[-1])
+    found = weighted_sums(values, row, weight, start)
+    for k in range(700):
+        total = np.zeros(500)
+        for entry in range(start[k], start[k + 1]):
+            total = total + weight[entry] * values[row[entry]]
+        assert found[k].tolist() == total.tolist()
+        alone = weighted_sums(values, row, weight, start[k : k + 2])
+        assert found[k].tolist() == alone[0].tolist()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 from msgspec import structs
@@ -23,7 +24,23 @@ from margrave.domain.market import Market, Quote
 from margrave.kernels.black76 import coin_price, quote_price
 from margrave.margin.plan import plan_of, product_row
 from margrave.rulebook.catalogue import shipped
-from margrave.rulebook.clearing import ProductGroup, RangesModel, ScanModel, Share, UnderlyingClass
+from margrave.rulebook.clearing import (
+    Amount,
+    CalendarSpread,
+    CommoditySpread,
+    DeliveryCharge,
+    DeltaRun,
+    ExpiryTier,
+    PriceRisk,
+    ProductGroup,
+    RangesModel,
+    ScanModel,
+    Share,
+    ShortCount,
+    ShortOptionMinimum,
+    SpreadLeg,
+    UnderlyingClass,
+)
 from margrave.rulebook.portfolio import CorrelationOffset, CorrelationPair
 from margrave.rulebook.reform import stated, with_schedule
 from margrave.rulebook.schedules import Discipline, Excursion, Interpolation, Reference, Schedule
@@ -36,6 +53,17 @@ from margrave.rulebook.schema import (
     PortfolioMember,
     Rulebook,
     Strategy,
+)
+from margrave.rulebook.tail import (
+    ExpectedShortfall,
+    LowerValueAtRisk,
+    MonteCarlo,
+    NotionalFloor,
+    ReturnKind,
+    TailModel,
+    UpperBound,
+    UpperValueAtRisk,
+    VolDraws,
 )
 from tests.unit.made import T1
 from tests.unit.margin import clearing
@@ -98,6 +126,7 @@ MARKET = Market(
     slow={"SOL": 140.0, "BTCUSDC": 61_000.0},
     deposits={"BTC": 1_000.0, "ETH": 5e4, "SOL": 1e6, "USDT": 2e6},
     borrows={"BTC": 2_000.0, "ETH": 4e4, "SOL": 1e5, "USDT": 1e5},
+    correlations={("BTC", "ETH"): 0.8, ("BTC", "SOL"): 0.6, ("ETH", "SOL"): 0.7},
     returns={
         base: tuple(np.random.default_rng(k).normal(0.0, 0.03, 60).tolist())
         for k, base in enumerate(("BTC", "ETH", "SOL"))
@@ -224,7 +253,9 @@ def _made(newest: dict[str, Rulebook]) -> Iterator[Rulebook]:
     )
     model = structs.replace(scenarios.portfolio, correlation=offset)
     yield structs.replace(scenarios, id="made.correlation", portfolio=model)
-    for name, portfolio in (("scan", _scan()), ("ranges", _ranges())):
+    models = {"scan": _scan(), "spreads": _spreads(), "ranges": _ranges()}
+    models |= {f"draws-{k}": model for k, model in enumerate(_draws())}
+    for name, portfolio in models.items():
         rules = AccountRules(cross_pool=CrossPool.ACCOUNT, code="MADE-3", haircut_unlisted=0.1)
         yield stated(f"made.{name}", PortfolioMember(), rules, portfolio=portfolio)
 
@@ -257,6 +288,69 @@ def _scan() -> ScanModel:
             for base in ("BTC", "ETH", "SOL")
         )
     )
+
+
+def _spreads() -> ScanModel:
+    spread = partial(CalendarSpread, code="MADE-6")
+    rate = Share(value=0.01)
+    rules = {
+        "BTC": {
+            "spreads": (spread(tiers=("near", "far"), rate=rate), spread(tiers=("far", "far"), rate=rate))
+        },
+        "ETH": {"spread_between": DeltaRun.TIER, "price_risk": PriceRisk.NORMAL},
+        "SOL": {"spread_between": DeltaRun.TIER, "price_risk": PriceRisk.SCANRANGE},
+    }
+    tiers = (
+        ExpiryTier(name="near", days_max=40.0),
+        ExpiryTier(name="far"),
+        ExpiryTier(name="perpetual", perpetuals=True),
+    )
+    own = {
+        "price_range": Share(value=0.15),
+        "vol_range": Share(value=0.25),
+        "tiers": tiers,
+        "spreads": (spread(tiers=("perpetual", "near"), rate=Amount(value=10.0), ratios=(1.0, 2.0)),),
+        "delivery": DeliveryCharge(
+            code="MADE-7", tier="near", spread=Amount(value=5.0), outright=Share(value=0.002)
+        ),
+        "short_option_minimum": ShortOptionMinimum(
+            code="MADE-8", rate=Share(value=0.01), count=ShortCount.LARGER
+        ),
+    }
+    legs = (
+        SpreadLeg(commodity="BTC", ratio=1.0),
+        SpreadLeg(commodity="ETH", ratio=20.0, opposite=True),
+    )
+    return clearing.scan(
+        *(clearing.commodity(base, **(own | more)) for base, more in rules.items()),
+        spreads=(CommoditySpread(code="MADE-9", legs=legs, rate=0.6),),
+        initial_over_maintenance=1.2,
+    )
+
+
+def _draws() -> Iterator[TailModel]:
+    common = {
+        "code": "MADE-10",
+        "horizon_days": 2.0,
+        "still": ("USD", "USDT", "USDC"),
+        "floor": NotionalFloor(code="MADE-11", gross=0.01, net=0.02),
+    }
+    measures = (
+        LowerValueAtRisk(code="MADE-12", confidence=0.95),
+        UpperValueAtRisk(code="MADE-12", confidence=0.95),
+        ExpectedShortfall(code="MADE-12", confidence=0.95),
+        ExpectedShortfall(code="MADE-12", confidence=0.943),
+    )
+    for k, measure in enumerate(measures):
+        draws = MonteCarlo(
+            code="MADE-13",
+            seed=k,
+            count=200,
+            returns=ReturnKind.LOG,
+            vols=VolDraws(code="MADE-14", vol_of_vol=0.5, correlation=-0.3) if k % 2 else None,
+            upper_bound=UpperBound(code="MADE-15", sureness=0.9) if k in (1, 2) else None,
+        )
+        yield TailModel(measure=measure, scenarios=draws, collateral_moves=k > 1, **common)
 
 
 def _ranges() -> RangesModel:

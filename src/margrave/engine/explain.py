@@ -90,7 +90,7 @@ def _joint(prepared: Prepared, joint: Joint, pool: int, level: int) -> Requireme
         return scenario_tree(prepared, joint.workings, pool, level)
     if isinstance(joint.workings, HealthMargin):
         return health_tree(joint.workings, prepared.table, prepared.pools, pool, level)
-    return joint.workings[pool].tree(level) if pool in joint.workings else None
+    return joint.workings.tree(pool, level)
 
 
 def _debts(prepared: Prepared, pooled: Pooled, pool: int, level: int) -> list[Requirement]:

@@ -136,6 +136,53 @@ def expected_shortfall(losses: F64, confidence: float) -> Tail:
     return _weighted(losses, row, weight if len(row) > 1 else np.ones(1))
 
 
+def lower_quantiles(losses: F64, confidence: float) -> F64:
+    """`lower_quantile` of many samples, (K, n) to (K,)."""
+    rank = int(np.floor(tail_count(losses.shape[1], confidence))) + 1
+    return _largest(losses, min(rank, losses.shape[1]))[:, -1]
+
+
+def upper_quantiles(losses: F64, confidence: float) -> F64:
+    """`upper_quantile` of many samples, (K, n) to (K,)."""
+    return _largest(losses, int(np.ceil(tail_count(losses.shape[1], confidence))))[:, -1]
+
+
+def shortfalls(losses: F64, confidence: float) -> F64:
+    """`expected_shortfall` of many samples, (K, n) to (K,)."""
+    k = tail_count(losses.shape[1], confidence)
+    beyond = _largest(losses, min(int(np.ceil(k)), losses.shape[1]))
+    return _mean(beyond, k)
+
+
+def quantile_bounds(losses: F64, confidence: float, sureness: float) -> F64:
+    """Upper bounds of `quantile_precision` of many samples, (K, n) to (K,)."""
+    rank = _rank_below(losses.shape[1], 1.0 - confidence, 1.0 - sureness)
+    return _largest(losses, rank)[:, -1] if rank else np.full(len(losses), np.nan)
+
+
+def shortfall_bounds(losses: F64, confidence: float, sureness: float) -> F64:
+    """Upper bounds of `shortfall_precision` of many samples, (K, n) to (K,)."""
+    k = tail_count(losses.shape[1], confidence)
+    if k < 2.0:
+        return np.full(len(losses), np.nan)
+    beyond = _largest(losses, min(int(np.ceil(k)), losses.shape[1]))
+    value = _mean(beyond, k)
+    spread = _mean((beyond - value[:, None]) ** 2, k)
+    error = np.sqrt((spread + confidence * (value - beyond[:, -1]) ** 2) / k)
+    return np.asarray(value + float(normal_quantile(sureness)) * error)
+
+
+def _mean(beyond: F64, k: float) -> F64:
+    # Of the k largest, the last of them in part.
+    weight = np.minimum(k - np.arange(beyond.shape[1]), 1.0) / k
+    return np.asarray((beyond * (weight if len(weight) > 1 else 1.0)).sum(axis=1))
+
+
+def _largest(losses: F64, count: int) -> F64:
+    # The largest of each sample, (K, count), worst first.
+    return -np.sort(np.partition(-losses, count - 1, axis=1)[:, :count], axis=1)
+
+
 def _at_rank(losses: F64, rank: int) -> Tail:
     return _weighted(losses, _worst(losses, rank)[-1:], np.ones(1))
 

@@ -6,6 +6,7 @@ from margrave.core.words import MAINTENANCE
 from margrave.liquidation.direction import Direction, factors, pooled_at, positions_of
 from margrave.margin.health.health import HealthMargin
 from margrave.margin.health.health_tree import health_tree
+from margrave.margin.pool_models import PoolTrees
 from margrave.margin.pooled import Pooled, Prepared
 from margrave.margin.requirement import Requirement
 from margrave.margin.scenario.scenarios import ScenarioMargin
@@ -41,8 +42,10 @@ def binding(prepared: Prepared, direction: Direction, pooled: Pooled, row: int, 
         return _of_tree(
             health_tree(here.workings, prepared.table, prepared.pools, direction.pool, MAINTENANCE)
         )
-    assert isinstance(here.workings, dict)
-    return _of_tree(here.workings[direction.pool].tree(MAINTENANCE))
+    assert isinstance(here.workings, PoolTrees)
+    tree = here.workings.tree(direction.pool, MAINTENANCE)
+    assert tree is not None, "a pool whose maintenance binds is asked some"
+    return _of_tree(tree)
 
 
 def _largest_position(prepared: Prepared, pool: int, pooled: Pooled, row: int) -> tuple[float, str]:

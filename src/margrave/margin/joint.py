@@ -10,16 +10,15 @@ from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book
 from margrave.domain.market import Market
-from margrave.kernels.arrays import F64, Bools
-from margrave.kernels.groups import run_ends
+from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.clearing.held import table_vols
 from margrave.margin.equity import Balances
 from margrave.margin.health.health import HealthMargin, health_margin
 from margrave.margin.health.health_issues import health_issues
 from margrave.margin.health.rows import HealthRows, health_rows
 from margrave.margin.plan import Plan
-from margrave.margin.pool_models import PoolMargin, PoolModel, pool_issues, pool_margin
-from margrave.margin.pool_view import PoolView
+from margrave.margin.pool_models import PoolModel, PoolTrees, pools_margin, pools_with_issues
+from margrave.margin.pool_view import PoolColumns
 from margrave.margin.pools import Pools
 from margrave.margin.scenario.incremental import updated
 from margrave.margin.scenario.scenarios import Portfolio, ScenarioMargin, scenario_margin
@@ -36,8 +35,8 @@ from margrave.valuation.scenarios import Priced
 from margrave.valuation.table import Table
 
 Issues: TypeAlias = dict[int, tuple[Issue, ...]]
-Workings: TypeAlias = ScenarioMargin | HealthMargin | dict[int, PoolMargin]
-"""How portfolio margin came to be: of all pools together, or pool by pool in the first row of prices."""
+Workings: TypeAlias = ScenarioMargin | HealthMargin | PoolTrees
+"""How portfolio margin came to be; of models of a whole pool in the first row of prices."""
 
 
 @final
@@ -158,20 +157,14 @@ def _asked(
     assert not isinstance(model, HealthModel), "which sees all pools at once"
     shape = (scene.priced.mark.shape[0], len(scene.pools.account))
     initial, maintenance = np.zeros(shape), np.zeros(shape)
-    workings: dict[int, PoolMargin] = {}
-    for pool, view in pool_views(scene, quantity, balances.owned, wanted):
-        for row in range(shape[0]):
-            margin_of = pool_margin(model, view, row)
-            initial[row, pool], maintenance[row, pool] = margin_of.initial, margin_of.maintenance
-            if row == 0:
-                workings[pool] = margin_of
-    return initial, maintenance, workings
+    columns = pool_columns(scene, quantity, balances.owned, wanted)
+    if len(columns.pool):
+        initial[:, columns.pool], maintenance[:, columns.pool] = pools_margin(model, columns)
+    return initial, maintenance, PoolTrees(model, columns)
 
 
-def pool_views(
-    scene: JointScene, quantity: F64, owned: F64, wanted: Bools | None = None
-) -> Iterator[tuple[int, PoolView]]:
-    """Pools that a model of one pool is asked about.
+def pool_columns(scene: JointScene, quantity: F64, owned: F64, wanted: Bools | None = None) -> PoolColumns:
+    """Pools that a model of a whole pool is asked about.
 
     Parameters
     ----------
@@ -186,36 +179,37 @@ def pool_views(
     """
     members, pools, model = scene.joined.members, scene.pools, scene.plan.rulebook.portfolio
     count = len(pools.account)
-    order, start = run_ends(members.pool, count)
-    bucket_order, bucket_start = run_ends(pools.bucket_pool, count)
-    counts = (quantity != 0.0) | (members.position >= 0)
     # The standard manager asks of collateral too: a pool without a position has its second factor to bear. So does
     # a tail in which collateral moves.
     everyone = isinstance(model, StandardManager) or (isinstance(model, TailModel) and model.collateral_moves)
-    asked = np.diff(start) > 0 if not everyone else np.ones(count, dtype=np.bool_)
-    vols = table_vols(scene.table) if isinstance(model, ScanModel | RangesModel) else None
-    for pool in np.flatnonzero(asked if wanted is None else asked & wanted).tolist():
-        mine = order[start[pool] : start[pool + 1]]
-        mine = mine[counts[mine]]
-        buckets = bucket_order[bucket_start[pool] : bucket_start[pool + 1]]
-        assets = pools.bucket_asset[buckets]
-        balance, has = np.zeros(len(scene.table.assets)), np.zeros((len(owned), len(scene.table.assets)))
-        balance[assets] = pools.bucket_balance[buckets]
-        has[:, assets] = owned[:, buckets]
-        yield (
-            pool,
-            PoolView(
-                scene.table,
-                scene.priced,
-                scene.market,
-                members.instrument[mine],
-                quantity[mine],
-                balance,
-                has,
-                int(pools.currency[pool]),
-                vols,
-            ),
-        )
+    asked = np.full(count, everyone)
+    asked[members.pool] = True
+    pool = np.flatnonzero(asked if wanted is None else asked & wanted)
+    view = np.full(count, -1)
+    view[pool] = np.arange(len(pool))
+    counts = ((quantity != 0.0) | (members.position >= 0)) & (view[members.pool] >= 0)
+    mine = _by_pool(view[members.pool], counts)
+    buckets = _by_pool(view[pools.bucket_pool], view[pools.bucket_pool] >= 0)
+    return PoolColumns(
+        scene.table,
+        scene.priced,
+        scene.market,
+        pool,
+        pools.currency[pool],
+        view[members.pool[mine]],
+        members.instrument[mine],
+        quantity[mine],
+        view[pools.bucket_pool[buckets]],
+        pools.bucket_asset[buckets],
+        pools.bucket_balance[buckets],
+        owned[:, buckets],
+        table_vols(scene.table) if isinstance(model, ScanModel | RangesModel) else None,
+    )
+
+
+def _by_pool(pool: I64, which: Bools) -> I64:
+    rows = np.flatnonzero(which)
+    return rows[pool[rows].argsort(kind="stable")]
 
 
 def unvalued(scene: JointScene, rulebook: Rulebook) -> Issues:
@@ -240,11 +234,8 @@ def _weighed(told: Iterator[tuple[int, Issue]]) -> Issues:
 
 def _without_rule(scene: JointScene, model: PoolModel) -> Issues:
     held = _quantity(scene.book.quantity, scene.joined.members.position)
-    found = {
-        pool: pool_issues(model, view)
-        for pool, view in pool_views(scene, held, scene.pools.bucket_balance[None, :])
-    }
-    return {pool: issues for pool, issues in found.items() if issues}
+    columns = pool_columns(scene, held, scene.pools.bucket_balance[None, :])
+    return dict(pools_with_issues(model, columns))
 
 
 def _without_scenarios(rulebook: Rulebook, model: ScenarioModel, table: Table, units: Units) -> Issues:

@@ -33,6 +33,16 @@ def now(table: Table) -> Priced:
     return Priced(table.mark[None, :], table.index[None, :], forward[None, :], table.asset_price[None, :])
 
 
+def rows_of(priced: Priced, rows: slice) -> Priced:
+    """Some of the scenarios."""
+    return Priced(priced.mark[rows], priced.index[rows], priced.forward[rows], priced.asset_price[rows])
+
+
+def row_of(priced: Priced, row: int) -> Priced:
+    """One of the scenarios, S = 1."""
+    return rows_of(priced, slice(row, row + 1))
+
+
 def shifted(table: Table, factor: F64, vol: F64 | None = None) -> Priced:
     """Prices under shifts of asset prices and of options' vols.
 

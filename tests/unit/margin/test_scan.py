@@ -6,7 +6,8 @@ import pytest
 from margrave.core.errors import Reason
 from margrave.margin.clearing.ranges import ranges_issues
 from margrave.margin.clearing.risk_arrays import risk_arrays, scenarios_of
-from margrave.margin.clearing.scan import scan_issues, scan_margin, scan_requirement, tier_of
+from margrave.margin.clearing.scan import scan_issues, scan_margin, scan_requirement
+from margrave.margin.clearing.scan_columns import tier_of
 from margrave.margin.requirement import discrepancy
 from margrave.rulebook.clearing import (
     Amount,

@@ -23,9 +23,9 @@ from margrave.domain.instruments import (
 )
 from margrave.domain.market import Market, Quote
 from margrave.engine.assess import assess
+from margrave.margin.standard.standard_holdings import Confidence
 from margrave.margin.standard.standard_manager import net_margin, terms_of
 from margrave.margin.standard.standard_pool import (
-    Confidence,
     Held,
     holding_of,
     issues_of,

@@ -12,7 +12,7 @@ from margrave.domain.checks import require
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64
 from margrave.kernels.tail import least_collateral, solvency_share
-from margrave.margin.joint import JointScene, pool_views
+from margrave.margin.joint import JointScene, pool_columns
 from margrave.margin.pooled import evaluate, prepare
 from margrave.margin.pools import pool_name
 from margrave.margin.tails.tail import tail_margin
@@ -78,10 +78,11 @@ def tails(
     scene = JointScene(prepared.plan, table, now(table), market, book, pools, prepared.joined)
     held = np.where(position >= 0, book.quantity[position] if len(book.quantity) else 0.0, 0.0)
     found = []
-    for pool, view in pool_views(scene, held, pooled.workings.balances.owned):
+    columns = pool_columns(scene, held, pooled.workings.balances.owned)
+    for row, pool in enumerate(columns.pool.tolist()):
         if pool in prepared.issues:
             continue
-        margin = tail_margin(model, view, 0)
+        margin = tail_margin(model, columns, row)
         sure, equity = margin.precision, float(pooled.equity[0, pool])
         found.append(
             PoolTail(
@@ -95,7 +96,7 @@ def tails(
                 None if sure is None else sure.upper,
                 solvency_share(margin.losses, equity),
                 least_collateral(margin.losses, target),
-                tail_check(model, view, margin, 0),
+                tail_check(model, columns, row, margin),
             )
         )
     return tuple(found)

@@ -1,4 +1,4 @@
 """Portfolio margin as clearing houses do it: the sixteen-scenario scan, and ranges of ten points.
 
-A pool in one row of the market at a time (`held`). May import: what `margin` may. Start reading at `scan`.
+Contracts are valued once (`members`), then pools add them up. May import: what `margin` may. Start reading at `scan`.
 """

@@ -1,10 +1,10 @@
-"""Positions of one pool in one market row as columns: what portfolio models of clearing houses reprice.
+"""Positions, or contracts in many market rows, as columns: what portfolio models of clearing houses reprice.
 
 Worth of a contract is ``a P - c / P`` for futures and Black-76 for options, in the asset that it pays in, and
 everything is counted in the pool's currency at the row's own prices.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, final
 
@@ -16,7 +16,7 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.black76 import coin_price, quote_price
 from margrave.rulebook.clearing import Share, Size
 from margrave.valuation.positions import settlement_rate
-from margrave.valuation.scenarios import Priced, vol_at_mark
+from margrave.valuation.scenarios import Priced, row_of, vol_at_mark
 from margrave.valuation.table import Table
 
 _SECONDS_IN_DAY = 86_400.0
@@ -87,33 +87,56 @@ def held_of(
     Held
         Unknown prices and vols are NaN, also of instruments that the table does not know.
     """
-    i = rows.instrument
+    one = row_of(priced, scenario)
+    currency = np.full(len(rows.instrument), rows.currency)
+    found = contracts_of(
+        table, one, rows.instrument, currency, at, table_vols(table) if vols is None else vols
+    )
+    return replace(found, currency=table.assets[rows.currency], quantity=rows.quantity)
+
+
+def contracts_of(
+    table: Table, priced: Priced, instrument: I64, currency: I64, at: datetime, vols: F64
+) -> Held:
+    """Columns of one long contract of each instrument, row of prices by row of prices, (S n,).
+
+    Parameters
+    ----------
+    table, priced : Table, Priced
+        Instruments, and their prices in S scenarios.
+    instrument, currency : (n,) ndarray of int
+        Rows of the table's instruments, and of its assets in which each is counted.
+    at : datetime
+        The market's instant.
+    vols : (I,) ndarray
+        From `table_vols`.
+    """
+    i, count = instrument, len(priced.mark)
     option = table.is_option[i]
-    mark = priced.mark[scenario, i]
-    settled = priced.asset_price[scenario, table.settlement[i]]
+    mark = priced.mark[:, i]
     with np.errstate(invalid="ignore"):
-        rate = settled / priced.asset_price[scenario, rows.currency]
-    rate = np.where(table.settlement[i] == rows.currency, 1.0, rate)
+        rate = priced.asset_price[:, table.settlement[i]] / priced.asset_price[:, currency]
+    rate = np.where(table.settlement[i] == currency, 1.0, rate)
     convert = settlement_rate(table, priced, i)
     known = [table.instruments[row] for row in i.tolist()]
     return Held(
-        symbol=tuple("" if k is None else k.symbol for k in known),
-        base=tuple("" if k is None else k.base for k in known),
-        settlement=tuple("" if k is None else k.settlement for k in known),
-        currency=table.assets[rows.currency],
-        quantity=rows.quantity,
-        a=table.a[i],
-        c=table.c[i],
-        rate=rate if convert is None else rate * convert[scenario],
-        price=np.where(option, priced.forward[scenario, i], mark),
-        mark=mark,
-        is_option=option,
-        is_call=table.is_call[i],
-        in_coin=table.is_inverse[i] | table.is_coin_premium[i],
-        strike=table.strike[i],
-        vol=(table_vols(table) if vols is None else vols)[i],
-        years=np.where(option, table.years[i], 0.0),
-        days=np.array([_days(k, at) for k in known], dtype=np.float64),
+        symbol=tuple("" if k is None else k.symbol for k in known) * count,
+        base=tuple("" if k is None else k.base for k in known) * count,
+        settlement=tuple("" if k is None else k.settlement for k in known) * count,
+        currency="",
+        quantity=np.ones(count * len(i)),
+        a=np.tile(table.a[i], count),
+        c=np.tile(table.c[i], count),
+        rate=(rate if convert is None else rate * convert).ravel(),
+        price=np.where(option, priced.forward[:, i], mark).ravel(),
+        mark=mark.ravel(),
+        is_option=np.tile(option, count),
+        is_call=np.tile(table.is_call[i], count),
+        in_coin=np.tile(table.is_inverse[i] | table.is_coin_premium[i], count),
+        strike=np.tile(table.strike[i], count),
+        vol=np.tile(vols[i], count),
+        years=np.tile(np.where(option, table.years[i], 0.0), count),
+        days=np.tile(np.array([_days(k, at) for k in known], dtype=np.float64), count),
     )
 
 
@@ -124,9 +147,10 @@ def _days(instrument: Instrument | None, at: datetime) -> float:
 
 def part_of(held: Held, rows: I64) -> Held:
     """Some of the positions."""
+    wanted = rows.tolist()
 
     def names(column: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(column[row] for row in rows.tolist())
+        return tuple(map(column.__getitem__, wanted))
 
     return Held(
         names(held.symbol),

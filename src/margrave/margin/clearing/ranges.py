@@ -1,16 +1,18 @@
 """Ranges margin: the greatest loss over equidistant price points, with offsets between classes (clearing 1.3).
 
-``ranges_margin`` gives every part, ``ranges_requirement`` the tree of one level.
+``ranges_margins`` gives the numbers of many pools, ``ranges_margin`` every part of one, ``ranges_requirement`` the
+tree of one level; all are read from ``ranges_columns``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen
 from margrave.margin.clearing.held import (
     Held,
     assigned,
@@ -22,6 +24,8 @@ from margrave.margin.clearing.held import (
     underlying_worth,
     worth,
 )
+from margrave.margin.clearing.members import Groups, Members, alone, grouped_by, in_pools, pools_with
+from margrave.margin.pools import grouped_sum
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
 from margrave.rulebook.clearing import ProductGroup, RangesModel, UnderlyingClass
 
@@ -105,6 +109,81 @@ def ranges_issues(model: RangesModel, held: Held) -> tuple[Issue, ...]:
     return tuple(issues)
 
 
+def without_range(model: RangesModel, members: Members) -> Bools:
+    """Pools in which `ranges_issues` finds something in the first row of prices, (V,)."""
+    first = part_of(members.contract, np.arange(members.each))
+    return pools_with(members, ~known_prices(first) | (assigned(first, model.classes) < 0))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RangesColumns:
+    """Classes and product groups of pools in rows of prices, (S G,) and (S H,) [pool currency]."""
+
+    members: Members
+    classes: Groups
+    profit: F64  # (T, S m) of the members
+    minimum: F64  # (S G,)
+    product: I64  # (S G,) product group that each class stands in
+    loss: F64  # (T, S H)
+    maintenance: F64  # (S, V)
+
+
+def ranges_margins(model: RangesModel, members: Members) -> tuple[F64, F64]:
+    """Initial and maintenance margin of pools in every row of prices, (S, V); see `ranges_margin`."""
+    maintenance = ranges_columns(model, members).maintenance
+    return maintenance * model.initial_over_maintenance, maintenance
+
+
+def ranges_columns(model: RangesModel, members: Members) -> RangesColumns:
+    """Ranges of pools in every row of prices; NaN where a position cannot be valued or has no rule."""
+    own = assigned(part_of(members.contract, np.arange(members.each)), model.classes)
+    classes = grouped_by(members, own, len(model.classes))
+    profit, least = _contracts(model, members, np.tile(own, members.rows))
+    quantity, at = classes.quantity, classes.contract
+    of_members = quantity * profit[:, at]
+    value = quantity * option_value(members.contract)[at]
+    minimum = np.abs(quantity) * least[at]
+    # What is paid for can lose no more than it is worth.
+    minimum = classes.total(np.where(quantity > 0, np.minimum(minimum, value), minimum))
+    first, product = first_seen(classes.pool * len(model.classes) + _product(model)[classes.part])
+    loss = _loss(model, classes, classes.total(of_members), product, len(first))
+    asked = np.maximum(loss.max(axis=0), 0.0)
+    asked = np.maximum(asked, np.bincount(product, weights=minimum, minlength=len(first)))
+    together = replace(classes, pool=classes.pool[first])
+    maintenance = in_pools(members, together, asked, own)
+    return RangesColumns(members, classes, of_members, minimum, product, loss, maintenance)
+
+
+def _contracts(model: RangesModel, members: Members, of_class: I64) -> tuple[F64, F64]:
+    # Profit of one long contract at each point, (T, S u), and its least requirement.
+    held, count = members.contract, 2 * model.points_each_side
+    profit = np.full((count, len(of_class)), np.nan)
+    for place in np.unique(of_class[of_class >= 0]).tolist():
+        rows = np.flatnonzero(of_class == place)
+        mine, points = part_of(held, rows), points_of(model.classes[place], model.points_each_side)
+        vol = np.broadcast_to(mine.vol, (count, len(rows)))
+        now = worth(mine, mine.price[None, :], mine.vol[None, :], mine.years)
+        profit[:, rows] = worth(mine, mine.price * (1.0 + points[:, None]), vol, mine.years) - now
+    if model.minimum is None:
+        return profit, np.zeros(len(of_class))
+    return profit, np.where(held.is_option, held.a * _per_unit(model, held), 0.0)
+
+
+def _product(model: RangesModel) -> I64:
+    # Which classes are margined together: those of a product group, or one by itself.
+    keys = [(rule.group, "" if rule.group else rule.name) for rule in model.classes]
+    return np.array([keys.index(key) for key in keys], dtype=np.int64)
+
+
+def _loss(model: RangesModel, classes: Groups, net: F64, product: I64, count: int) -> F64:
+    offsets = {group.name: group.offset for group in model.groups}
+    offset = np.array([offsets.get(rule.group, 0.0) for rule in model.classes])[classes.part]
+    several = np.bincount(product, minlength=count)[product] > 1
+    counted = np.where(several & (net > 0.0), offset * net, net)
+    return -grouped_sum(counted, product, count)
+
+
 def ranges_margin(model: RangesModel, held: Held) -> RangesMargin:
     """Margin of one pool by ranges, with every part.
 
@@ -125,55 +204,33 @@ def ranges_margin(model: RangesModel, held: Held) -> RangesMargin:
     Clearing 1.3: options are revalued at today's vol and time. At each point, in the order of the points, the
     gains of a class offset the losses of the others of its group by the group's share.
     """
-    at = assigned(held, model.classes)
-    classes = [
-        _class(model, rule, part_of(held, np.flatnonzero(at == k)))
-        for k, rule in enumerate(model.classes)
-        if (at == k).any()
-    ]
-    together: dict[tuple[str, str], list[ClassRange]] = {}
-    for part in classes:
-        key = (part.rule.group, "" if part.rule.group else part.rule.name)
-        together.setdefault(key, []).append(part)
+    columns = ranges_columns(model, alone(held))
+    classes = [_class(model, columns, k) for k in range(columns.classes.count)]
     rules = {group.name: group for group in model.groups}
-    groups = tuple(
-        _group(group or name, rules.get(group), tuple(parts)) for (group, name), parts in together.items()
-    )
-    unknown = 0.0 if (at >= 0).all() else np.nan
-    maintenance = sum(group.requirement for group in groups) + unknown
-    return RangesMargin(groups, maintenance * model.initial_over_maintenance, maintenance, held.currency)
+    groups = []
+    for k, loss in enumerate(columns.loss.T):
+        parts = tuple(classes[row] for row in np.flatnonzero(columns.product == k).tolist())
+        rule = parts[0].rule
+        name, point = rule.group or rule.name, int(loss.argmax()) + 1
+        groups.append(GroupRange(name, rules.get(rule.group), parts, loss, point))
+    maintenance = float(columns.maintenance[0, 0])
+    initial = maintenance * model.initial_over_maintenance
+    return RangesMargin(tuple(groups), initial, maintenance, held.currency)
 
 
-def _class(model: RangesModel, rule: UnderlyingClass, held: Held) -> ClassRange:
+def _class(model: RangesModel, columns: RangesColumns, k: int) -> ClassRange:
+    rule = model.classes[int(columns.classes.part[k])]
+    mine = np.flatnonzero(columns.classes.group == k)
+    symbol = columns.members.contract.symbol
+    symbols = tuple(symbol[row] for row in columns.classes.contract[mine].tolist())
     points = points_of(rule, model.points_each_side)
-    vol = np.broadcast_to(held.vol, (len(points), len(held.vol)))
-    now = worth(held, held.price[None, :], held.vol[None, :], held.years)
-    moved = worth(held, held.price * (1.0 + points[:, None]), vol, held.years)
-    return ClassRange(rule, held.symbol, points, held.quantity * (moved - now), _minimum(model, held))
-
-
-def _minimum(model: RangesModel, held: Held) -> float:
-    if model.minimum is None:
-        return 0.0
-    each = held.a * _per_unit(model, held)
-    least = np.abs(held.quantity) * each
-    # What is paid for can lose no more than it is worth.
-    least = np.where(held.quantity > 0, np.minimum(least, option_value(held)), least)
-    return float(np.where(held.is_option, least, 0.0).sum())
+    return ClassRange(rule, symbols, points, columns.profit[:, mine], float(columns.minimum[k]))
 
 
 def _per_unit(model: RangesModel, held: Held) -> F64:
     assert model.minimum is not None
     rate = model.minimum.rate
     return np.asarray(sized(rate, underlying_worth(held) / held.rate) * held.rate)
-
-
-def _group(name: str, group: ProductGroup | None, classes: tuple[ClassRange, ...]) -> GroupRange:
-    offset = 0.0 if group is None else group.offset
-    net = np.array([part.net for part in classes])
-    counted = net if len(classes) == 1 else np.where(net > 0.0, offset * net, net)
-    loss = -counted.sum(axis=0)
-    return GroupRange(name, group, classes, loss, int(loss.argmax()) + 1)
 
 
 def ranges_requirement(model: RangesModel, margin: RangesMargin, level: int) -> Requirement:

@@ -5,7 +5,7 @@ from typing import Final, final
 
 import numpy as np
 
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.black76 import coin_greeks, quote_greeks
 from margrave.margin.clearing.held import Held, coins, sized, worth
 from margrave.rulebook.clearing import Commodity, Extreme, ScanModel
@@ -83,12 +83,25 @@ def risk_arrays(model: ScanModel, commodity: Commodity, held: Held) -> Arrays:
     now = worth(held, held.price[None, :], held.vol[None, :], held.years)
     moved = worth(held, drifted + scenarios.price * move, vol, later)
     losses, delta = scenarios.weight * (now - moved), _composite_delta(held, drifted, move, later)
-    for row, symbol in enumerate(held.symbol):
+    for row, symbol in enumerate(held.symbol if model.arrays else ()):
         given = model.arrays.get(symbol)
         if given is not None:
             losses[:, row] = np.array(given.losses) * held.rate[row]
             delta[row] = given.delta
     return Arrays(losses, delta)
+
+
+def is_scanned(model: ScanModel, commodity: Commodity, held: Held) -> Bools:
+    """Whether the ranges give each position an array, (n,): stated, and no scenario at a price of zero or below.
+
+    Without valuing anything; prices and vols that are not known are another matter (`held.known_prices`).
+    """
+    lowest = held.price + sized(commodity.drift, held.price)
+    lowest = lowest - max(1.0, model.extreme.multiple) * _or_unknown(commodity, held)
+    scanned = (lowest > 0.0) & (~held.is_option | (commodity.vol_range is not None))
+    if not model.arrays:
+        return np.asarray(scanned)
+    return np.asarray(scanned | np.array([symbol in model.arrays for symbol in held.symbol], dtype=np.bool_))
 
 
 def _or_unknown(commodity: Commodity, held: Held) -> F64:
@@ -111,6 +124,9 @@ def _composite_delta(held: Held, drifted: F64, move: F64, years: F64) -> F64:
     at_points = np.where(
         held.in_coin[option], coin_greeks(safe, *terms).adjusted_delta, quote_greeks(safe, *terms).delta
     )
-    mean = np.array(DELTA_WEIGHTS) @ np.where(usable, at_points, np.nan)
+    # Added point by point, so that a contract's delta does not depend on how many stand beside it.
+    mean = np.zeros(len(option))
+    for weight, at_point in zip(DELTA_WEIGHTS, np.where(usable, at_points, np.nan), strict=True):
+        mean = mean + weight * at_point
     delta[option] = held.a[option] * mean
     return delta

@@ -1,9 +1,11 @@
 """Scan margin: sixteen scenarios for each combined commodity, then charges and credits in order (clearing 1.1).
 
-``scan_margin`` gives every part, ``scan_requirement`` the tree of one level.
+``scan_margins`` gives the numbers of many pools, ``scan_margin`` every part of one, ``scan_requirement`` the tree of
+one level; all are read from ``scan_columns``.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -11,28 +13,13 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, LEVELS
 from margrave.kernels.arrays import F64, Bools
-from margrave.margin.clearing.held import (
-    Held,
-    assigned,
-    known_prices,
-    option_value,
-    part_of,
-    sized,
-    unassigned,
-    underlying_worth,
-)
-from margrave.margin.clearing.risk_arrays import Arrays, paired, risk_arrays
-from margrave.margin.clearing.spreads import Formed, calendar_spreads, commodity_spreads
+from margrave.margin.clearing.held import Held, assigned, part_of, sized, unassigned
+from margrave.margin.clearing.members import Members, alone, pools_with
+from margrave.margin.clearing.risk_arrays import is_scanned
+from margrave.margin.clearing.scan_columns import ScanColumns, contract_scan, priced, scan_columns
+from margrave.margin.clearing.spreads import Formed
 from margrave.margin.requirement import Requirement, multiplied, total, worst_of
-from margrave.rulebook.clearing import (
-    CalendarSpread,
-    Commodity,
-    DeltaRun,
-    ExpiryTier,
-    PriceRisk,
-    ScanModel,
-    ShortCount,
-)
+from margrave.rulebook.clearing import Commodity, ScanModel
 
 
 @final
@@ -111,19 +98,23 @@ class ScanMargin:
 def scan_issues(model: ScanModel, held: Held) -> tuple[Issue, ...]:
     """Why a pool has no margin by scan: positions without a rule, a price, a vol or a range."""
     issues = unassigned(held, model.commodities, "commodity")
-    at = assigned(held, model.commodities)
-    for k in np.unique(at[at >= 0]).tolist():
-        commodity = model.commodities[k]
-        part = part_of(held, np.flatnonzero(at == k))
-        unknown = ~np.isfinite(risk_arrays(model, commodity, part).losses).all(axis=0)
-        for row in np.flatnonzero(unknown | ~_priced(model, part)).tolist():
-            issues.append(_why(commodity, part, row))
+    contract = contract_scan(model, alone(held))
+    unknown = np.isnan(contract.losses.sum(axis=0))
+    for k, commodity in enumerate(model.commodities):
+        for row in np.flatnonzero(unknown & (contract.commodity == k)).tolist():
+            issues.append(_why(commodity, held, row))
     return tuple(issues)
 
 
-def _priced(model: ScanModel, held: Held) -> Bools:
-    given = np.array([symbol in model.arrays for symbol in held.symbol], dtype=bool)
-    return known_prices(held) | (given & np.isfinite(held.price + held.mark + held.rate))
+def without_scan(model: ScanModel, members: Members) -> Bools:
+    """Pools in which `scan_issues` finds something in the first row of prices, (V,)."""
+    held = part_of(members.contract, np.arange(members.each))
+    own = assigned(held, model.commodities)
+    known = priced(model, held)
+    for place in np.unique(own[own >= 0]).tolist():
+        rows = np.flatnonzero(own == place)
+        known[rows] &= is_scanned(model, model.commodities[place], part_of(held, rows))
+    return pools_with(members, ~known | (own < 0))
 
 
 def _why(commodity: Commodity, held: Held, row: int) -> Issue:
@@ -139,6 +130,12 @@ def _why(commodity: Commodity, held: Held, row: int) -> Issue:
         return Issue(symbol, Reason.NO_RULE, message)
     message = "is scanned to a price that is not above zero; lower price_range or the extreme multiple"
     return Issue(symbol, Reason.CONTRADICTION, message)
+
+
+def scan_margins(model: ScanModel, members: Members) -> tuple[F64, F64]:
+    """Initial and maintenance margin of pools in every row of prices, (S, V); see `scan_margin`."""
+    maintenance = scan_columns(model, members).maintenance
+    return maintenance * model.initial_over_maintenance, maintenance
 
 
 def scan_margin(model: ScanModel, held: Held) -> ScanMargin:
@@ -162,117 +159,52 @@ def scan_margin(model: ScanModel, held: Held) -> ScanMargin:
     order; ``risk = max(scan + intra + spot - inter, minimum)``, maintenance ``max(0, risk - net option value)``
     summed over commodities, initial a multiple of it.
     """
-    at = assigned(held, model.commodities)
-    alone = [
-        _commodity(model, commodity, part_of(held, np.flatnonzero(at == k)))
-        for k, commodity in enumerate(model.commodities)
-        if (at == k).any()
-    ]
-    known = {scan.rule.name: scan for scan in alone}
-    formed = commodity_spreads(model.spreads, {name: scan.net_delta for name, scan in known.items()})
-    commodities = tuple(_credited(model, scan, formed) for scan in alone)
-    unknown = 0.0 if (at >= 0).all() else np.nan
-    maintenance = sum(scan.requirement for scan in commodities) + unknown
+    columns = scan_columns(model, alone(held))
+    commodities = tuple(_commodity(model, columns, k) for k in range(columns.groups.count))
+    maintenance = float(columns.maintenance[0, 0])
     return ScanMargin(commodities, maintenance * model.initial_over_maintenance, maintenance, held.currency)
 
 
-def _commodity(model: ScanModel, rule: Commodity, held: Held) -> CommodityScan:
-    arrays = risk_arrays(model, rule, held)
-    losses = held.quantity * arrays.losses + np.where(_priced(model, held), 0.0, np.nan)
-    of_all = losses.sum(axis=1)
-    active = int(of_all.argmax())  # the first of several
-    scan = float(np.maximum(of_all[active], 0.0))
-    adjusted = float(of_all[active] + of_all[paired(active)]) / 2.0
-    time_risk = float(of_all[0] + of_all[1]) / 2.0
-    delta = held.quantity * arrays.delta
-    net = float(delta.sum())
-    calendar, delivery = _intra(rule, held, delta)
+def _commodity(model: ScanModel, columns: ScanColumns, k: int) -> CommodityScan:
+    rule = model.commodities[int(columns.groups.part[k])]
+    mine = np.flatnonzero(columns.groups.group == k)
+    symbols = columns.members.contract.symbol
     return CommodityScan(
         rule=rule,
-        symbols=held.symbol,
-        losses=losses,
-        active=active + 1,
-        scan=scan,
-        vol_adjusted=adjusted,
-        time_risk=time_risk,
-        net_delta=net,
-        delta_risk=_delta_risk(rule, held, arrays, adjusted - time_risk, net),
-        calendar=calendar,
-        delivery=delivery,
-        credits=(),
-        short_minimum=_short_minimum(rule, held),
-        option_value=float(option_value(held).sum()) if model.premium_style else 0.0,
+        symbols=tuple(symbols[row] for row in columns.groups.contract[mine].tolist()),
+        losses=columns.losses[:, mine],
+        active=int(columns.active[k]) + 1,
+        scan=float(columns.scan[k]),
+        vol_adjusted=float(columns.vol_adjusted[k]),
+        time_risk=float(columns.time_risk[k]),
+        net_delta=float(columns.net_delta[k]),
+        delta_risk=float(columns.delta_risk[k]),
+        calendar=tuple(_calendar(rule, columns, k)),
+        delivery=float(columns.delivery[k]),
+        credits=tuple(_credits(model, rule, columns, k)),
+        short_minimum=float(columns.short_minimum[k]),
+        option_value=float(columns.option_value[k]),
     )
 
 
-def _mean_by_delta(of: F64, delta: F64) -> float:
-    # One number for a commodity whose contracts differ a little: weighted by the delta that they hold.
-    weight = np.abs(delta)
-    return float(of @ weight / weight.sum()) if weight.sum() > 0 else float(of.mean())
+def _calendar(rule: Commodity, columns: ScanColumns, k: int) -> Iterator[Charged]:
+    formed = columns.formed[: len(rule.spreads), k].tolist()
+    for place, (spread, count) in enumerate(zip(rule.spreads, formed, strict=True)):
+        if count > 0:
+            rate = float(sized(spread.rate, columns.unit_worth[k : k + 1])[0])
+            near, far = spread.ratios
+            made = Formed(place, spread.tiers, count, (count * near, count * far))
+            yield Charged(made, spread.code, rate, count * rate)
 
 
-def _delta_risk(rule: Commodity, held: Held, arrays: Arrays, price_risk: float, net: float) -> float:
-    # A negative price risk earns no credit, and without net delta no spread forms.
-    normal = max(price_risk, 0.0) / abs(net) if net else 0.0
-    if rule.price_risk is PriceRisk.NORMAL or rule.price_range is None:
-        return normal
-    share = sized(rule.price_range, held.price) / held.price
-    scan_range = _mean_by_delta(share * underlying_worth(held), held.quantity * arrays.delta)
-    return scan_range if rule.price_risk is PriceRisk.SCANRANGE else min(normal, scan_range)
-
-
-def tier_of(tiers: tuple[ExpiryTier, ...], days: float) -> str:
-    """Tier of an expiry; empty where none reaches it. Infinite days are a contract without expiry."""
-    for tier in tiers:
-        if np.isinf(days) and tier.perpetuals:
-            return tier.name
-        if np.isfinite(days) and (tier.days_max is None or days <= tier.days_max):
-            return tier.name
-    return ""
-
-
-def _intra(rule: Commodity, held: Held, delta: F64) -> tuple[tuple[Charged, ...], float]:
-    by_run: dict[tuple[str, float], float] = {}
-    for days, position in sorted(zip(held.days.tolist(), delta.tolist(), strict=True)):
-        tier = tier_of(rule.tiers, days)
-        run = (tier, 0.0 if rule.spread_between is DeltaRun.TIER else days)
-        by_run[run] = by_run.get(run, 0.0) + position
-    tiers, deltas = [tier for tier, _ in by_run], list(by_run.values())
-    formed, left = calendar_spreads(rule.spreads, tiers, deltas)
-    each = _mean_by_delta(underlying_worth(held), delta)
-    charged = tuple(_calendar_charge(rule.spreads[spread.rule], spread, each) for spread in formed)
-    if rule.delivery is None:
-        return charged, 0.0
-    outright = sum(abs(d) for tier, d in zip(tiers, left, strict=True) if tier == rule.delivery.tier)
-    held_there = sum(abs(d) for tier, d in zip(tiers, deltas, strict=True) if tier == rule.delivery.tier)
-    unit = np.array(each)
-    spread_rate, outright_rate = sized(rule.delivery.spread, unit), sized(rule.delivery.outright, unit)
-    return charged, float((held_there - outright) * spread_rate + outright * outright_rate)
-
-
-def _calendar_charge(rule: CalendarSpread, formed: Formed, each: float) -> Charged:
-    rate = float(sized(rule.rate, np.array(each)))
-    return Charged(formed, rule.code, rate, formed.count * rate)
-
-
-def _short_minimum(rule: Commodity, held: Held) -> float:
-    minimum = rule.short_option_minimum
-    if minimum is None:
-        return 0.0
-    each = sized(minimum.rate, held.a * underlying_worth(held))
-    short = np.where(held.is_option, np.maximum(-held.quantity, 0.0) * each, 0.0)
-    calls, puts = float(short[held.is_call].sum()), float(short[~held.is_call].sum())
-    return calls + puts if minimum.count is ShortCount.GROSS else max(calls, puts)
-
-
-def _credited(model: ScanModel, scan: CommodityScan, formed: tuple[Formed, ...]) -> CommodityScan:
-    credited = []
-    for spread in formed:
-        rule = model.spreads[spread.rule]
-        for name, deltas in zip(spread.between, spread.deltas, strict=True):
-            if name == scan.rule.name:
-                credited.append(Charged(spread, rule.code, rule.rate, rule.rate * deltas * scan.delta_risk))
-    return replace(scan, credits=tuple(credited))
+def _credits(model: ScanModel, rule: Commodity, columns: ScanColumns, k: int) -> Iterator[Charged]:
+    formed = columns.credits[:, columns.groups.pool[k]].tolist()
+    for place, (spread, count) in enumerate(zip(model.spreads, formed, strict=True)):
+        names = tuple(leg.commodity for leg in spread.legs)
+        if count > 0 and rule.name in names:
+            deltas = tuple(count * leg.ratio for leg in spread.legs)
+            amount = spread.rate * deltas[names.index(rule.name)] * float(columns.delta_risk[k])
+            yield Charged(Formed(place, names, count, deltas), spread.code, spread.rate, amount)
 
 
 def scan_requirement(model: ScanModel, margin: ScanMargin, level: int) -> Requirement:

@@ -1,9 +1,15 @@
-"""Spreads of a scan: deltas that stand against each other, walked in order of priority (clearing 1.1)."""
+"""Spreads of a scan: deltas that stand against each other, walked in order of priority (clearing 1.1).
 
-from collections.abc import Mapping, Sequence
+The walk goes rule by rule and pair by pair, and each step is taken in all commodities or pools at once.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
+from margrave.kernels.arrays import F64, I64
 from margrave.rulebook.clearing import CalendarSpread, CommoditySpread
 
 ROUNDING = 1e-12  # a delta that is left below this share of what there was is none
@@ -20,74 +26,96 @@ class Formed:
     deltas: tuple[float, ...]  # deltas consumed on each leg, >= 0
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Net deltas of runs of expiries of one commodity in G groups; a group's runs nearest first."""
+
+    group: I64  # (r,) ascending
+    tier: I64  # (r,) place among the commodity's tiers; -1 where none reaches it
+    delta: F64  # (r,)
+
+
 def calendar_spreads(
-    rules: Sequence[CalendarSpread], tiers: Sequence[str], deltas: Sequence[float]
-) -> tuple[tuple[Formed, ...], tuple[float, ...]]:
-    """Calendar spreads of one commodity, and the deltas that they leave.
+    rules: Sequence[CalendarSpread], tiers: Sequence[str], runs: Runs, count: int
+) -> tuple[F64, F64]:
+    """Calendar spreads of one commodity in many groups, and the deltas that they leave.
 
     Parameters
     ----------
     rules : sequence of CalendarSpread
         In order of priority.
-    tiers, deltas : sequence of str, sequence of float
-        Tier and net delta of each run of expiries, nearest first.
+    tiers : sequence of str
+        Names of the tiers.
+    runs : Runs
+        What each group holds.
+    count : int
+        Number of groups, G.
 
     Returns
     -------
-    tuple
-        What was formed, one entry a rule that found a pair; and the deltas left. A spread forms between opposite
-        signs only, ``n = min(|A| / r_A, |B| / r_B)`` of them, and consumes their deltas.
+    formed : (R, G) ndarray
+        Spreads that each rule formed. One forms between opposite signs only, ``n = min(|A| / r_A, |B| / r_B)`` of
+        them, and consumes their deltas.
+    left : (r,) ndarray
+        Delta left of each run.
     """
-    left = list(deltas)
-    formed = [_walk(k, rule, tiers, left, deltas) for k, rule in enumerate(rules)]
-    return tuple(spread for spread in formed if spread.count > 0), tuple(left)
+    left, formed = runs.delta.copy(), np.zeros((len(rules), count))
+    for rule, made in zip(rules, formed, strict=True):
+        near, far = (_abreast(runs, tiers.index(tier), count) for tier in rule.tiers)
+        for some in near:
+            for other in far:
+                at = np.flatnonzero((some >= 0) & (other >= 0) & (some != other))
+                at = at[~(left[some[at]] * left[other[at]] >= 0.0)]
+                a, b = some[at], other[at]
+                n = np.minimum(np.abs(left[a]) / rule.ratios[0], np.abs(left[b]) / rule.ratios[1])
+                left[a] = _less(left[a], n * rule.ratios[0], runs.delta[a])
+                left[b] = _less(left[b], n * rule.ratios[1], runs.delta[b])
+                made[at] += n
+    return formed, left
 
 
-def _walk(
-    place: int, rule: CalendarSpread, tiers: Sequence[str], left: list[float], start: Sequence[float]
-) -> Formed:
-    near, far = rule.ratios
-    count = 0.0
-    for i in (k for k, tier in enumerate(tiers) if tier == rule.tiers[0]):
-        for j in (k for k, tier in enumerate(tiers) if tier == rule.tiers[1] and k != i):
-            if left[i] * left[j] >= 0:
-                continue
-            n = min(abs(left[i]) / near, abs(left[j]) / far)
-            left[i] = _less(left[i], n * near, start[i])
-            left[j] = _less(left[j], n * far, start[j])
-            count += n
-    return Formed(place, rule.tiers, count, (count * near, count * far))
+def _abreast(runs: Runs, tier: int, count: int) -> I64:
+    # Runs of a tier: the first of every group, then the second ... (n, G); -1 where a group has no more.
+    rows = np.flatnonzero(runs.tier == tier)
+    group = runs.group[rows]
+    each = np.bincount(group, minlength=count)
+    place = np.arange(len(rows)) - (np.cumsum(each) - each)[group]
+    out = np.full((int(each.max(initial=0)), count), -1)
+    out[place, group] = rows
+    return out
 
 
-def commodity_spreads(rules: Sequence[CommoditySpread], deltas: Mapping[str, float]) -> tuple[Formed, ...]:
-    """Spreads between commodities.
+def commodity_spreads(rules: Sequence[CommoditySpread], names: Sequence[str], delta: F64) -> F64:
+    """Spreads between the commodities of many pools.
 
     Parameters
     ----------
     rules : sequence of CommoditySpread
         In order of priority.
-    deltas : mapping of str to float
-        Net delta of each commodity held; one that is not held has none.
+    names : (C,) sequence of str
+        Commodities.
+    delta : (C, K) ndarray
+        Net delta of each commodity of each pool; zero where it is not held.
 
     Returns
     -------
-    tuple of Formed
-        ``n = min over legs |delta left| / ratio`` where every leg's sign is on its side; deltas are consumed.
+    (Q, K) ndarray
+        Spreads that each rule formed: ``n = min over legs |delta left| / ratio`` where every leg's sign is on its
+        side; deltas are consumed.
     """
-    left = dict(deltas)
-    formed = []
-    for place, rule in enumerate(rules):
-        sides = [left.get(leg.commodity, 0.0) * (-1.0 if leg.opposite else 1.0) for leg in rule.legs]
-        if not (all(side > 0 for side in sides) or all(side < 0 for side in sides)):
-            continue
-        count = min(abs(side) / leg.ratio for side, leg in zip(sides, rule.legs, strict=True))
-        for leg in rule.legs:
-            left[leg.commodity] = _less(left[leg.commodity], count * leg.ratio, deltas[leg.commodity])
-        names = tuple(leg.commodity for leg in rule.legs)
-        formed.append(Formed(place, names, count, tuple(count * leg.ratio for leg in rule.legs)))
-    return tuple(formed)
+    left, formed = delta.copy(), np.zeros((len(rules), delta.shape[1]))
+    for rule, made in zip(rules, formed, strict=True):
+        legs = [names.index(leg.commodity) for leg in rule.legs]
+        side = np.array([[-1.0] if leg.opposite else [1.0] for leg in rule.legs]) * left[legs]
+        ratio = np.array([[leg.ratio] for leg in rule.legs])
+        at = np.flatnonzero((side > 0.0).all(axis=0) | (side < 0.0).all(axis=0))
+        made[at] = (np.abs(side[:, at]) / ratio).min(axis=0)
+        for leg, of in zip(legs, ratio[:, 0].tolist(), strict=True):
+            left[leg, at] = _less(left[leg, at], made[at] * of, delta[leg, at])
+    return formed
 
 
-def _less(delta: float, consumed: float, start: float) -> float:
-    rest = abs(delta) - consumed
-    return 0.0 if rest <= ROUNDING * abs(start) else rest if delta > 0 else -rest
+def _less(delta: F64, consumed: F64, start: F64) -> F64:
+    rest = np.abs(delta) - consumed
+    return np.where(rest <= ROUNDING * np.abs(start), 0.0, np.copysign(rest, delta))

@@ -63,19 +63,23 @@ def followed(rulebook: Rulebook) -> tuple[str, ...]:
 
 def members_of(plan: Plan, table: Table, book: Book, pools: Pools) -> Members:
     """Positions, then orders that could open something, with their pools and instruments."""
-    products = plan.rulebook.products
-    rows = [-1 if i is None else product_row(plan, i) for i in table.instruments]
-    member = np.array(
-        [r >= 0 and isinstance(products[r].model, PortfolioMember) for r in rows], dtype=np.bool_
-    )
-    position = np.flatnonzero(member[book.instrument])
-    order = np.flatnonzero(member[book.order_instrument] & ~book.order_reduces)
+    position = np.flatnonzero(_margined_together(plan, table, book.instrument))
+    order = np.flatnonzero(_margined_together(plan, table, book.order_instrument) & ~book.order_reduces)
     return Members(
         np.concatenate((position, np.full(len(order), -1, dtype=np.int64))),
         np.concatenate((np.full(len(position), -1, dtype=np.int64), order)),
         np.concatenate((pools.position_pool[position], pools.order_pool[order])),
         np.concatenate((book.instrument[position], book.order_instrument[order])),
     )
+
+
+def _margined_together(plan: Plan, table: Table, instrument: I64) -> Bools:
+    first, kind = first_seen(instrument)
+    products = plan.rulebook.products
+    seen = [table.instruments[row] for row in instrument[first].tolist()]
+    rows = [-1 if i is None else product_row(plan, i) for i in seen]
+    member = [r >= 0 and isinstance(products[r].model, PortfolioMember) for r in rows]
+    return np.array(member, dtype=np.bool_)[kind]
 
 
 def units_of(model: ScenarioModel, members: Members, table: Table, pools: Pools) -> Units:

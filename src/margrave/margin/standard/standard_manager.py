@@ -9,7 +9,7 @@ Source of every formula: specification of the protocols 1.4. Letters: M underlyi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from margrave.core.errors import InvalidInputError, Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.kernels.arrays import I64, Bools, finite, non_negative, positive
+from margrave.kernels.groups import run_ends
 from margrave.rulebook.standard_manager import (
     BaseRule,
     DepegRule,
@@ -74,7 +75,10 @@ class Options:
 @final
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One account in one market."""
+    """One account in one market; or many, whose underlyings, expiries and options are rows of their own.
+
+    Of many accounts ``cash`` is a column of them and ``stable`` one of the underlyings, and labels are left out.
+    """
 
     cash: Amount  # [settlement asset], any sign
     stable: Amount  # price of the settlement asset, >= 0 [USD]
@@ -113,6 +117,7 @@ class Terms:
 class LevelMargin:
     """Every part of a net margin at one level; charges >= 0 and are taken off, the other parts are added."""
 
+    holding: Holding
     perpetual: Amounts  # (M,) charge
     base: Amounts  # (M,) what base collateral counts
     alone: Amounts  # (O,) margin of each option by itself; <= 0 unless its price exceeds what is asked
@@ -124,7 +129,14 @@ class LevelMargin:
     oracle_perpetual: Amounts  # (M,) charge
     oracle_options: Amounts  # (E,) charge
     oracle_base: Amounts  # (M,) charge
-    net: Amount  # cash, profit and all parts
+
+    @property
+    def net(self) -> Amount:
+        """Cash, profit and all parts of one account."""
+        under = self.holding.underlyings
+        charges = self.perpetual + self.depeg + self.oracle_perpetual + self.oracle_base
+        of_underlyings = _sum(under.perpetual_profit + self.base - charges)
+        return self.holding.cash + of_underlyings + _sum(self.options - self.oracle_options)
 
 
 @final
@@ -136,8 +148,23 @@ class StandardMargin:
     terms: Terms
     value: Amounts  # (O,) market value of the options, short < 0
     value_sum: Amounts  # (E,)
-    mark_to_market: Amount  # cash, profit, base and options at market value
     level: tuple[LevelMargin, LevelMargin]  # initial, maintenance
+
+    @property
+    def mark_to_market(self) -> Amount:
+        """Cash, profit, base and options of one account at market value."""
+        under = self.holding.underlyings
+        profit, base = _sum(under.perpetual_profit), _sum(under.base * under.spot)
+        return self.holding.cash + profit + base + _sum(self.value)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Payoffs:
+    """What the options of each expiry pay at worst, which no price of today changes, (E,)."""
+
+    worst: Amounts  # at zero and all strikes, <= 0
+    net_calls: Amounts  # [coin]
 
 
 def floats(values: Sequence[float]) -> Amounts:
@@ -156,6 +183,20 @@ _NO_OPTIONS = ExpiryRule(
     put_initial_over_maintenance=0.0,
     unpaired_initial=0.0,
     unpaired_maintenance=0.0,
+)
+_COLUMNS = (
+    "spot_max",
+    "spot_min",
+    "call",
+    "put",
+    "put_mark",
+    "put_offset",
+    "base",
+    "base_scale",
+    "perpetual_threshold",
+    "option_threshold",
+    "base_threshold",
+    "oracle",
 )
 _NO_BASE = BaseRule(code="", factor=0.0, initial_scale=1.0)
 _NO_ORACLE = OracleRule(
@@ -210,6 +251,17 @@ def terms_of(
     )
 
 
+def terms_at(terms: Terms, row: I64) -> Terms:
+    """Constants of many accounts' underlyings, each a row of the terms; without the rules that they come from."""
+    return replace(
+        terms,
+        market=(),
+        perpetual=(terms.perpetual[INITIAL][row], terms.perpetual[MAINTENANCE][row]),
+        unpaired=(terms.unpaired[INITIAL][row], terms.unpaired[MAINTENANCE][row]),
+        **{name: getattr(terms, name)[row] for name in _COLUMNS},
+    )
+
+
 def net_margin(terms: Terms, holding: Holding) -> StandardMargin:
     """Net margin of an account at both levels, in the protocol's sign.
 
@@ -244,14 +296,27 @@ def net_margin(terms: Terms, holding: Holding) -> StandardMargin:
     if issues:
         raise InvalidInputError(issues)
     _check(holding)
-    under, options = holding.underlyings, holding.options
+    return margin_of(terms, holding, worst_payoffs(holding.options, 0 * holding.expiries.forward))
+
+
+def margin_of(terms: Terms, holding: Holding, payoffs: Payoffs) -> StandardMargin:
+    """`net_margin` of one account or many, of which nothing is checked; NaN of what is not known.
+
+    Parameters
+    ----------
+    terms : Terms
+        Constants of the holding's underlyings.
+    holding : Holding
+        Of one account, or of many.
+    payoffs : Payoffs
+        From `worst_payoffs`.
+    """
+    options = holding.options
     value = options.quantity * options.price
-    worst, net_calls = _worst_payoffs(holding)
-    initial = _level(terms, holding, value, (worst, net_calls), INITIAL)
-    maintenance = _level(terms, holding, value, (worst, net_calls), MAINTENANCE)
-    market_value = holding.cash + _sum(under.perpetual_profit) + _sum(under.base * under.spot) + _sum(value)
-    by_expiry = _grouped(value, options.expiry, len(holding.expiries.label))
-    return StandardMargin(holding, terms, value, by_expiry, market_value, (initial, maintenance))
+    initial = _level(terms, holding, value, payoffs, INITIAL)
+    maintenance = _level(terms, holding, value, payoffs, MAINTENANCE)
+    by_expiry = grouped(value, options.expiry, len(holding.expiries.market))
+    return StandardMargin(holding, terms, value, by_expiry, (initial, maintenance))
 
 
 def unmargined(terms: Terms, holding: Holding) -> tuple[Issue, ...]:
@@ -297,40 +362,35 @@ def _check(holding: Holding) -> None:
             raise ValueError("confidence must be at most 1; a feed that is sure has 1")
 
 
-def _level(
-    terms: Terms, holding: Holding, value: Amounts, payoff: tuple[Amounts, Amounts], level: int
-) -> LevelMargin:
+def _level(terms: Terms, holding: Holding, value: Amounts, payoffs: Payoffs, level: int) -> LevelMargin:
     under, expiries, options = holding.underlyings, holding.expiries, holding.options
     at = expiries.market
-    worst, net_calls = payoff
     perpetual = abs(under.perpetual) * under.perpetual_price * terms.perpetual[level]
     base = under.base * under.spot * terms.base
     alone = _alone(terms, holding, value, level)
-    alone_sum = _grouped(alone, options.expiry, len(at))
-    unpaired = terms.unpaired[level][at] * expiries.forward * np.minimum(net_calls, 0)
-    together = np.maximum(alone_sum, worst + unpaired)
-    nothing, no_expiry = 0 * base, 0 * worst
+    alone_sum = grouped(alone, options.expiry, len(at))
+    unpaired = terms.unpaired[level][at] * expiries.forward * np.minimum(payoffs.net_calls, 0)
+    together = np.maximum(alone_sum, payoffs.worst + unpaired)
+    nothing, no_expiry = 0 * base, 0 * payoffs.worst
     depeg, of_perpetual, of_base, of_options = nothing, nothing, nothing, no_expiry
     if level == INITIAL:
         base = base * terms.base_scale
-        short = _grouped(np.maximum(-options.quantity, 0), options.expiry, len(at))
-        depeg = _depeg(terms, holding, _grouped(short, at, len(under.name)))
+        short = grouped(np.maximum(-options.quantity, 0), options.expiry, len(at))
+        depeg = _depeg(terms, holding, grouped(short, at, len(under.spot)))
         of_perpetual, of_base, of_options = _oracle(terms, holding, short)
-    charges = perpetual + depeg + of_perpetual + of_base
-    net = holding.cash + _sum(under.perpetual_profit + base - charges) + _sum(together - of_options)
     return LevelMargin(
+        holding,
         perpetual,
         base,
         alone,
         alone_sum,
-        worst,
+        payoffs.worst,
         unpaired,
         together,
         depeg,
         of_perpetual,
         of_options,
         of_base,
-        net,
     )
 
 
@@ -350,26 +410,44 @@ def _alone(terms: Terms, holding: Holding, value: Amounts, level: int) -> Amount
     return np.where(options.quantity < 0, short, 0 * value)
 
 
-def _worst_payoffs(holding: Holding) -> tuple[Amounts, Amounts]:
-    # Payoffs are piecewise linear with kinks at the strikes: between them nothing is worse, and above the last one
-    # only calls move, which is what unpaired calls are charged for.
-    options, count = holding.options, len(holding.expiries.label)
-    calls = _grouped(np.where(options.is_call, options.quantity, 0), options.expiry, count)
-    worst = 0 * holding.expiries.forward
-    for expiry in range(count):
-        rows = np.flatnonzero((options.expiry == expiry) & (options.quantity != 0))
-        strike = options.strike[rows]
-        settled = np.append(strike, np.zeros(1, dtype=strike.dtype))
-        above = settled[:, None] - strike[None, :]
-        intrinsic = np.maximum(np.where(options.is_call[rows], above, -above), 0)
-        payoff = (intrinsic * options.quantity[rows]).sum(axis=1)
-        worst[expiry] = worst[expiry] + min(payoff.min(), 0)
-    return worst, calls
+def worst_payoffs(options: Options, nothing: Amounts) -> Payoffs:
+    """Least payoff of all options of each expiry, and their net calls.
+
+    Parameters
+    ----------
+    options : Options
+        Of one account or many.
+    nothing : (E,) ndarray
+        Zeros of the arithmetic.
+
+    Notes
+    -----
+    Payoffs are piecewise linear with kinks at the strikes: between them nothing is worse, and above the last one
+    only calls move, which is what unpaired calls are charged for.
+    """
+    count = len(nothing)
+    calls = grouped(np.where(options.is_call, options.quantity, 0), options.expiry, count)
+    rows = np.flatnonzero(options.quantity != 0)
+    order, start = run_ends(options.expiry[rows], count)
+    rows = rows[order]
+    held = np.diff(start)
+    # Settlement at each strike of an expiry, then at zero: every point with every option.
+    points, expiry = held + 1, np.repeat(np.arange(count), held + 1)
+    first_point = np.cumsum(points) - points
+    settled = np.repeat(nothing, points)
+    settled[np.arange(len(rows)) + options.expiry[rows]] = options.strike[rows]
+    each = held[expiry]
+    point = np.repeat(np.arange(len(settled)), each)
+    option = rows[np.arange(len(point)) + np.repeat(start[expiry] - (np.cumsum(each) - each), each)]
+    above = settled[point] - options.strike[option]
+    intrinsic = np.maximum(np.where(options.is_call[option], above, -above), 0)
+    payoff = grouped(intrinsic * options.quantity[option], point, len(settled))
+    return Payoffs(nothing + np.minimum(np.minimum.reduceat(payoff, first_point), 0), calls)
 
 
 def _depeg(terms: Terms, holding: Holding, short: Amounts) -> Amounts:
     under = holding.underlyings
-    lost = max(terms.depeg_threshold - holding.stable, 0)
+    lost = np.maximum(terms.depeg_threshold - holding.stable, 0)
     charged: Amounts = (abs(under.perpetual) + short) * under.spot * (lost * terms.depeg_factor)
     return charged
 
@@ -389,7 +467,8 @@ def _oracle(terms: Terms, holding: Holding, short: Amounts) -> tuple[Amounts, Am
     return of_perpetual, of_base, of_options
 
 
-def _grouped(values: Amounts, group: I64, count: int) -> Amounts:
+def grouped(values: Amounts, group: I64, count: int) -> Amounts:
+    """Sum rows into groups, (count,), in the order of the rows."""
     total = np.zeros(count, dtype=values.dtype)
     np.add.at(total, group, values)
     return total

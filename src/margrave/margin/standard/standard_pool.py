@@ -1,4 +1,4 @@
-"""The standard manager as a requirement beside equity: of one pool in one row of a market, and as a tree.
+"""The standard manager as a requirement beside equity: of pools in rows of a market.
 
 `margin.standard.standard_manager` says what is left after the requirement. Here the requirement stands beside an equity that
 counts cash, profit, options at market value and base collateral after its factor (the collateral rule of the
@@ -6,7 +6,7 @@ rulebook): what a long option is worth is in the equity and is asked back here, 
 asset's second factor, which only initial margin knows, is charged in initial.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -14,19 +14,12 @@ import numpy as np
 from margrave.core.errors import Issue, Reason
 from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.instruments import Instrument, Linear, Option, Perpetual, QuotePremium, expiry_of
-from margrave.kernels.arrays import F64, I64
-from margrave.kernels.groups import first_seen, rows_of
-from margrave.margin.standard.standard_manager import (
-    Expiries,
-    Holding,
-    Options,
-    StandardMargin,
-    Underlyings,
-    net_margin,
-    terms_of,
-)
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.groups import first_seen
+from margrave.margin.standard.standard_holdings import Confidence, HeldPools, holdings_of, known
+from margrave.margin.standard.standard_manager import Holding, StandardMargin, grouped, margin_of
 from margrave.rulebook.standard_manager import StandardManager, StandardMarket
-from margrave.valuation.scenarios import Priced
+from margrave.valuation.scenarios import Priced, row_of
 from margrave.valuation.table import Table
 
 
@@ -38,16 +31,6 @@ class Held:
     instrument: I64  # (n,) rows of the table; several of one instrument are one position
     quantity: F64  # (n,) [contracts]
     balance: F64  # (A,) [asset] of each of the table's assets
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """How sure the feeds are, 0..1, and where the settlement asset trades."""
-
-    asset: F64  # (A,) of each asset's spot price
-    instrument: F64  # (I,) a perpetual's price; an option's forward or vol, whichever is less sure
-    stable: float = 1.0  # [USD per settlement asset]
 
 
 def sure(table: Table) -> Confidence:
@@ -78,10 +61,25 @@ def issues_of(rule: StandardManager, table: Table, held: Held) -> tuple[Issue, .
     return tuple(issues)
 
 
-def requirement_of(
-    rule: StandardManager, table: Table, priced: Priced, row: int, held: Held, confidence: Confidence
-) -> tuple[float, float]:
-    """Initial and maintenance requirement of one pool in one row of a market.
+def without_rule(rule: StandardManager, table: Table, held: HeldPools) -> Bools:
+    """Pools in which `issues_of` finds something, (V,)."""
+    listed = {market.base: market for market in rule.markets}
+    first, kind = first_seen(held.instrument)
+    seen = [table.instruments[row] for row in held.instrument[first].tolist()]
+    margined = [i is not None and _is_margined(rule, listed.get(i.base), i) for i in seen]
+    fault = ~np.array(margined, dtype=np.bool_)[kind]
+    perps = np.flatnonzero(~fault & ~table.is_option[held.instrument])
+    first, unit = first_seen(held.owner[perps] * len(table.assets) + table.base[held.instrument[perps]])
+    fault[perps] = held.instrument[perps] != held.instrument[perps[first]][unit]
+    out = np.zeros(held.count, dtype=np.bool_)
+    out[held.owner[fault]] = True
+    return out
+
+
+def requirements_of(
+    rule: StandardManager, table: Table, priced: Priced, held: HeldPools, confidence: Confidence
+) -> tuple[F64, F64]:
+    """Initial and maintenance requirement of pools in every row of a market.
 
     Parameters
     ----------
@@ -89,109 +87,81 @@ def requirement_of(
         Section of the rulebook.
     table, priced : Table, Priced
         Instruments, and their prices (S, I).
-    row : int
-        Row of ``priced``.
-    held : Held
-        Positions and balances of the pool.
+    held : HeldPools
+        Positions and balances of V pools.
     confidence : Confidence
         Feeds; `sure` where a market does not tell.
 
     Returns
     -------
-    tuple of float
-        Initial and maintenance, >= 0 [settlement asset]; NaN where `issues_of` finds something or a price is NaN.
+    tuple of (S, V) ndarray
+        Initial and maintenance, >= 0 [settlement asset]; NaN where `issues_of` finds something or a price is not
+        one that a market can have.
     """
-    if issues_of(rule, table, held):
-        return float("nan"), float("nan")
-    holding = holding_of(rule, table, priced, row, held, confidence)
-    if not _is_priced(holding):
-        return float("nan"), float("nan")
-    return required(net_margin(terms_of(rule, holding.underlyings.name), holding))
+    rows = len(priced.mark)
+    holdings = holdings_of(rule, table, priced, held, confidence)
+    unknown = np.where(known(holdings, rows * held.count), 0.0, np.nan).reshape(rows, held.count)
+    unknown[:, without_rule(rule, table, held)] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        margin = margin_of(holdings.terms, holdings.holding, holdings.payoffs)
+    initial, maintenance = (
+        required_of(margin, level, holdings.pool, unknown.size).reshape(unknown.shape)
+        for level in (INITIAL, MAINTENANCE)
+    )
+    return initial + unknown, maintenance + unknown
+
+
+def requirement_of(
+    rule: StandardManager, table: Table, priced: Priced, row: int, held: Held, confidence: Confidence
+) -> tuple[float, float]:
+    """`requirements_of` one pool in one row of a market."""
+    initial, maintenance = requirements_of(rule, table, row_of(priced, row), _alone(held), confidence)
+    return float(initial[0, 0]), float(maintenance[0, 0])
 
 
 def holding_of(
     rule: StandardManager, table: Table, priced: Priced, row: int, held: Held, confidence: Confidence
 ) -> Holding:
-    """A pool as the columns of `standard_manager`; arguments are those of `requirement_of`.
+    """A pool as the columns of `standard_manager`, with labels; arguments are those of `requirement_of`."""
+    found = holdings_of(rule, table, row_of(priced, row), _alone(held), confidence)
+    holding = found.holding
+    names = tuple(table.assets[base] for base in found.base.tolist())
+    dates = tuple(_date(table, instrument) for instrument in found.dated.tolist())
+    symbols = tuple(_symbol(table, instrument) for instrument in found.option.tolist())
+    return Holding(
+        float(holding.cash[0]),
+        float(np.asarray(confidence.stable)),
+        replace(holding.underlyings, name=names),
+        replace(holding.expiries, label=dates),
+        replace(holding.options, label=symbols),
+    )
 
-    Cash is the balance of the settlement asset, and profit zero: both stand in the equity, and no part of the
-    requirement depends on them. Spot is the index of the underlying's instruments, else the asset's own price. The
-    forward of an expiry is the largest that its options are quoted with, its confidence the least.
-    """
-    first, place = first_seen(held.instrument)
-    at = held.instrument[first]
-    size = np.bincount(place, weights=held.quantity, minlength=len(at)) * table.a[at]
-    with_collateral = {market.base for market in rule.markets if market.collateral is not None}
-    balance = np.array(
-        [
-            max(float(amount), 0.0) if name in with_collateral else 0.0
-            for name, amount in zip(table.assets, held.balance, strict=True)
-        ]
-    )
-    # In the order of their names, which no other account can change.
-    wanted = {*table.base[at].tolist(), *np.flatnonzero(balance).tolist()}
-    bases = np.array(sorted(wanted, key=table.assets.__getitem__), dtype=np.int64)
-    market = rows_of(table.base[at], bases)
-    settled = (
-        priced.asset_price[row, table.assets.index(rule.settlement)]
-        if rule.settlement in table.assets
-        else 1.0
-    )
-    spot = priced.asset_price[row, bases] / settled
-    spot[market] = priced.index[row, at]
-    option = table.is_option[at]
-    perpetual, price, sureness = np.zeros(len(bases)), spot.copy(), np.ones(len(bases))
-    perps = market[~option]
-    perpetual[perps], price[perps] = size[~option], priced.mark[row, at[~option]]
-    sureness[perps] = confidence.instrument[at[~option]]
-    under = Underlyings(
-        name=tuple(table.assets[base] for base in bases.tolist()),
-        spot=spot,
-        spot_confidence=confidence.asset[bases],
-        perpetual=perpetual,
-        perpetual_price=price,
-        perpetual_confidence=sureness,
-        perpetual_profit=np.zeros(len(bases)),
-        base=balance[bases],
-    )
-    cash = held.balance[table.assets.index(rule.settlement)] if rule.settlement in table.assets else 0.0
-    expiries, options = _options(table, priced, row, at[option], size[option], market[option], confidence)
-    return Holding(float(cash), confidence.stable, under, expiries, options)
+
+def _alone(held: Held) -> HeldPools:
+    none = np.zeros(len(held.instrument), dtype=np.int64)
+    assets = np.arange(len(held.balance))
+    return HeldPools(1, none, held.instrument, held.quantity, np.zeros_like(assets), assets, held.balance)
 
 
 def required(margin: StandardMargin) -> tuple[float, float]:
-    """Initial and maintenance requirement of a net margin, >= 0 [settlement asset].
+    """Initial and maintenance requirement of one account's net margin, >= 0 [settlement asset].
 
     Equity less the net margin. Only prices that no market should show, as a spread sold for more than it can ever
     pay, would bring it below zero.
     """
-    return _required(margin, INITIAL), _required(margin, MAINTENANCE)
+    alone = np.zeros(len(margin.holding.underlyings.spot), dtype=np.int64)
+    initial, maintenance = (required_of(margin, level, alone, 1) for level in (INITIAL, MAINTENANCE))
+    return float(initial[0]), float(maintenance[0])
 
 
-def _required(margin: StandardMargin, level: int) -> float:
+def required_of(margin: StandardMargin, level: int, pool: I64, count: int) -> F64:
+    """Requirement at a level of the pools that the underlyings stand in, (count,)."""
     part = margin.level[level]
     base = margin.level[MAINTENANCE].base - part.base
     by_underlying = part.perpetual + base + part.depeg + part.oracle_perpetual + part.oracle_base
     by_expiry = margin.value_sum - part.options + part.oracle_options
-    return max(float(by_underlying.sum() + by_expiry.sum()), 0.0)
-
-
-def _options(  # noqa: PLR0913 - the option rows of a pool
-    table: Table, priced: Priced, row: int, at: I64, size: F64, market: I64, confidence: Confidence
-) -> tuple[Expiries, Options]:
-    keys = np.array([market.astype(np.float64), table.years[at]])
-    dates, expiry = np.unique(keys, axis=1, return_inverse=True)
-    count = dates.shape[1]
-    forward, known = np.zeros(count), np.ones(count)
-    np.maximum.at(forward, expiry, priced.forward[row, at])
-    np.minimum.at(known, expiry, confidence.instrument[at])
-    first = np.zeros(count, dtype=np.int64)
-    first[expiry[::-1]] = at[::-1]
-    label = tuple(_date(table, instrument) for instrument in first.tolist())
-    expiries = Expiries(label, dates[0].astype(np.int64), forward, known)
-    symbols = tuple(_symbol(table, instrument) for instrument in at.tolist())
-    price = priced.mark[row, at]
-    return expiries, Options(symbols, expiry, table.strike[at], table.is_call[at], size, price)
+    dated = grouped(by_expiry, pool[margin.holding.expiries.market], count)
+    return np.maximum((grouped(by_underlying, pool, count) + dated).astype(np.float64), 0.0)
 
 
 def _symbol(table: Table, row: int) -> str:
@@ -203,12 +173,6 @@ def _date(table: Table, row: int) -> str:
     instrument = table.instruments[row]
     expiry = None if instrument is None else expiry_of(instrument)
     return "" if expiry is None else f"{expiry:%Y-%m-%d %H:%M}"
-
-
-def _is_priced(holding: Holding) -> bool:
-    under, expiries, options = holding.underlyings, holding.expiries, holding.options
-    columns = (under.spot, under.perpetual_price, expiries.forward, options.price, options.quantity)
-    return bool(np.isfinite(holding.stable)) and all(bool(np.isfinite(column).all()) for column in columns)
 
 
 def _is_margined(rule: StandardManager, market: StandardMarket | None, instrument: Instrument) -> bool:

@@ -20,7 +20,7 @@ from margrave.kernels.holding_period import horizon_factor
 from margrave.rulebook.tail import EwmaFilter, History, MonteCarlo, ReturnKind, Scaling, Student, TailModel
 
 _DAYS_IN_YEAR: Final = 365.0
-_KEPT: Final = 4  # sets of rows that stay in memory
+_KEPT: Final = 16  # sets of rows that stay in memory
 
 
 @final

@@ -9,9 +9,9 @@ from typing import Final, final
 import numpy as np
 
 from margrave.kernels.arrays import F64
-from margrave.margin.pool_view import PoolView
+from margrave.margin.pool_view import PoolColumns, pools_at
 from margrave.margin.tails.joint_rows import JointRows
-from margrave.margin.tails.revaluation import Exposure, exposure_of, profits
+from margrave.margin.tails.revaluation import Exposures, exposures_of, profits
 from margrave.margin.tails.tail import TailMargin, measure_of
 from margrave.rulebook.tail import TailModel
 
@@ -44,23 +44,24 @@ class TailCheck:
         return self.approximate - self.exact
 
 
-def tail_check(model: TailModel, view: PoolView, margin: TailMargin, row: int) -> TailCheck:
+def tail_check(model: TailModel, columns: PoolColumns, pool: int, margin: TailMargin) -> TailCheck:
     """Measure a pool's tail by delta, gamma and vega in the rows in which its margin was measured.
 
     Parameters
     ----------
-    model, view, row : TailModel, PoolView, int
+    model, columns, pool : TailModel, PoolColumns, int
         As given to `margrave.margin.tails.tail.tail_margin`.
     margin : TailMargin
         What it gave, known.
     """
-    found = sensitivities(exposure_of(view, row, model.collateral_moves), margin.rows.assets)
+    one = pools_at(columns, np.array([pool]))
+    found = sensitivities(exposures_of(one, model.collateral_moves), margin.rows.assets)
     losses = -approximate_profits(found, margin.rows)
     return TailCheck(margin.tail.value, measure_of(model.measure, losses).value, found)
 
 
-def sensitivities(exposure: Exposure, assets: tuple[str, ...]) -> Sensitivities:
-    """Derivatives of a pool by central differences of its full revaluation."""
+def sensitivities(exposures: Exposures, assets: tuple[str, ...]) -> Sensitivities:
+    """Derivatives of the first pool by central differences of its full revaluation."""
     count = len(assets)
     i, j = np.triu_indices(count, 1)
     eye, pairs = np.eye(count), np.eye(count)[i]
@@ -68,7 +69,7 @@ def sensitivities(exposure: Exposure, assets: tuple[str, ...]) -> Sensitivities:
     none = np.zeros((2 * count, count))
     steps = np.concatenate((eye, -eye, pairs + other, pairs - other, other - pairs, -pairs - other, none))
     vols = np.concatenate((np.zeros((len(steps) - 2 * count, count)), eye, -eye))
-    worth = profits(exposure, JointRows(assets, 1.0 + _BUMP * steps, 1.0 + _BUMP * vols))
+    worth = profits(exposures, JointRows(assets, 1.0 + _BUMP * steps, 1.0 + _BUMP * vols))
     up, down, *rest = np.split(worth, np.cumsum([count, count, *[len(i)] * 4, count]))
     gamma = np.diag((up + down) / _BUMP**2)
     gamma[i, j] = (rest[0] - rest[1] - rest[2] + rest[3]) / (4.0 * _BUMP**2)
