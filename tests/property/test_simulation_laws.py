@@ -73,6 +73,7 @@ def made_settings(rng, book):
         ],
         costs=Costs(slippage=0.001, fee_rate=0.0005, penalty_rate=0.002) if rng.random() < 0.7 else Costs(),
         fund={a: 1e4 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.5},
+        backstop={a: 5e3 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.3},
         deleveraging=Deleveraging(
             shares=(by_score, pro_rata, water_filling, by_price_and_leverage, None)[rng.integers(0, 5)],
             socialised=bool(rng.random() < 0.5),
@@ -120,7 +121,8 @@ def require_laws(done):
         now = totals(done.frame, state)
         assert (now[0] == money).all(), entry
         assert not now[1].any(), entry
-        assert (party_units(done.frame, state, Party.FUND) >= 0).all(), entry
+        for party in (Party.FUND, Party.BACKSTOP):
+            assert (party_units(done.frame, state, party) >= 0).all(), entry
     assert same(state, done.end)
     assert same(replayed(done.frame, done.opening, done.log), done.end)
     grew = np.abs(done.end.lots) > np.abs(done.opening.lots)

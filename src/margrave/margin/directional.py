@@ -144,8 +144,9 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
         np.bincount(group, weights=option, minlength=count) == 0
     )
     # Mixed groups and options: the move of the underlying that would have made the group's profit.
-    worth = np.where(inverse | table.is_coin_premium[at], 1.0, mark)
-    with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero
+    underlying = np.where(option, priced.forward[:, at], mark) if table.has_options else mark
+    worth = np.where(inverse | table.is_coin_premium[at], 1.0, underlying)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a trial price may be zero
         coins = grouped_sum(profit / worth, group, count)
     exposure = kernel.exposure_excursion(
         np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), _EXPOSURE_LIMIT

@@ -29,6 +29,9 @@ from margrave.margin.ladder import Sized, ladder_margin_of
 from margrave.valuation.positions import value_positions
 from margrave.valuation.scenarios import now
 
+PAYERS: Final = (Party.FUND, Party.BACKSTOP)
+"""Who pays a deficit before winners do, in order."""
+
 _ALMOST: Final = 1.0 - 1e-12
 """Shares are floats: a whole number of lots and its rounding error are not a lot more."""
 
@@ -133,7 +136,7 @@ def _equity_closed(scene: Scene, position: I64, price: F64) -> F64:
 
 
 def _covered(scene: Scene, position: I64, price: F64, bankrupt: Bools) -> F64:
-    # Share of every pool that the market takes: of bankrupt ones as much as the fund can pay for, in the order of the book.
+    # Share of every pool that the market takes: of bankrupt ones as much as fund and backstop pay for, in the book's order.
     share = np.ones(len(bankrupt))
     if scene.settings.deleveraging.shares is None or not bankrupt.any():
         return share
@@ -141,8 +144,8 @@ def _covered(scene: Scene, position: I64, price: F64, bankrupt: Bools) -> F64:
     for asset in np.unique(scene.columns.currency[bankrupt]).tolist():
         owes = bankrupt & scene.liquidated & (deficit > 0.0)
         mine = np.flatnonzero(owes & (scene.columns.currency == asset))
-        purse = scene.frame.purse_of(Party.FUND, np.array([asset]))
-        fund = float(scene.frame.amount(purse, scene.state.purse[purse])[0])
+        purse = np.concatenate([scene.frame.purse_of(party, np.array([asset])) for party in PAYERS])
+        fund = float(scene.frame.amount(purse, scene.state.purse[purse]).sum())
         before = np.cumsum(deficit[mine]) - deficit[mine]
         share[mine] = np.clip((fund - before) / deficit[mine], 0.0, 1.0)
     return share

@@ -24,6 +24,7 @@ class Cause(StrEnum):
     CONVERSION = "collateral converted"
     SURPLUS = "surplus"
     FUND = "insurance fund"
+    BACKSTOP = "backstop"
     SOCIALISED = "socialised loss"
     UNPAID = "nobody paid"
     FUNDING = "funding"

@@ -87,8 +87,8 @@ def opened(book: Book, resolved: Resolved, settings: Settings) -> tuple[Frame, S
     amounts[balances : balances + positions] = np.nan_to_num(part.margin)  # a pool that is unknown stays so
     pocket = frame.pocket(np.arange(balances))
     amounts[pocket] = settings.behaviour.pocket * np.maximum(book.balance, 0.0)
-    fund = np.array([settings.fund.get(asset, 0.0) for asset in assets])
-    amounts[frame.purse_of(Party.FUND, np.arange(count))] = fund
+    for party, told in ((Party.FUND, settings.fund), (Party.BACKSTOP, settings.backstop)):
+        amounts[frame.purse_of(party, np.arange(count))] = [told.get(asset, 0.0) for asset in assets]
     _require_room(frame, amounts)
     lots = np.rint(book.quantity * lot[1][book.instrument] / lot[0][book.instrument]).astype(np.int64)
     rest = np.zeros(len(book.symbols), dtype=np.int64)
@@ -104,6 +104,7 @@ def _require_known(book: Book, resolved: Resolved, settings: Settings) -> None:
     told = (("liquidity", settings.liquidity, symbols), ("lots", settings.lots, symbols))
     money: tuple[tuple[str, Mapping[str, float], tuple[str, ...]], ...] = (
         ("fund", settings.fund, assets),
+        ("backstop", settings.backstop, assets),
         ("units", settings.units, assets),
     )
     for name, mapping, there in (*told, *money):

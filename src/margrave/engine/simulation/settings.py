@@ -318,6 +318,9 @@ class Settings:
     costs: Costs = Costs()
     ladder: Ladder = Ladder()
     fund: Mapping[str, float] = field(default_factory=dict)  # [asset] insurance fund at the start
+    backstop: Mapping[str, float] = field(
+        default_factory=dict
+    )  # [asset] of a provider that pays after the fund
     deleveraging: Deleveraging = Deleveraging()
     funding: FundingRule | None = None
     behaviour: Behaviour = Behaviour()
@@ -335,8 +338,9 @@ class Settings:
         require(
             0 <= self.totals_every <= 1_000_000_000, "totals_every", self.totals_every, "a number of steps"
         )
-        for asset, amount in self.fund.items():
-            require(0.0 <= amount < _INF, f"fund.{asset}", amount, "zero or more")
+        for name in ("fund", "backstop"):
+            for asset, amount in getattr(self, name).items():
+                require(0.0 <= amount < _INF, f"{name}.{asset}", amount, "zero or more")
         for name in ("lots", "units"):
             for key, size in getattr(self, name).items():
                 require(1e-12 <= size <= 1e6, f"{name}.{key}", size, "between 1e-12 and 1e6")

@@ -117,12 +117,21 @@ def _by_asset(scene: Scene, purses: I64) -> list[tuple[int, I64, I64]]:
 
 def _from_fund(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     del plan
+    return _from(scene, purses, Party.FUND, Cause.FUND)
+
+
+def _from_backstop(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
+    del plan
+    return _from(scene, purses, Party.BACKSTOP, Cause.BACKSTOP)
+
+
+def _from(scene: Scene, purses: I64, party: Party, cause: Cause) -> list[Paid]:
     found = []
     for asset, mine, owed in _by_asset(scene, purses):
-        fund = int(party_units(scene.frame, scene.state, Party.FUND)[asset])
-        paid = np.clip(fund - (np.cumsum(owed) - owed), 0, owed)
-        purse = scene.frame.purse_of(Party.FUND, np.full(len(mine), asset))
-        found += _told(payments(Cause.FUND, purse, mine, paid))
+        there = int(party_units(scene.frame, scene.state, party)[asset])
+        paid = np.clip(there - (np.cumsum(owed) - owed), 0, owed)
+        purse = scene.frame.purse_of(party, np.full(len(mine), asset))
+        found += _told(payments(cause, purse, mine, paid))
     return found
 
 
@@ -163,5 +172,5 @@ def _unpaid(scene: Scene, purses: I64, plan: Plan) -> list[Paid]:
     return found
 
 
-STAGES: Final = (_conversions, _surplus, _rounding, _from_fund, _socialised, _unpaid)
+STAGES: Final = (_conversions, _surplus, _rounding, _from_fund, _from_backstop, _socialised, _unpaid)
 """In order; each sees what the ones before it left. The plan says how many trades' roundings may have left something."""

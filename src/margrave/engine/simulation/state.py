@@ -30,7 +30,8 @@ class Party(IntEnum):
     FUND = 0  # insurance fund
     VENUE = 1  # fees
     CLEARING = 2  # counterparty of every realised profit: the rest of the market
-    UNPAID = 3  # its balance below zero is the loss that nobody paid
+    BACKSTOP = 3  # a provider that takes over what the fund cannot pay for
+    UNPAID = 4  # its balance below zero is the loss that nobody paid
 
 
 @final

@@ -47,6 +47,7 @@ class Steps:
     surplus: F64  # (T,) to the fund, beside penalties
     fund: F64  # (T,) insurance fund at the end of the step
     paid_by_fund: F64  # (T,)
+    paid_by_backstop: F64  # (T,)
     socialised: F64  # (T,) cut from profits
     unpaid: F64  # (T,) that nobody paid
     funding: F64  # (T,) that longs and shorts of the book paid, gross
@@ -55,8 +56,8 @@ class Steps:
 
     @property
     def shortfall(self) -> F64:
-        """Deficits that collateral did not cover, (T,): by the fund, from profits, or by nobody."""
-        return self.paid_by_fund + self.socialised + self.unpaid
+        """Deficits that collateral did not cover, (T,): by the fund, the backstop, from profits, or by nobody."""
+        return self.paid_by_fund + self.paid_by_backstop + self.socialised + self.unpaid
 
 
 Row = dict[str, object]
@@ -69,6 +70,7 @@ _COUNTED: Final = {
     "penalty": Cause.PENALTY,
     "surplus": Cause.SURPLUS,
     "paid_by_fund": Cause.FUND,
+    "paid_by_backstop": Cause.BACKSTOP,
     "unpaid": Cause.UNPAID,
     "funding": Cause.FUNDING,
     "topped_up": Cause.TOP_UP,

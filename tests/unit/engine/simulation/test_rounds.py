@@ -237,6 +237,18 @@ def test_the_fund_pays_in_the_order_of_the_book():
     assert done.book.balance.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_a_backstop_pays_after_the_fund_and_before_winners():
+    given = {"fund": {"USDT": 400.0}, "backstop": {"USDT": 500.0}}
+    done = run([account("a", 1.0, 9_000.0)], 40_000.0, **given)
+    told = (done.steps.paid_by_fund[0], done.steps.paid_by_backstop[0], done.steps.unpaid[0])
+    assert told == (400.0, 500.0, 100.0)
+    assert done.steps.shortfall[0] == 1_000.0
+    both = run([account("a", 1.0, 9_000.0), *WINNERS], 40_000.0, deleveraging=Deleveraging(), **given)
+    assert (both.steps.paid_by_fund[0], both.steps.paid_by_backstop[0]) == (400.0, 500.0)
+    assert both.steps.deleveraged[0] == pytest.approx(0.1 * 41_000.0)
+    assert both.steps.unpaid[0] == 0.0
+
+
 def test_a_book_insolvent_from_the_start_is_taken_over_in_the_first_round():
     debtor = Account(name="debtor", balances=(Balance(asset="USDT", amount=-70.0),))
     done = run([account("a", 1.0, 1_000.0, entry=60_000.0), debtor], START, fund={"USDT": 9_050.0})
