@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from margrave.domain.book import Book, Memories, names_of, no_parents
-from margrave.domain.instruments import Future, Instrument, Inverse, Linear, Payoff, Perpetual
+from margrave.domain.instruments import Future, Instrument, Inverse, Kind, Linear, Payoff, Perpetual
 from margrave.domain.market import Market, Quote
 
 MADE_AT: Final = datetime(2026, 11, 2, tzinfo=UTC)
@@ -34,7 +34,9 @@ _MEMORIES: Final = Memories(*np.zeros((2, 0), dtype=np.int64), *np.zeros((8, 0))
 def study_market(payoff: str) -> Market:
     """A market of a perpetual and a dated future, ``linear`` (settled in USDT) or ``inverse`` (in coin)."""
     quote, settlement, form = _PAYOFFS[payoff]
-    kinds = dict(zip(_symbols(payoff), (Perpetual(), Future(expiry=MADE_AT + _DATED)), strict=True))
+    kinds: dict[str, Kind] = dict(
+        zip(_symbols(payoff), (Perpetual(), Future(expiry=MADE_AT + _DATED)), strict=True)
+    )
     instruments = {
         symbol: Instrument(
             symbol=symbol, base=ASSET, quote=quote, settlement=settlement, kind=kind, payoff=form
@@ -109,7 +111,7 @@ def study_book(payoff: str, count: int, seed: int, *, isolated: bool = False) ->
         isolated_margin=cash if isolated else none,
         balance_account=rows,
         balance_asset=np.zeros(count, dtype=np.int64),
-        balance=np.zeros(count) if isolated else np.bincount(account, cash, count),
+        balance=np.zeros(count) if isolated else np.bincount(account, cash, count).astype(np.float64),
         order_account=rows[:0],
         order_instrument=rows[:0],
         order_quantity=none[:0],
