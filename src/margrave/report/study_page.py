@@ -30,7 +30,7 @@ def cells(trial: Trial) -> tuple[str, ...]:
     shares = (trial.liquidated, trial.deleveraged, trial.bankrupt, trial.fund_draw, trial.socialised)
     return (
         trial.rule, trial.payoff, trial.mode, trial.deleveraging, f"{trial.deepest:+.2%}", ended,
-        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.freed:.2%}",
+        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}",
     )  # fmt: skip
 
 

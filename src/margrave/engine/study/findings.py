@@ -59,11 +59,12 @@ def _compared(trial: Trial, flat: Trial) -> Finding:
         _shares(getattr(trial, name), getattr(flat, name), words, worse, better)
     _amplification(trial, flat, worse, better)
     _earlier(trial, flat, worse, better)
-    asked = trial.freed / flat.freed - 1.0 if flat.freed else float("nan")
-    if abs(asked) > _NOTABLE:
-        (better if asked < 0.0 else worse).append(
-            f"asks {abs(asked):.1%} {'less' if asked < 0.0 else 'more'} initial margin before anything is closed"
-        )
+    for mine, other, whom in (
+        (trial.ahead, flat.ahead, "who is ahead"),
+        (trial.behind, flat.behind, "who is behind"),
+        (trial.before, flat.before, "all together until the first is closed"),
+    ):
+        _asked(mine, other, whom, worse, better)
     return Finding(
         trial.rule, trial.payoff, trial.mode, trial.deleveraging, trial.path, tuple(worse), tuple(better)
     )
@@ -99,4 +100,13 @@ def _earlier(trial: Trial, flat: Trial, worse: list[str], better: list[str]) -> 
     elif mine != other:
         (worse if mine < other else better).append(
             f"the first is closed {abs(mine - other):,.0f} s {'earlier' if mine < other else 'later'}"
+        )
+
+
+def _asked(mine: float, other: float, whom: str, worse: list[str], better: list[str]) -> None:
+    change = mine / other - 1.0 if other else float("nan")
+    if abs(change) > _NOTABLE:
+        less = change < 0.0
+        (better if less else worse).append(
+            f"asks {abs(change):.1%} {'less' if less else 'more'} initial margin of {whom}"
         )

@@ -14,6 +14,7 @@ from margrave.engine.simulation.path import Path
 from margrave.engine.simulation.run import Run, simulate
 from margrave.engine.simulation.settings import Settings
 from margrave.kernels.arrays import F64
+from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.schema import Rulebook
 
 
@@ -60,7 +61,9 @@ class Trial:
     first_seconds: float  # of the first forced trade; NaN where there was none
     longest_acceleration: float  # steps in a row in which forced volume grew faster and faster
     initial: float  # initial margin asked, averaged over time, over the open notional averaged over time
-    freed: float  # the same before the first forced trade
+    before: float  # the same before the first forced trade
+    ahead: float  # initial margin at the start of pools in profit, as a share
+    behind: float  # of those in loss
     price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
     forced: F64  # (T + 1,) running total of forced volume, as a share
 
@@ -133,6 +136,7 @@ def _tried(variant: Variant, name: str, path: Path, asset: str, seed: int, threa
         found.longest_acceleration,
         _asked(run, len(run.steps.initial)),
         _asked(run, max(int(when[0]) - 1, 1) if when.size else len(run.steps.initial)),
+        *_by_profit(variant, scale),
         np.asarray(steps.price / steps.price[0]),
         np.asarray(np.cumsum(forced) / scale),
     )
@@ -142,6 +146,18 @@ def _asked(run: Run, upto: int) -> float:
     # Initial margin over open notional, both averaged over the first steps.
     open_notional = float(run.steps.open_notional[:upto].mean())
     return float(run.steps.initial[:upto].mean()) / open_notional if open_notional else float("nan")
+
+
+def _by_profit(variant: Variant, scale: float) -> tuple[float, float]:
+    # What is asked at the start of those who are ahead, and of those who are behind.
+    prepared = prepare(variant.book, variant.market, variant.rulebook)
+    found = evaluate(prepared)
+    pools = prepared.pools
+    profit = np.bincount(
+        pools.position_pool, np.nan_to_num(found.workings.valued.profit[0]), len(pools.account)
+    )
+    asked = np.nan_to_num(found.initial[0] * prepared.table.asset_price[pools.currency])
+    return float(asked[profit > 0.0].sum()) / scale, float(asked[profit < 0.0].sum()) / scale
 
 
 def _flat_at_start(run: Run) -> int:
