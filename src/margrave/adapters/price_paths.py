@@ -12,7 +12,7 @@ from margrave.domain.market import Market
 from margrave.engine.simulation.path import Path
 from margrave.kernels.arrays import F64
 
-_TIMES = ("seconds", "at", "time", "timestamp", "open_time", "date")
+_TIMES = ("seconds", "at", "ts", "time", "timestamp", "open_time", "date")
 
 
 def shocked(market: Market, moves: Mapping[str, float], seconds: F64) -> Path:
@@ -48,7 +48,7 @@ def recorded(market: Market, file: str, columns: Mapping[str, str]) -> Path:
     market : Market
         Whose index prices move.
     file : str
-        Parquet, Arrow or CSV with a column of instants (``seconds``, or ``at``, ``time``, ``timestamp``, ``open_time``, ``date``).
+        Parquet, Arrow or CSV with a column of instants (``seconds``, or ``at``, ``ts``, ``time``, ``timestamp``, ``open_time``, ``date``).
     columns : mapping of str to str
         Asset -> column with its prices.
     """

@@ -54,12 +54,14 @@ from margrave.rulebook.schema import Rulebook
 _YEAR: Final = 365.0 * 86_400.0
 _ROWS_MAX: Final = 30  # of a table; the file has all
 _LOG: Final = "log.jsonl"
-_SHARES: Final[Mapping[str, Shares | None]] = {
+SHARES: Final[Mapping[str, Shares | None]] = {
     "score": candidates.by_score,
     "pro-rata": candidates.pro_rata,
     "water-filling": candidates.water_filling,
     "none": None,
 }
+"""Rules of deleveraging by the words of the options."""
+
 _MARKS: Final[Mapping[str, Callable[[float], MarkRule]]] = {
     "last": lambda _: LastMark(),
     "index": lambda _: IndexMark(),
@@ -143,9 +145,7 @@ class World:
 @click.option("--fee", default=0.0005, show_default=True, help="Fraction of notional to the venue.")
 @click.option("--penalty", default=0.005, show_default=True, help="Fraction of notional to the fund.")
 @click.option("--fund", "funds", multiple=True, metavar="ASSET=AMOUNT", help="Insurance fund at the start.")
-@click.option(
-    "--deleveraging", "shares", type=click.Choice(list(_SHARES)), default="score", show_default=True
-)
+@click.option("--deleveraging", "shares", type=click.Choice(list(SHARES)), default="score", show_default=True)
 @click.option("--socialised", is_flag=True, help="What is left is cut from all profits.")
 @click.option(
     "--top-up",
@@ -197,7 +197,7 @@ def cascade(
             rule=_rule(rule),
             costs=Costs(fee_rate=fee, penalty_rate=penalty),
             fund=dict(_pair(text, "--fund", "BTC=2.5") for text in funds),
-            deleveraging=Deleveraging(shares=_SHARES[shares], socialised=socialised),
+            deleveraging=Deleveraging(shares=SHARES[shares], socialised=socialised),
             behaviour=Behaviour(top_up=top_up),
         )
         path = _path(venue.market, World(shocks, file, columns, law, vol, steps, every, seed))
@@ -245,10 +245,11 @@ def _liquidity(book: Book, depth: float, law: Callable[[], Impact]) -> dict[str,
 def _rule(text: str) -> Rule:
     if text in ("takeover", "step-down"):
         return Takeover() if text == "takeover" else StepDown()
-    return CloseFactor(_fraction(text, "--close", "takeover, step-down, or a share such as 20%"))
+    return CloseFactor(fraction(text, "--close", "takeover, step-down, or a share such as 20%"))
 
 
-def _fraction(text: str, option: str, like: str) -> float:
+def fraction(text: str, option: str, like: str) -> float:
+    """A number or a percentage as an option writes it; a usage error that shows ``like`` otherwise."""
     try:
         return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
     except ValueError as fault:
@@ -257,7 +258,7 @@ def _fraction(text: str, option: str, like: str) -> float:
 
 def _pair(text: str, option: str, like: str) -> tuple[str, float]:
     asset, _, told = text.partition("=")
-    return asset, _fraction(told, option, like)
+    return asset, fraction(told, option, like)
 
 
 def _path(market: Market, world: World) -> PricePath:

@@ -25,6 +25,7 @@ COMMANDS = {
     "book": ("book", "A whole book of accounts: who stands where, who is nearest to liquidation."),
     "replay": ("replay", "Events folded over a whole book: every change of status, latency, audit."),
     "cascade": ("cascade", "A book in a closed loop: liquidations move the price that margin is asked on."),
+    "study": ("study", "Margin rules side by side, judged by the cascades that they cause: a report."),
     "tails": ("tails", "Tail of joint scenarios: precision, solvency, error of the quick formula."),
     "matrix": ("matrix", "Portfolio margin cell by cell: each instrument and unit, the worst marked."),
     "liquidate": ("default", "Step by step: orders, slices of legs, and who pays what is missing."),

@@ -1,0 +1,166 @@
+"""Runs of a study and their figures: what each rule asks in quiet times, and what it sets off in a crash."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from margrave.domain.book import Book
+from margrave.domain.market import Market
+from margrave.engine.measures.run import outcome
+from margrave.engine.simulation.measured import measured
+from margrave.engine.simulation.path import Path
+from margrave.engine.simulation.run import Run, simulate
+from margrave.engine.simulation.settings import Settings
+from margrave.kernels.arrays import F64
+from margrave.margin.pooled import evaluate, prepare
+from margrave.rulebook.schema import Rulebook
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One rule on one book."""
+
+    rule: str  # such as "flat", "directional", "ratchet", "scenarios"
+    payoff: str  # such as "linear", "inverse"
+    mode: str  # such as "isolated", "cross", "portfolio"
+    deleveraging: str
+    book: Book
+    market: Market
+    rulebook: Rulebook
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """The four words of the variant."""
+        return f"{self.rule}, {self.payoff}, {self.mode}, {self.deleveraging}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One variant on one path; money in the market's numeraire, shares of the open notional at the start where said so."""
+
+    rule: str
+    payoff: str
+    mode: str
+    deleveraging: str
+    path: str
+    ending: str
+    amplification: float  # whole log move at the end over that from outside; NaN where nothing moved outside
+    deepest: float  # furthest move of the price from its start [signed fraction]
+    outside: float  # furthest move of the path itself
+    liquidated: float  # share of the open notional at the start that was closed in the market
+    deleveraged: float  # share that winners took
+    bankrupt: float  # share of the loss beyond collateral
+    fund_draw: float  # share that the fund paid at the worst
+    socialised: float  # share that was cut from profits or paid by nobody
+    accounts_hit: int  # accounts flat at the end that were not at the start
+    first_seconds: float  # of the first forced trade; NaN where there was none
+    longest_acceleration: float  # steps in a row in which forced volume grew faster and faster
+    initial: float  # initial margin asked, averaged over time, over the open notional averaged over time
+    before: float  # the same before the first forced trade
+    ahead: float  # initial margin at the start of pools in profit, as a share
+    behind: float  # of those in loss
+    price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
+    forced: F64  # (T + 1,) running total of forced volume, as a share
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a rule is compared at: everything but the rule."""
+        return self.payoff, self.mode, self.deleveraging, self.path
+
+
+def tried(
+    variants: Iterable[Variant],
+    paths: Mapping[str, Path],
+    asset: str,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    told: Callable[[str], None] | None = None,
+) -> tuple[Trial, ...]:
+    """Run every variant over every path.
+
+    Parameters
+    ----------
+    variants : iterable of Variant
+        Rules to compare, on books that hold the same risk.
+    paths : mapping of str to Path
+        By name.
+    asset : str
+        Whose price the figures are about.
+    seed, threads : int
+        As of `simulate`.
+    told : callable, optional
+        Called with the name of each run when it is done.
+    """
+    found = []
+    for variant in variants:
+        for name, path in paths.items():
+            found.append(_tried(variant, name, path, asset, seed, threads))
+            if told is not None:
+                told(f"{variant.name}, {name}")
+    return tuple(found)
+
+
+def _tried(variant: Variant, name: str, path: Path, asset: str, seed: int, threads: int) -> Trial:
+    run = simulate(
+        variant.book, variant.market, variant.rulebook, path, variant.settings, seed, threads=threads
+    )
+    steps = measured(run, asset)
+    found = outcome(steps, max(float(np.diff(steps.at).max(initial=0.0)), 1.0))
+    forced = steps.liquidated + steps.deleveraged
+    when = np.flatnonzero(forced > 0.0)
+    moves = steps.outside / steps.outside[0] - 1.0
+    scale = run.open_notional
+    return Trial(
+        variant.rule,
+        variant.payoff,
+        variant.mode,
+        variant.deleveraging,
+        name,
+        str(run.ending),
+        found.amplification,
+        found.deepest,
+        float(moves[int(np.argmax(np.abs(moves)))]),
+        found.liquidated / scale,
+        found.deleveraged / scale,
+        found.shortfall / scale,
+        found.fund_draw / scale,
+        float((run.steps.socialised + run.steps.unpaid).sum()) / scale,
+        int(run.steps.flat[-1]) - _flat_at_start(run),
+        float(steps.at[when[0]]) if when.size else float("nan"),
+        found.longest_acceleration,
+        _asked(run, len(run.steps.initial)),
+        _asked(run, max(int(when[0]) - 1, 1) if when.size else len(run.steps.initial)),
+        *_by_profit(variant, scale),
+        np.asarray(steps.price / steps.price[0]),
+        np.asarray(np.cumsum(forced) / scale),
+    )
+
+
+def _asked(run: Run, upto: int) -> float:
+    # Initial margin over open notional, both averaged over the first steps.
+    open_notional = float(run.steps.open_notional[:upto].mean())
+    return float(run.steps.initial[:upto].mean()) / open_notional if open_notional else float("nan")
+
+
+def _by_profit(variant: Variant, scale: float) -> tuple[float, float]:
+    # What is asked at the start of those who are ahead, and of those who are behind.
+    prepared = prepare(variant.book, variant.market, variant.rulebook)
+    found = evaluate(prepared)
+    pools = prepared.pools
+    profit = np.bincount(
+        pools.position_pool, np.nan_to_num(found.workings.valued.profit[0]), len(pools.account)
+    )
+    asked = np.nan_to_num(found.initial[0] * prepared.table.asset_price[pools.currency])
+    return float(asked[profit > 0.0].sum()) / scale, float(asked[profit < 0.0].sum()) / scale
+
+
+def _flat_at_start(run: Run) -> int:
+    holds = np.zeros(len(run.frame.book.names), dtype=np.bool_)
+    holds[run.frame.book.account[run.opening.lots != 0]] = True
+    return int((~holds).sum())

@@ -1,0 +1,150 @@
+"""The report of a study: Markdown and HTML with plots, from the trials alone."""
+
+from collections.abc import Sequence
+from html import escape
+from math import isnan
+from pathlib import Path
+from typing import Any, Final
+
+from tabulate import tabulate
+
+from margrave.core.errors import Reason, invalid
+from margrave.engine.study.findings import Finding, findings
+from margrave.engine.study.trials import Trial
+
+_HEAD: Final = (
+    "rule", "payoff", "mode", "deleveraging", "furthest", "amplification", "liquidated", "deleveraged", "bankrupt",
+    "fund paid", "left to others", "first closed", "accounts", "initial margin before",
+)  # fmt: skip
+_STYLE: Final = (
+    "body{font:16px/1.5 sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;font-size:13px}"
+    "td,th{border:1px solid #bbb;padding:.2rem .45rem;text-align:right}td:nth-child(-n+4),th{text-align:left}img{max-width:100%}"
+)
+
+
+def cells(trial: Trial) -> tuple[str, ...]:
+    """One row of the table of a path."""
+    first = "never" if isnan(trial.first_seconds) else f"{trial.first_seconds:,.0f} s"
+    amplified = "" if isnan(trial.amplification) else f"{trial.amplification:.3f}"
+    ended = amplified if trial.ending == "done" else trial.ending
+    shares = (trial.liquidated, trial.deleveraged, trial.bankrupt, trial.fund_draw, trial.socialised)
+    return (
+        trial.rule, trial.payoff, trial.mode, trial.deleveraging, f"{trial.deepest:+.2%}", ended,
+        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}",
+    )  # fmt: skip
+
+
+def markdown(trials: Sequence[Trial], title: str, preface: str, pictures: Sequence[str]) -> str:
+    """The page in Markdown.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Of one study, all paths.
+    title, preface : str
+        Heading, and what was run, in sentences.
+    pictures : sequence of str
+        File names of plots, beside the page.
+    """
+    found = findings(trials)
+    parts = [f"# {title}", preface, "## Where a rule makes things worse", _sentences(found, worse=True)]
+    parts += ["## Where a rule only helps, or nothing differs", _sentences(found, worse=False)]
+    for path in dict.fromkeys(trial.path for trial in trials):
+        mine = [trial for trial in trials if trial.path == path]
+        parts.append(
+            f"## {path}: {mine[0].outside:+.2%} outside\n\n{tabulate([cells(t) for t in mine], _HEAD, 'github', disable_numparse=True)}"
+        )
+        parts += [f"![{name}]({name})" for name in pictures if name.startswith(slug(path))]
+    parts.append(_LEGEND)
+    return "\n\n".join(parts) + "\n"
+
+
+_LEGEND: Final = (
+    "Shares are of the open notional at the start. *Furthest* is the price's largest move with the venue's own impact; "
+    "*amplification* the whole log move at the end over that of the path; *bankrupt* the loss beyond collateral, and *left to others* "
+    "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional."
+)
+
+
+def slug(path: str) -> str:
+    """A path's name as a file name."""
+    return "".join(c if c.isalnum() else "-" for c in path.lower())
+
+
+def _sentences(found: Sequence[Finding], *, worse: bool) -> str:
+    told = [f"- {each.sentence}" for each in found if bool(each.worse) == worse]
+    return "\n".join(told) or "- None."
+
+
+def html(page: str, title: str) -> str:
+    """The Markdown of `markdown` as one page of HTML."""
+    body: list[str] = []
+    rows: list[str] = []
+    for line in [*page.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append(line)
+            continue
+        if rows:
+            body.append(_table(rows))
+            rows = []
+        body.append(_line(line))
+    return f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>\n{''.join(body)}\n"
+
+
+def _line(line: str) -> str:
+    if line.startswith("!["):
+        name = escape(line.split("](")[1].rstrip(")"))
+        return f'<img src="{name}" alt="{name}">\n'
+    if line.startswith("#"):
+        level = len(line) - len(line.lstrip("#"))
+        return f"<h{level}>{escape(line.lstrip('# '))}</h{level}>\n"
+    if line.startswith("- "):
+        return f"<li>{escape(line[2:])}</li>\n"
+    return f"<p>{escape(line.replace('*', ''))}</p>\n" if line else ""
+
+
+def _table(rows: list[str]) -> str:
+    told = [[escape(cell.strip()) for cell in row.strip("|").split("|")] for row in rows]
+    head = "".join(f"<th>{cell}</th>" for cell in told[0])
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in told[2:])
+    return f"<table><tr>{head}</tr>\n{body}</table>\n"
+
+
+def drawn(trials: Sequence[Trial], seconds: dict[str, Any], folder: Path) -> list[str]:
+    """Plots of every path: the price and the forced volume of each rule; file names, in order.
+
+    Raises
+    ------
+    InvalidInputError
+        matplotlib is not there.
+    """
+    try:
+        import matplotlib
+    except ImportError as fault:
+        message = "plots need matplotlib; install it with: pip install 'margrave[plot]', or pass --no-plots"
+        raise invalid("matplotlib", Reason.NOT_FOUND, message) from fault
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    names = []
+    base = trials[0].deleveraging
+    for path in dict.fromkeys(trial.path for trial in trials):
+        mine = [trial for trial in trials if trial.path == path and trial.deleveraging == base]
+        groups = list(dict.fromkeys((trial.payoff, trial.mode) for trial in mine))
+        figure = Figure(figsize=(4.2 * len(groups), 6.0), layout="constrained")
+        axes = figure.subplots(2, len(groups), squeeze=False, sharey="row")
+        for k, group in enumerate(groups):
+            for trial in mine:
+                if (trial.payoff, trial.mode) == group:
+                    minutes = seconds[path][: len(trial.price)] / 60.0
+                    axes[0, k].plot(minutes, trial.price, label=trial.rule, lw=1.4)
+                    axes[1, k].plot(minutes, trial.forced, lw=1.4)
+            axes[0, k].set_title(", ".join(group))
+            axes[1, k].set_xlabel("minutes")
+        axes[0, 0].set_ylabel("price, of the opening")
+        axes[1, 0].set_ylabel("closed by force, of open notional")
+        axes[0, 0].legend(frameon=False)
+        name = f"{slug(path)}.png"
+        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
+        names.append(name)
+    return names
