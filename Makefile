@@ -22,7 +22,7 @@ endif
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test explore check format format-check lint types contracts coverage bench conformance docs lock clean
+.PHONY: help demo test explore check format format-check lint types contracts coverage bench study conformance docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -60,6 +60,10 @@ coverage: test ## the test suite; fails when branch coverage of the calculation 
 BENCHFLAGS ?=
 bench: $(VENV)-bench/bench.stamp ## speed beside other libraries, as ratios of one run; the tables of the manual
 	$(VENV)-bench/bin/python -m bench --json docs/_build/bench.json --markdown docs/performance-run.md $(BENCHFLAGS)
+
+STUDYFLAGS ?=
+study: $(VENV)/dev.stamp ## margin rules judged by their cascades: the runs of docs/study.md, into docs/_build/study
+	$(BIN)/margrave study --out docs/_build/study $(STUDYFLAGS)
 
 VECTORS ?= ../shared/vectors
 conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build

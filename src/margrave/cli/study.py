@@ -102,7 +102,7 @@ def study(
         trials = tried(variants, paths, made_study.ASSET, seed=seed, threads=threads, told=count)
     _write(out, trials, paths, _preface(accounts, depth, impact, half_life, seed), plots)
     for each in findings(trials):
-        if each.worse:
+        if each.worse and each.deleveraging == _BASE:
             click.echo(each.sentence)
     click.echo(f"{out}: study.md, study.html and study.json, {len(trials)} runs", err=True)
     return 0
