@@ -22,7 +22,7 @@ endif
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test explore check format format-check lint types contracts coverage bench study conformance docs lock clean
+.PHONY: help demo test explore check format format-check lint types contracts coverage bench study validation conformance docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -64,6 +64,11 @@ bench: $(VENV)-bench/bench.stamp ## speed beside other libraries, as ratios of o
 STUDYFLAGS ?=
 study: $(VENV)/dev.stamp ## margin rules judged by their cascades: the runs of docs/study.md, into docs/_build/study
 	$(BIN)/margrave study --out docs/_build/study $(STUDYFLAGS)
+
+DATA ?= ../shared/data
+DRAWS ?= 600
+validation: $(VENV)/dev.stamp ## the simulator beside the recorded cascade of 10 October 2025, as docs/validation.md has it
+	$(BIN)/python -m bench.october $(DATA) $(DRAWS)
 
 VECTORS ?= ../shared/vectors
 conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build

@@ -1,0 +1,213 @@
+"""The simulator beside what was recorded on Hyperliquid on 10 October 2025, with what is unknown drawn and not guessed.
+
+``python -m bench.october DATA [DRAWS]``: DATA is a folder with the recorded bars and liquidations (docs/validation.md says which).
+
+Positions, leverage and depth of that day are not published. They are drawn from wide ranges; every draw is one run. What the best
+tenth of the runs can and cannot reproduce at once is the result. Each order-book liquidation stands twice in the recorded feed, once for each side:
+volumes are taken one-sided (`engine.measures.run.one_sided`).
+"""
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path as Folder
+
+import numpy as np
+from pyarrow import compute, parquet
+
+from margrave.domain.account import Account, Balance, Position
+from margrave.domain.book import Book, book_of
+from margrave.domain.instruments import Instrument, Linear, Perpetual
+from margrave.domain.market import Market, Quote
+from margrave.engine.measures.run import one_sided, outcome, profile, profile_distance
+from margrave.engine.simulation.measured import measured
+from margrave.engine.simulation.path import Path
+from margrave.engine.simulation.run import simulate
+from margrave.engine.simulation.settings import Costs, Depth, FirstShare, Impact, Liquidity, Settings
+from margrave.kernels.arrays import F64
+from margrave.rulebook.catalogue import in_force
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)  # of the rules as they are published; no earlier ones are
+RULES = "hyperliquid.perps"
+ACCOUNTS = 1_200
+MINUTES = 12
+SYMBOL, ASSET = "BTC", "BTC"
+FELL = -0.131  # price of BTC there, 112,000 to 97,000 (cascade_validation_targets)
+OPEN_INTEREST = -0.57  # of the whole venue, 14 to 6 billion
+FIRST_ADL = 61.7  # seconds after the first liquidation
+BEST = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was recorded, and how far from it counts as one."""
+
+    name: str
+    value: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """One draw of what nobody published."""
+
+    leverage: float  # median
+    spread: float  # deviation of its logarithm
+    longs: float  # leverage of longs over that of shorts
+    impact: float  # log move when all open interest is sold
+    half_life: float  # [s]
+    fund: float  # of open interest
+
+
+def drawn(generator: np.random.Generator) -> Unknown:
+    """Wide ranges: a factor of ten or so for each."""
+
+    def between(low: float, high: float) -> float:
+        return float(np.exp(generator.uniform(np.log(low), np.log(high))))
+
+    return Unknown(
+        between(2, 20),
+        between(0.4, 1.2),
+        between(0.8, 3),
+        between(0.03, 1),
+        between(15, 900),
+        between(1e-4, 0.03),
+    )
+
+
+def market_at(price: float) -> Market:
+    """One perpetual in dollars."""
+    terms = Instrument(
+        symbol=SYMBOL,
+        base=ASSET,
+        quote="USDC",
+        settlement="USDC",
+        kind=Perpetual(),
+        payoff=Linear(contract_size=1.0),
+    )
+    quotes = {SYMBOL: Quote(mark=price)}
+    return Market(at=AT, instruments={SYMBOL: terms}, quotes=quotes, index={ASSET: price, "USDC": 1.0})
+
+
+def book_for(unknown: Unknown, price: float, generator: np.random.Generator) -> Book:
+    """Accounts of one position each, longs and shorts of the same size in all, with leverages of the draw."""
+    side = np.where(np.arange(ACCOUNTS) % 2 == 0, 1.0, -1.0)
+    size = np.exp(generator.normal(0.0, 1.8, ACCOUNTS))
+    for one in (1.0, -1.0):
+        size[side == one] *= 0.5 * ACCOUNTS / size[side == one].sum()
+    middle = unknown.leverage * np.where(side > 0, np.sqrt(unknown.longs), 1.0 / np.sqrt(unknown.longs))
+    leverage = np.clip(middle * np.exp(generator.normal(0.0, unknown.spread, ACCOUNTS)), 0.1, 36.0)
+    held = zip(side * size, size * price / leverage, strict=True)
+    return book_of(
+        Account(
+            name=str(k),
+            balances=(Balance(asset="USDC", amount=float(cash)),),
+            positions=(Position(symbol=SYMBOL, quantity=float(quantity), entry=price),),
+        )
+        for k, (quantity, cash) in enumerate(held)
+    )
+
+
+def recorded_path(data: Folder) -> Path:
+    """Another venue's mark around the event: of each minute open, low or high, and close; their order in the minute is assumed."""
+    bars = parquet.read_table(data / "prices" / "binance_coinm_btcusd_perp_mark_1m_2025-10-09_10.parquet")
+    from_minute = 24 * 60 + 21 * 60 + 15  # of the two days that the file has
+    rows = bars.slice(from_minute, MINUTES).to_pydict()
+    falls = np.array(rows["close"]) < np.array(rows["open"])
+    middle = np.where(falls, rows["low"], rows["high"])
+    prices = np.stack([rows["open"], middle, rows["close"]], axis=1).ravel()
+    seconds = (60.0 * np.arange(MINUTES)[:, None] + np.array([0.0, 20.0, 40.0])).ravel()
+    return Path(seconds, {ASSET: prices})
+
+
+def targets(data: Folder) -> tuple[dict[str, Target], F64]:
+    """What was recorded, and the shares of forced volume by minute (rows, one-sided)."""
+    coins = parquet.read_table(data / "liquidations" / "hyperliquid_2025-10-10_by_coin.parquet")
+    row = coins.filter(compute.equal(coins["coin"], "BTC")).to_pylist()[0]
+    in_book = float(one_sided(np.array([row["liq_notional"]]), np.array([row["adl_notional"]]))[0])
+    share = row["adl_notional"] / (in_book + row["adl_notional"])
+    timeline = parquet.read_table(
+        data / "liquidations" / "hyperliquid_2025-10-10_timeline.parquet"
+    ).to_pydict()
+    rows, adl = (np.array(timeline[name], dtype=np.float64) for name in ("liquidations", "adls"))
+    forced = one_sided(rows, adl) + adl
+    by_minute = profile(np.array(timeline["second"], dtype=np.float64), forced, 60.0 * np.arange(MINUTES + 1))
+    told = (
+        Target("furthest price", FELL, 0.01),
+        Target("deleveraging share", share, 0.05),
+        Target("open interest", OPEN_INTEREST, 0.1),
+        Target("seconds to the first deleveraging", FIRST_ADL, 30.0),
+        Target("distance of the profile by minute", 0.0, 0.15),
+    )
+    return {target.name: target for target in told}, by_minute
+
+
+def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str, float]:
+    """Figures of one draw, under the names of the targets, and the fund's draw."""
+    price = float(path.prices[ASSET][0])
+    generator = np.random.default_rng([7, seed])
+    book = book_for(unknown, price, generator)
+    depth = Depth(contracts=0.5 * ACCOUNTS)
+    law = Impact(coefficient=unknown.impact, half_life_seconds=unknown.half_life)
+    settings = Settings(
+        liquidity={SYMBOL: Liquidity(depth=depth, impact=law)},
+        rule=FirstShare(large=0.05 * ACCOUNTS * price / 100.0),
+        costs=Costs(fee_rate=0.0005),
+        fund={"USDC": unknown.fund * 0.5 * ACCOUNTS * price},
+    )
+    run = simulate(book, market_at(price), in_force(RULES, AT), path, settings, seed)
+    steps = measured(run, ASSET)
+    found = outcome(steps, 60.0)
+    forced = steps.liquidated + steps.deleveraged
+    held = run.steps.open_interest[:, 0]
+    return {
+        "furthest price": found.deepest,
+        "deleveraging share": found.deleveraged_share,
+        "open interest": float(held[-1] / (0.5 * ACCOUNTS) - 1.0),
+        "seconds to the first deleveraging": found.seconds_to_deleveraging,
+        "distance of the profile by minute": profile_distance(
+            profile(steps.at, forced, 60.0 * np.arange(MINUTES + 1)), by_minute
+        )
+        if forced.any()
+        else 1.0,
+        "fund paid, of open interest": found.fund_draw / run.open_notional,
+    }
+
+
+def distance(found: dict[str, float], wanted: dict[str, Target]) -> float:
+    """Root mean square of what is missed, in scales; what did not happen counts as three."""
+    missed = [(found[name] - target.value) / target.scale for name, target in wanted.items()]
+    return float(np.sqrt(np.mean([9.0 if np.isnan(m) else min(m * m, 100.0) for m in missed])))
+
+
+def main() -> None:
+    """Print what the draws reach, and what the best of them reach at once."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    data, draws = Folder(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
+    path, (wanted, by_minute) = recorded_path(data), targets(data)
+    generator = np.random.default_rng(10_10_2025)
+    tried = [drawn(generator) for _ in range(draws)]
+    found = [run_of(unknown, path, by_minute, k) for k, unknown in enumerate(tried)]
+    order = np.argsort([distance(one, wanted) for one in found], kind="stable")
+    best = order[: max(int(BEST * draws), 1)].tolist()
+    print(
+        f"{draws} draws, the best {len(best)}; misses {distance(found[best[0]], wanted):.2f} to {distance(found[best[-1]], wanted):.2f} scales\n"
+    )
+    print("| figure | recorded | all draws, 5 to 95 % | best tenth, least to most |\n|---|---:|---:|---:|")
+    for name in found[0]:
+        every = np.array([one[name] for one in found])
+        few = every[best]
+        low, high = np.nanpercentile(every, [5, 95])
+        told = f"{wanted[name].value:.3g}" if name in wanted else "not published"
+        print(f"| {name} | {told} | {low:.3g} to {high:.3g} | {np.nanmin(few):.3g} to {np.nanmax(few):.3g} |")
+    print("\n| unknown | drawn | best tenth |\n|---|---:|---:|")
+    for name in Unknown.__slots__:
+        values = np.array([getattr(one, name) for one in tried])
+        print(
+            f"| {name} | {values.min():.3g} to {values.max():.3g} | {values[best].min():.3g} to {values[best].max():.3g} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The recorded cascade of 10 October 2025: what it says by itself, and that runs beside it stay comparable."""
+
+import numpy as np
+import pytest
+
+from bench.october import distance, drawn, recorded_path, run_of, targets
+
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture
+def data(shared):
+    return shared / "data"
+
+
+def test_the_record_is_taken_one_sided(data):
+    wanted, by_minute = targets(data)
+    # reference.json: 0.5524 of all coins one-sided; of BTC alone (1,789.6 - 620.9) / 2 in the book beside 620.9 million.
+    assert wanted["deleveraging share"].value == pytest.approx(620.891 / (584.358 + 620.891), abs=1e-4)
+    assert by_minute.sum() == pytest.approx(1.0)
+    assert by_minute.argmax() == 1
+    rows, adl = np.array([710, 17_474, 12_706]), np.array([0, 14_194, 5_048])  # of the first three minutes
+    np.testing.assert_allclose(by_minute[1:3] / by_minute[0], ((rows + adl) / 2 / 355.0)[1:], rtol=1e-12)
+
+
+def test_the_path_is_the_other_venues_mark(data):
+    path = recorded_path(data)
+    assert path.count == 36
+    prices = path.prices["BTC"]
+    assert prices.min() / prices[0] - 1.0 == pytest.approx(-0.07, abs=0.02)
+
+
+@pytest.mark.slow
+def test_draws_reach_the_recorded_price_and_share(data):
+    path, (wanted, by_minute) = recorded_path(data), targets(data)
+    generator = np.random.default_rng(10_10_2025)
+    found = [run_of(drawn(generator), path, by_minute, k) for k in range(30)]
+    for name in ("furthest price", "deleveraging share", "open interest"):
+        every = [one[name] for one in found]
+        assert min(every) < wanted[name].value < max(every), name
+    again = run_of(drawn(np.random.default_rng(10_10_2025)), path, by_minute, 0)
+    assert again == pytest.approx(found[0], nan_ok=True, rel=0.0)
+    assert distance(found[0], wanted) >= 0.0
