@@ -25,15 +25,17 @@ from margrave.engine.simulation.settings import (
     Settings,
 )
 from margrave.engine.study.findings import findings
+from margrave.engine.study.spreads import spreads
 from margrave.engine.study.trials import Trial, Variant, tried
 from margrave.report import study_page
 from margrave.report.tables import plain
 from margrave.rulebook.catalogue import in_force
-from margrave.rulebook.reform import with_rates, with_schedule
+from margrave.rulebook.reform import with_maintenance, with_rates, with_schedule
 from margrave.rulebook.schema import Rulebook
 
 _RULES: Final[Mapping[str, str | None]] = {"flat": None, "directional": "T1", "ratchet": "ratchet"}
 _BASE: Final = "score"
+_MAINTENANCE: Final = 0.5  # of initial, under every rule
 _FUND: Final = 0.0005  # of open notional, in the settlement asset
 
 
@@ -77,11 +79,18 @@ _FUND: Final = 0.0005  # of open notional, in the settlement asset
     help="Seconds after which half of the impact is gone.",
 )
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="Draws of the book, from --seed on.",
+)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
 @click.option("--plots/--no-plots", default=True, show_default=True)
 def study(
     out: Path, accounts: int, shock: str, steps: int, every: float, files: tuple[str, ...], depth: float, impact: float,
-    half_life: float, seed: int, threads: int, plots: bool,
+    half_life: float, seed: int, seeds: int, threads: int, plots: bool,
 ) -> int:  # fmt: skip
     """Flat, directional and ratchet rules and a scenario model, linear and in coin, isolated and cross, on the same risk.
 
@@ -90,7 +99,13 @@ def study(
     """
     paths = _paths(made_study.study_market("linear"), shock, steps, every, files)
     liquidity = (depth, Impact(coefficient=impact, half_life_seconds=half_life))
-    variants = [v for payoff in ("linear", "inverse") for v in _variants(payoff, accounts, seed, liquidity)]
+    drawn = range(seed, seed + seeds)
+    variants = [
+        v
+        for s in drawn
+        for payoff in ("linear", "inverse")
+        for v in _variants(payoff, accounts, s, liquidity)
+    ]
     done = 0
     with progress(len(variants) * len(paths), "runs") as told:
 
@@ -99,10 +114,10 @@ def study(
             done += 1
             told(done)
 
-        trials = tried(variants, paths, made_study.ASSET, seed=seed, threads=threads, told=count)
+        trials = tried(variants, paths, made_study.ASSET, threads=threads, told=count)
     _write(out, trials, paths, _preface(accounts, depth, impact, half_life, seed), plots)
     for each in findings(trials):
-        if each.worse and each.deleveraging == _BASE:
+        if each.worse and each.deleveraging == _BASE and each.seed == seed:
             click.echo(each.sentence)
     click.echo(f"{out}: study.md, study.html and study.json, {len(trials)} runs", err=True)
     return 0
@@ -179,7 +194,7 @@ def _variants(payoff: str, count: int, seed: int, liquidity: tuple[float, Impact
                 else []
             )
             for shares in (_BASE, *others):
-                yield Variant(name, payoff, mode, shares, book, market, rulebook, settings(shares))
+                yield Variant(name, payoff, mode, shares, book, market, rulebook, settings(shares), seed)
 
 
 def _per_contract(payoff: str) -> float:
@@ -188,8 +203,8 @@ def _per_contract(payoff: str) -> float:
 
 
 def _scenarios(book: Any, market: Market, flat: Rulebook) -> Rulebook:
-    # Scenarios scaled so that all together are asked what the flat rule asks at the start: a fair beginning.
-    rulebook = in_force("example.portfolio", market.at)
+    # Scenarios scaled so that all together are asked what the flat rule asks at the start, at both levels: a fair beginning.
+    rulebook = with_maintenance(in_force("example.portfolio", market.at), _MAINTENANCE)
     asked = []
     for rules in (flat, rulebook):
         found = assess_book(book, market, rules)
@@ -203,7 +218,7 @@ def _preface(accounts: int, depth: float, impact: float, half_life: float, seed:
         f"{accounts:,} made holders of one perpetual, one in four hedged by a dated future, hold the same risk in dollars and in coin, "
         f"isolated and cross (seed {seed}). Liquidation closes a quarter of a position at a time; flow of {depth:g} times the open interest moves "
         f"the log price by {impact:g}, and half of that is gone after {half_life:g} s. The fund starts with {_FUND:.2%} of the open notional. "
-        "The scenario rule is scaled to ask in all what the flat rule asks at the start. Rules are the made ones of `example.flat`."
+        "The scenario rule is scaled to ask in all what the flat rule asks at the start, initial and maintenance. Rules are the made ones of `example.flat`."
     )
 
 
@@ -218,7 +233,12 @@ def _write(
     (out / "study.md").write_text(page, encoding="utf-8")
     (out / "study.html").write_text(study_page.html(page, title), encoding="utf-8")
     rows = [{**asdict(t), "price": t.price.tolist(), "forced": t.forced.tolist()} for t in trials]
-    told = {"preface": preface, "trials": rows, "findings": [asdict(f) for f in findings(trials)]}
+    told = {
+        "preface": preface,
+        "trials": rows,
+        "findings": [asdict(f) for f in findings(trials)],
+        "spreads": [asdict(s) for s in spreads(trials)],
+    }
     (out / "study.json").write_text(json.dumps(plain(told), indent=1) + "\n", encoding="utf-8")
 
 

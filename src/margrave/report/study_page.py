@@ -10,11 +10,12 @@ from tabulate import tabulate
 
 from margrave.core.errors import Reason, invalid
 from margrave.engine.study.findings import Finding, findings
+from margrave.engine.study.spreads import SECONDS, Spread, spreads
 from margrave.engine.study.trials import Trial
 
 _HEAD: Final = (
     "rule", "payoff", "mode", "deleveraging", "furthest", "amplification", "liquidated", "deleveraged", "bankrupt",
-    "fund paid", "left to others", "first closed", "accounts", "initial margin before",
+    "fund paid", "left to others", "first closed", "accounts", "initial margin before", "asked back",
 )  # fmt: skip
 _STYLE: Final = (
     "body{font:16px/1.5 sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;font-size:13px}"
@@ -30,7 +31,7 @@ def cells(trial: Trial) -> tuple[str, ...]:
     shares = (trial.liquidated, trial.deleveraged, trial.bankrupt, trial.fund_draw, trial.socialised)
     return (
         trial.rule, trial.payoff, trial.mode, trial.deleveraging, f"{trial.deepest:+.2%}", ended,
-        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}",
+        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}", f"{trial.clawback:.2%}",
     )  # fmt: skip
 
 
@@ -46,9 +47,14 @@ def markdown(trials: Sequence[Trial], title: str, preface: str, pictures: Sequen
     pictures : sequence of str
         File names of plots, beside the page.
     """
+    first = trials[0].seed
+    every = spreads(trials)
+    trials = [trial for trial in trials if trial.seed == first]
     found = findings(trials)
     parts = [f"# {title}", preface, "## Where a rule makes things worse", _sentences(found, worse=True)]
     parts += ["## Where a rule only helps, or nothing differs", _sentences(found, worse=False)]
+    if any(spread.seeds > 1 for spread in every):
+        parts += [f"## How firm that is: {every[0].seeds} draws of the book", _firmness(every)]
     for path in dict.fromkeys(trial.path for trial in trials):
         mine = [trial for trial in trials if trial.path == path]
         parts.append(
@@ -59,10 +65,39 @@ def markdown(trials: Sequence[Trial], title: str, preface: str, pictures: Sequen
     return "\n\n".join(parts) + "\n"
 
 
+def _firmness(every: Sequence[Spread]) -> str:
+    rows = [
+        (
+            s.rule, f"{s.payoff}, {s.mode}", s.deleveraging, s.path, s.figure, f"{s.worse} of {s.seeds}", f"{s.better} of {s.seeds}",
+            *(f"{value:+,.0f} s" if s.figure == SECONDS else f"{value:+.3%}" for value in (s.least, s.median, s.most)),
+        )
+        for s in every
+    ]  # fmt: skip
+    head = (
+        "rule",
+        "payoff, mode",
+        "deleveraging",
+        "path",
+        "figure",
+        "worse than flat",
+        "better",
+        "least",
+        "median",
+        "most",
+    )
+    return f"{_FIRM}\n\n{tabulate(rows, head, 'github', disable_numparse=True)}"
+
+
+_FIRM: Final = (
+    "The sentences above are of the first draw. Here each rule less flat over all draws: what is worse, or better, in every draw can be said of "
+    "the rule; the rest is of the draw."
+)
+
 _LEGEND: Final = (
     "Shares are of the open notional at the start. *Furthest* is the price's largest move with the venue's own impact; "
     "*amplification* the whole log move at the end over that of the path; *bankrupt* the loss beyond collateral, and *left to others* "
-    "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional."
+    "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional; *asked back* the "
+    "maintenance that the path's furthest move adds, before anybody is closed, with coins at the opening price."
 )
 
 
@@ -127,9 +162,11 @@ def drawn(trials: Sequence[Trial], seconds: dict[str, Any], folder: Path) -> lis
     from matplotlib.figure import Figure
 
     names = []
-    base = trials[0].deleveraging
+    base, first = trials[0].deleveraging, trials[0].seed
     for path in dict.fromkeys(trial.path for trial in trials):
-        mine = [trial for trial in trials if trial.path == path and trial.deleveraging == base]
+        mine = [
+            trial for trial in trials if (trial.path, trial.deleveraging, trial.seed) == (path, base, first)
+        ]
         groups = list(dict.fromkeys((trial.payoff, trial.mode) for trial in mine))
         figure = Figure(figsize=(4.2 * len(groups), 6.0), layout="constrained")
         axes = figure.subplots(2, len(groups), squeeze=False, sharey="row")

@@ -95,6 +95,30 @@ def with_rates(rulebook: Rulebook, multiplier: float) -> Rulebook:
     return checked(structs.replace(rulebook, products=products, ladders=ladders, portfolio=portfolio))
 
 
+def with_maintenance(rulebook: Rulebook, share: float) -> Rulebook:
+    """The same scenarios with maintenance as a share of initial, so that rules of two kinds can be asked the same at both levels.
+
+    Parameters
+    ----------
+    rulebook : Rulebook
+        The base, with a portfolio model of scenarios; it stays.
+    share : float
+        Above zero, at most one.
+
+    Raises
+    ------
+    ValueError
+        The rules have no scenarios, or the share is outside its range.
+    """
+    model = rulebook.portfolio
+    if not isinstance(model, ScenarioModel):
+        raise ValueError(f"rulebook must have a portfolio model of scenarios, {rulebook.venue!r} has none")
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share is {share!r}; it must be above zero and at most one")
+    levels = structs.replace(model.levels, maintenance=share * model.levels.initial)
+    return checked(structs.replace(rulebook, portfolio=structs.replace(model, levels=levels)))
+
+
 def _portfolio_at(model: Portfolio | None, multiplier: float) -> Portfolio | None:
     match model:
         case None:

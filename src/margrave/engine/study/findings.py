@@ -24,6 +24,7 @@ class Finding:
     mode: str
     deleveraging: str
     path: str
+    seed: int
     worse: tuple[str, ...]
     better: tuple[str, ...]
 
@@ -65,8 +66,16 @@ def _compared(trial: Trial, flat: Trial) -> Finding:
         (trial.before, flat.before, "all together until the first is closed"),
     ):
         _asked(mine, other, whom, worse, better)
+    _shares(trial.clawback, flat.clawback, "asks back", worse, better)
     return Finding(
-        trial.rule, trial.payoff, trial.mode, trial.deleveraging, trial.path, tuple(worse), tuple(better)
+        trial.rule,
+        trial.payoff,
+        trial.mode,
+        trial.deleveraging,
+        trial.path,
+        trial.seed,
+        tuple(worse),
+        tuple(better),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from margrave.domain.book import Book
 from margrave.domain.market import Market
+from margrave.engine.measures.clawback import clawback
 from margrave.engine.measures.run import outcome
 from margrave.engine.simulation.measured import measured
 from margrave.engine.simulation.path import Path
@@ -31,6 +32,7 @@ class Variant:
     market: Market
     rulebook: Rulebook
     settings: Settings
+    seed: int = 0  # of the book and of the run
 
     @property
     def name(self) -> str:
@@ -48,6 +50,7 @@ class Trial:
     mode: str
     deleveraging: str
     path: str
+    seed: int
     ending: str
     amplification: float  # whole log move at the end over that from outside; NaN where nothing moved outside
     deepest: float  # furthest move of the price from its start [signed fraction]
@@ -64,13 +67,14 @@ class Trial:
     before: float  # the same before the first forced trade
     ahead: float  # initial margin at the start of pools in profit, as a share
     behind: float  # of those in loss
+    clawback: float  # maintenance more that the path's furthest move asks of the opening's pools, coins at the opening price
     price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
     forced: F64  # (T + 1,) running total of forced volume, as a share
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, str, str, int]:
         """What a rule is compared at: everything but the rule."""
-        return self.payoff, self.mode, self.deleveraging, self.path
+        return self.payoff, self.mode, self.deleveraging, self.path, self.seed
 
 
 def tried(
@@ -78,7 +82,6 @@ def tried(
     paths: Mapping[str, Path],
     asset: str,
     *,
-    seed: int = 0,
     threads: int = 1,
     told: Callable[[str], None] | None = None,
 ) -> tuple[Trial, ...]:
@@ -92,7 +95,7 @@ def tried(
         By name.
     asset : str
         Whose price the figures are about.
-    seed, threads : int
+    threads : int
         As of `simulate`.
     told : callable, optional
         Called with the name of each run when it is done.
@@ -100,21 +103,22 @@ def tried(
     found = []
     for variant in variants:
         for name, path in paths.items():
-            found.append(_tried(variant, name, path, asset, seed, threads))
+            found.append(_tried(variant, name, path, asset, threads))
             if told is not None:
                 told(f"{variant.name}, {name}")
     return tuple(found)
 
 
-def _tried(variant: Variant, name: str, path: Path, asset: str, seed: int, threads: int) -> Trial:
+def _tried(variant: Variant, name: str, path: Path, asset: str, threads: int) -> Trial:
     run = simulate(
-        variant.book, variant.market, variant.rulebook, path, variant.settings, seed, threads=threads
+        variant.book, variant.market, variant.rulebook, path, variant.settings, variant.seed, threads=threads
     )
     steps = measured(run, asset)
     found = outcome(steps, max(float(np.diff(steps.at).max(initial=0.0)), 1.0))
     forced = steps.liquidated + steps.deleveraged
     when = np.flatnonzero(forced > 0.0)
     moves = steps.outside / steps.outside[0] - 1.0
+    furthest = float(moves[int(np.argmax(np.abs(moves)))])
     scale = run.open_notional
     return Trial(
         variant.rule,
@@ -122,10 +126,11 @@ def _tried(variant: Variant, name: str, path: Path, asset: str, seed: int, threa
         variant.mode,
         variant.deleveraging,
         name,
+        variant.seed,
         str(run.ending),
         found.amplification,
         found.deepest,
-        float(moves[int(np.argmax(np.abs(moves)))]),
+        furthest,
         found.liquidated / scale,
         found.deleveraged / scale,
         found.shortfall / scale,
@@ -137,6 +142,7 @@ def _tried(variant: Variant, name: str, path: Path, asset: str, seed: int, threa
         _asked(run, len(run.steps.initial)),
         _asked(run, max(int(when[0]) - 1, 1) if when.size else len(run.steps.initial)),
         *_by_profit(variant, scale),
+        _clawed(variant, asset, 1.0 + furthest) / scale,
         np.asarray(steps.price / steps.price[0]),
         np.asarray(np.cumsum(forced) / scale),
     )
@@ -158,6 +164,12 @@ def _by_profit(variant: Variant, scale: float) -> tuple[float, float]:
     )
     asked = np.nan_to_num(found.initial[0] * prepared.table.asset_price[pools.currency])
     return float(asked[profit > 0.0].sum()) / scale, float(asked[profit < 0.0].sum()) / scale
+
+
+def _clawed(variant: Variant, asset: str, factor: float) -> float:
+    # Maintenance that the move asks back of who held at the start, before anybody is closed [numeraire].
+    curves = clawback(variant.book, variant.market, variant.rulebook, asset, np.array([factor]))
+    return sum(float(c.asked[0]) * (variant.market.index_of(money) or 0.0) for money, c in curves.items())
 
 
 def _flat_at_start(run: Run) -> int:
