@@ -20,11 +20,12 @@ from margrave.domain.book import Book, book_of
 from margrave.domain.instruments import Instrument, Linear, Perpetual
 from margrave.domain.market import Market, Quote
 from margrave.engine.measures.run import one_sided, outcome, profile, profile_distance
+from margrave.engine.simulation.events import Cause, Traded
 from margrave.engine.simulation.measured import measured
 from margrave.engine.simulation.path import Path
-from margrave.engine.simulation.run import simulate
+from margrave.engine.simulation.run import Run, simulate
 from margrave.engine.simulation.settings import Costs, Depth, FirstShare, Impact, Liquidity, Settings
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, Bools
 from margrave.rulebook.catalogue import in_force
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)  # of the rules as they are published; no earlier ones are
@@ -36,6 +37,8 @@ FELL = -0.131  # price of BTC there, 112,000 to 97,000 (cascade_validation_targe
 OPEN_INTEREST = -0.57  # of the whole venue, 14 to 6 billion
 FIRST_ADL = 61.7  # seconds after the first liquidation
 BEST = 0.1
+AGAIN = 20  # seeds over which the nearest draw is run again
+AS_TAKEN = "deleveraging share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,44 @@ def targets(data: Folder) -> tuple[dict[str, Target], F64]:
     return {target.name: target for target in told}, by_minute
 
 
+def checks(data: Folder) -> dict[str, float]:
+    """Figures of the recorded BTC accounts that no draw is chosen by: who was closed, in accounts."""
+    rows = parquet.read_table(data / "liquidations" / "hyperliquid_2025-10-10_positions_btc.parquet")
+    is_long = np.array(rows["side"].to_pylist()) == "LONG"
+    liquidated, taken = (np.array(rows[name].to_pylist()) for name in ("was_liquidated", "was_adl"))
+    return _who(is_long, liquidated, taken)
+
+
+def _who(is_long: Bools, liquidated: Bools, taken: Bools) -> dict[str, float]:
+    # Shares of accounts; NaN where nobody was.
+    def over(part: Bools, whole: Bools) -> float:
+        return float(part.sum() / whole.sum()) if whole.any() else float("nan")
+
+    return {
+        "longs among the liquidated accounts": over(liquidated & is_long, liquidated),
+        "shorts among the deleveraged accounts": over(taken & ~is_long, taken),
+        "deleveraged accounts for each liquidated one": over(taken, liquidated),
+    }
+
+
+def closed(run: Run) -> dict[str, float]:
+    """The same figures of a run; whom winners took over counts as liquidated, as in the record."""
+    book = run.frame.book
+    liquidated, taken = np.zeros((2, len(book.names)), dtype=np.bool_)
+    for entry in run.log:
+        if isinstance(entry.event, Traded):
+            accounts = book.account[entry.event.position]
+            if entry.event.cause is Cause.LIQUIDATION:
+                liquidated[accounts] = True
+            elif entry.event.cause is Cause.DELEVERAGING:  # losers first, then as many winners
+                half = len(accounts) // 2
+                liquidated[accounts[:half]] = True
+                taken[accounts[half:]] = True
+    is_long = np.zeros(len(book.names), dtype=np.bool_)
+    is_long[book.account] = book.quantity > 0.0
+    return _who(is_long, liquidated, taken)
+
+
 def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str, float]:
     """Figures of one draw, under the names of the targets, and the fund's draw."""
     price = float(path.prices[ASSET][0])
@@ -171,6 +212,7 @@ def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str,
         if forced.any()
         else 1.0,
         "fund paid, of open interest": found.fund_draw / run.open_notional,
+        **closed(run),
     }
 
 
@@ -180,27 +222,78 @@ def distance(found: dict[str, float], wanted: dict[str, Target]) -> float:
     return float(np.sqrt(np.mean([9.0 if np.isnan(m) else min(m * m, 100.0) for m in missed])))
 
 
+def hits(found: list[dict[str, float]], wanted: dict[str, Target], scales: float) -> dict[str, int]:
+    """Draws within some scales of each target, and of all of them at once."""
+    near = {
+        name: np.array([abs(one[name] - target.value) <= scales * target.scale for one in found])
+        for name, target in wanted.items()
+    }
+    together = np.logical_and.reduce(list(near.values()))
+    return {name: int(row.sum()) for name, row in near.items()} | {"all at once": int(together.sum())}
+
+
+def _print_hits(found: list[dict[str, float]], wanted: dict[str, Target]) -> None:
+    one, two = hits(found, wanted, 1.0), hits(found, wanted, 2.0)
+    print("\n| draws near the record | scale | within one | within two |\n|---|---:|---:|---:|")
+    for name in one:
+        scale = f"{wanted[name].scale:g}" if name in wanted else ""
+        print(f"| {name} | {scale} | {one[name]} | {two[name]} |")
+
+
+def _print_other_reading(
+    found: list[dict[str, float]], wanted: dict[str, Target], tried: list[Unknown], best: list[int]
+) -> None:
+    # What the choice would be if each row of the feed were a liquidation of its own.
+    share = wanted[AS_TAKEN].value
+    feed = share / (2.0 - share)  # A / (L + A) with L = feed - A over 2, to A / feed
+    other = wanted | {AS_TAKEN: Target(AS_TAKEN, feed, wanted[AS_TAKEN].scale)}
+    order = np.argsort([distance(one, other) for one in found], kind="stable")[: len(best)].tolist()
+    both = len(set(order) & set(best))
+    print(
+        f"\nTaken with each fill twice, the share is {feed:.1%}: {both} of the best {len(best)} stay; "
+        f"their share is {min(found[k][AS_TAKEN] for k in order):.3g} to {max(found[k][AS_TAKEN] for k in order):.3g}, "
+        f"their fund {min(tried[k].fund for k in order):.2g} to {max(tried[k].fund for k in order):.2g}"
+    )
+
+
 def main() -> None:
     """Print what the draws reach, and what the best of them reach at once."""
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     data, draws = Folder(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    path, (wanted, by_minute) = recorded_path(data), targets(data)
+    path, (wanted, by_minute), unseen = recorded_path(data), targets(data), checks(data)
     generator = np.random.default_rng(10_10_2025)
     tried = [drawn(generator) for _ in range(draws)]
     found = [run_of(unknown, path, by_minute, k) for k, unknown in enumerate(tried)]
     order = np.argsort([distance(one, wanted) for one in found], kind="stable")
     best = order[: max(int(BEST * draws), 1)].tolist()
+    nearest = best[0]
+    again = [run_of(tried[nearest], path, by_minute, draws + k) for k in range(AGAIN)]
     print(
         f"{draws} draws, the best {len(best)}; misses {distance(found[best[0]], wanted):.2f} to {distance(found[best[-1]], wanted):.2f} scales\n"
     )
-    print("| figure | recorded | all draws, 5 to 95 % | best tenth, least to most |\n|---|---:|---:|---:|")
+    print(
+        "| figure | recorded | all draws, 5 to 95 % | best tenth, least to most | the nearest draw, other seeds |"
+    )
+    print("|---|---:|---:|---:|---:|")
     for name in found[0]:
         every = np.array([one[name] for one in found])
         few = every[best]
         low, high = np.nanpercentile(every, [5, 95])
-        told = f"{wanted[name].value:.3g}" if name in wanted else "not published"
-        print(f"| {name} | {told} | {low:.3g} to {high:.3g} | {np.nanmin(few):.3g} to {np.nanmax(few):.3g} |")
+        told = (
+            f"{wanted[name].value:.3g}"
+            if name in wanted
+            else f"{unseen[name]:.3g}"
+            if name in unseen
+            else "not published"
+        )
+        same = np.array([one[name] for one in again])
+        spread = f"{np.nanmin(same):.3g} to {np.nanmax(same):.3g}"
+        print(
+            f"| {name} | {told} | {low:.3g} to {high:.3g} | {np.nanmin(few):.3g} to {np.nanmax(few):.3g} | {spread} |"
+        )
+    _print_hits(found, wanted)
+    _print_other_reading(found, wanted, tried, best)
     print("\n| unknown | drawn | best tenth |\n|---|---:|---:|")
     for name in Unknown.__slots__:
         values = np.array([getattr(one, name) for one in tried])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.october import distance, drawn, recorded_path, run_of, targets
+from bench.october import Target, checks, distance, drawn, hits, recorded_path, run_of, targets
 
 pytestmark = pytest.mark.shared
 
@@ -21,6 +21,21 @@ def test_the_record_is_taken_one_sided(data):
     assert by_minute.argmax() == 1
     rows, adl = np.array([710, 17_474, 12_706]), np.array([0, 14_194, 5_048])  # of the first three minutes
     np.testing.assert_allclose(by_minute[1:3] / by_minute[0], ((rows + adl) / 2 / 355.0)[1:], rtol=1e-12)
+
+
+def test_who_was_closed_is_counted_in_accounts(data):
+    # README: 1,575 liquidated, 1,759 deleveraged of 6,925 BTC positions.
+    found = checks(data)
+    assert found["longs among the liquidated accounts"] == pytest.approx(1_468 / 1_575)
+    assert found["shorts among the deleveraged accounts"] == pytest.approx(1_699 / 1_759)
+    assert found["deleveraged accounts for each liquidated one"] == pytest.approx(1_759 / 1_575)
+
+
+def test_draws_are_near_one_by_one_and_at_once():
+    wanted = {"a": Target("a", 1.0, 0.1), "b": Target("b", 2.0, 0.5)}
+    found = [{"a": 1.05, "b": 2.4}, {"a": 0.85, "b": 2.0}, {"a": 1.0, "b": float("nan")}]
+    assert hits(found, wanted, 1.0) == {"a": 2, "b": 2, "all at once": 1}
+    assert hits(found, wanted, 2.0) == {"a": 3, "b": 2, "all at once": 2}
 
 
 def test_the_path_is_the_other_venues_mark(data):

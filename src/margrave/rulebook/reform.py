@@ -112,7 +112,7 @@ def with_maintenance(rulebook: Rulebook, share: float) -> Rulebook:
     """
     model = rulebook.portfolio
     if not isinstance(model, ScenarioModel):
-        raise ValueError(f"rulebook must have a portfolio model of scenarios, {rulebook.venue!r} has none")
+        raise ValueError(f"rulebook must have a portfolio model of scenarios, {rulebook.id!r} has none")
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share is {share!r}; it must be above zero and at most one")
     levels = structs.replace(model.levels, maintenance=share * model.levels.initial)

@@ -46,6 +46,32 @@ def test_a_study_writes_its_report_and_the_same_bytes_again(run, tmp_path):
     assert '<img src="shock-of--20-.png"' in shown
 
 
+def test_draws_of_the_book_say_how_firm_a_finding_is(run, tmp_path):
+    code, out, err = run("--out", tmp_path / "s", *SMALL, "--no-plots", "--seed", 3, "--seeds", 2)
+    assert code == 0
+    assert "52 runs" in err
+    told = json.loads((tmp_path / "s" / "study.json").read_text())
+    assert {t["seed"] for t in told["trials"]} == {3, 4}
+    assert {s["seeds"] for s in told["spreads"] if s["figure"] == "liquidated"} == {2}
+    page = (tmp_path / "s" / "study.md").read_text()
+    assert "## How firm that is: 2 draws of the book" in page
+    # The rest of the page is that of the first draw alone.
+    assert run("--out", tmp_path / "one", *SMALL, "--no-plots", "--seed", 3)[1] == out
+    alone = (tmp_path / "one" / "study.md").read_text()
+    assert set(alone.splitlines()) < set(page.splitlines())
+
+
+def test_scenarios_ask_what_flat_asks_at_both_levels(run, tmp_path):
+    run("--out", tmp_path / "s", *SMALL, "--no-plots")
+    trials = json.loads((tmp_path / "s" / "study.json").read_text())["trials"]
+    asked = {
+        t["rule"]: t["ahead"] + t["behind"]
+        for t in trials
+        if (t["payoff"], t["mode"], t["deleveraging"]) == ("linear", "cross", "score")
+    }
+    assert asked["scenarios"] == pytest.approx(asked["flat"], rel=1e-9)
+
+
 def test_recorded_paths_stand_beside_the_shock(run, tmp_path):
     bars = tmp_path / "bars.parquet"
     parquet.write_table(

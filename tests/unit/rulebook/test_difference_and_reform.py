@@ -12,7 +12,7 @@ from margrave.rulebook.catalogue import in_force, shipped
 from margrave.rulebook.clearing import PriceRisk, RiskArray
 from margrave.rulebook.difference import differences
 from margrave.rulebook.ladders import SizePremium, TierUnit, resolve
-from margrave.rulebook.reform import with_account_rules, with_rates, with_schedule
+from margrave.rulebook.reform import with_account_rules, with_maintenance, with_rates, with_schedule
 from margrave.rulebook.schema import OptionModel
 from margrave.rulebook.standard_manager import StandardManager
 
@@ -99,6 +99,25 @@ def test_account_rules_change_alone():
     rules = structs.replace(FLAT.account, profit_credit=0.5)
     rows = differences(FLAT, with_account_rules(FLAT, rules))
     assert [(c.path, c.before, c.after) for c in rows] == [("account.profit_credit", 1.0, 0.5)]
+
+
+def test_maintenance_of_scenarios_is_a_share_of_initial():
+    base = next(r for r in shipped() if r.id == "example.portfolio")
+    made = with_maintenance(base, 0.5).portfolio.levels
+    assert (made.initial, made.maintenance) == (1.0, 0.5)
+    assert with_maintenance(base, 0.8) == base  # as it is shipped
+
+
+@pytest.mark.parametrize("share", [0.0, 1.01, float("nan")])
+def test_maintenance_is_a_part_of_initial(share):
+    base = next(r for r in shipped() if r.id == "example.portfolio")
+    with pytest.raises(ValueError, match="above zero and at most one"):
+        with_maintenance(base, share)
+
+
+def test_only_scenarios_have_levels_to_change():
+    with pytest.raises(ValueError, match="must have a portfolio model of scenarios"):
+        with_maintenance(FLAT, 0.5)
 
 
 def test_rates_at_a_multiplier_of_one_are_the_rulebook_itself():
