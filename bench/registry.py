@@ -14,6 +14,7 @@ SECTIONS = (
     "tiers",
     "book",
     "live",
+    "safe",
     "bytes",
     "startup",
 )

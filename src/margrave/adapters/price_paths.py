@@ -11,6 +11,7 @@ from margrave.core.errors import Reason, invalid
 from margrave.domain.market import Market
 from margrave.engine.simulation.path import Path
 from margrave.kernels.arrays import F64
+from margrave.kernels.generators import stationary_rows
 
 _TIMES = ("seconds", "at", "ts", "time", "timestamp", "open_time", "date")
 
@@ -72,6 +73,31 @@ def recorded(market: Market, file: str, columns: Mapping[str, str]) -> Path:
             raise invalid(f"{file}: {column}", Reason.INVALID_VALUE, message)
         prices[asset] = _index(market, asset) * told / told[0]
     return Path(seconds, prices)
+
+
+def resampled(path: Path, generator: np.random.Generator, block: float, seconds: F64) -> Path:
+    """A path whose moves are drawn from those of another, in blocks: what followed each other, and moved together, stays so.
+
+    Parameters
+    ----------
+    path : Path
+        Two steps or more.
+    generator : numpy.random.Generator
+        Moved on.
+    block : float
+        Mean length of a block [steps], one or more.
+    seconds : (T,) ndarray
+        Instants of the new path.
+
+    References
+    ----------
+    Stationary bootstrap, `kernels.generators.stationary_rows`.
+    """
+    if path.count < 2:
+        raise invalid("path", Reason.INVALID_VALUE, "has one row; there is no move to draw from")
+    (rows,) = stationary_rows(generator, path.count - 1, block, (1, len(seconds)))
+    moved = {asset: np.diff(np.log(prices))[rows] for asset, prices in path.prices.items()}
+    return Path(seconds, {a: path.prices[a][0] * np.exp(np.cumsum(moves)) for a, moves in moved.items()})
 
 
 def _table(file: File) -> Any:

@@ -52,6 +52,8 @@ from margrave.rulebook.reform import with_schedule
 from margrave.rulebook.schema import Rulebook
 
 _YEAR: Final = 365.0 * 86_400.0
+_CALM: Final = 5.0 * 86_400.0  # [s] mean stay in the calm regime
+_WILD: Final = 6.0 * 3_600.0
 _ROWS_MAX: Final = 30  # of a table; the file has all
 _LOG: Final = "log.jsonl"
 SHARES: Final[Mapping[str, Shares | None]] = {
@@ -79,6 +81,7 @@ class World:
     file: Path | None
     columns: Sequence[str]
     law: str | None
+    block: float | None
     vol: float
     steps: int
     every: float
@@ -103,8 +106,16 @@ class World:
 @click.option(
     "--column", "columns", multiple=True, metavar="ASSET=NAME", help="Column of an asset in that file."
 )
-@click.option("--generate", "law", type=click.Choice(["gbm", "jumps"]), help="Draw prices of every asset.")
+@click.option(
+    "--generate", "law", type=click.Choice(["gbm", "jumps", "regimes"]), help="Draw prices of every asset."
+)
 @click.option("--vol", default=0.8, show_default=True, help="Of generated prices, a year.")
+@click.option(
+    "--bootstrap",
+    "block",
+    type=click.FloatRange(1.0),
+    help="Draw the moves of --path anew, in blocks of this mean length.",
+)
 @click.option("--steps", default=1, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option(
     "--every", default=60.0, show_default=True, type=click.FloatRange(0.001), help="Seconds of a step."
@@ -173,7 +184,7 @@ class World:
 )
 def cascade(
     book: str, rules: str | None, schedule: str | None, market: str | None, shocks: tuple[str, ...], file: Path | None,
-    columns: tuple[str, ...], law: str | None, vol: float, steps: int, every: float, depth: float, impact: float,
+    columns: tuple[str, ...], law: str | None, block: float | None, vol: float, steps: int, every: float, depth: float, impact: float,
     exponent: float, half_life: float | None, rule: str, mark: str, fee: float, penalty: float, funds: tuple[str, ...],
     shares: str, socialised: bool, top_up: float, seed: int, threads: int, save: Path | None, replay: Path | None, kind: str,
 ) -> int:  # fmt: skip
@@ -200,7 +211,7 @@ def cascade(
             deleveraging=Deleveraging(shares=SHARES[shares], socialised=socialised),
             behaviour=Behaviour(top_up=top_up),
         )
-        path = _path(venue.market, World(shocks, file, columns, law, vol, steps, every, seed))
+        path = _path(venue.market, World(shocks, file, columns, law, block, vol, steps, every, seed))
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
     run = _run(venue, rulebook, path, settings, seed, threads)
@@ -273,7 +284,11 @@ def _path(market: Market, world: World) -> PricePath:
     if world.file is not None:
         columns = {asset: column for asset, _, column in (text.partition("=") for text in world.columns)}
         columns = columns or {next(iter(market.index)): "close"}
-        return price_paths.recorded(market, str(world.file), columns)
+        path = price_paths.recorded(market, str(world.file), columns)
+        generator = np.random.default_rng([world.seed, 0])
+        return path if world.block is None else price_paths.resampled(path, generator, world.block, seconds)
+    if world.block is not None:
+        raise click.UsageError("--bootstrap draws the moves of a recorded path: name it by --path")
     if world.law is not None:
         return PricePath(seconds, {a: _drawn(world, p, k) for k, (a, p) in enumerate(market.index.items())})
     shocks = dict(_pair(text, "--shock", "BTC=-20%") for text in world.shocks)
@@ -286,6 +301,12 @@ def _drawn(world: World, start: float, number: int) -> Any:
     years = world.every / _YEAR
     if world.law == "gbm":
         return generators.geometric(generator, law, start, years, shape)[0, 1:]
+    if world.law == "regimes":  # a calm one for days, a wild one of three times the vol for hours
+        wild = generators.Brownian(0.0, 3.0 * world.vol)
+        leave = 1.0 - np.exp(-world.every / np.array([_CALM, _WILD]))
+        table = ((1.0 - leave[0], leave[0]), (leave[1], 1.0 - leave[1]))
+        regimes = generators.Regimes((law, wild), table)
+        return generators.regime_switching(generator, regimes, start, years, shape).price[0, 1:]
     jumps = generators.Jumps(rate=365.0, mean=-0.02, deviation=0.03)
     return generators.jump_diffusion(generator, law, jumps, start, years, shape)[0, 1:]
 

@@ -1,18 +1,22 @@
 """The command replay: a file of events folded over a book, batch by batch."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import numpy as np
 
 from margrave.adapters.event_files import read_events
-from margrave.cli.book import read_venue
+from margrave.cli.book import Venue, read_venue
 from margrave.cli.inputs import read_rules
+from margrave.core.errors import Reason, invalid
 from margrave.engine.live.events import Event
-from margrave.engine.live.pools import StatusChange
+from margrave.engine.live.pools import Difference, StatusChange
 from margrave.engine.live.venue import Changes, advance, audited, started
 from margrave.report.number import percent
 from margrave.rulebook.catalogue import shipped
@@ -41,6 +45,12 @@ _TOLD_MAX = 10
     help="Rulebook that takes effect when the clock reaches its first day; by default those of the same id that ship.",
 )
 @click.option("--audit", is_flag=True, help="Compare with the full recompute after every batch.")
+@click.option(
+    "--workers",
+    default=0,
+    type=click.IntRange(0, 10_000),
+    help="Shards in as many workers of a Ray cluster; none unless told.",
+)
 def replay(
     book: str,
     ticks: Path,
@@ -50,6 +60,7 @@ def replay(
     threads: int,
     later: tuple[str, ...],
     audit: bool,
+    workers: int,
 ) -> int:
     """Replay EVENTS, a JSON object a line, over a book: every change of status, and what became of the events.
 
@@ -58,12 +69,16 @@ def replay(
     venue = read_venue(book, market)
     rulebook = read_rules(rules, venue.case)
     coming = _coming(rulebook, rules or venue.case.rules or "", [read_rules(n, venue.case) for n in later])
-    state = started(venue.book, venue.market, rulebook, later=coming, threads=threads)
     told, took = [], []
-    with ticks.open(encoding="utf-8") as lines:
+    place = (
+        _spread(venue, rulebook, coming, threads, workers)
+        if workers
+        else _alone(venue, rulebook, coming, threads)
+    )
+    with place as (step, check), ticks.open(encoding="utf-8") as lines:
         for batch in _batches(read_events(lines, str(ticks)), every):
             start = time.perf_counter()
-            state, changes = advance(state, batch, threads=threads)
+            changes = step(batch)
             took.append(time.perf_counter() - start)
             told.append(changes)
             if changes.rulebook is not None:
@@ -72,11 +87,40 @@ def replay(
                 )
             for change in changes.statuses:
                 click.echo(_line(change))
-            difference = audited(state, threads=threads) if audit else None
+            difference = check() if audit else None
             if difference is not None:
                 click.echo(f"error: the full recompute differs: {difference}", err=True)
                 return 1
     return _summed(told, took)
+
+
+_Place: TypeAlias = Iterator[tuple[Callable[[list[Event]], Changes], Callable[[], Difference | None]]]
+
+
+@contextmanager
+def _alone(venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], threads: int) -> _Place:
+    state = started(venue.book, venue.market, rulebook, later=coming, threads=threads)
+
+    def step(batch: list[Event]) -> Changes:
+        nonlocal state
+        state, changes = advance(state, batch, threads=threads)
+        return changes
+
+    yield step, lambda: audited(state, threads=threads)
+
+
+@contextmanager
+def _spread(
+    venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], threads: int, workers: int
+) -> _Place:
+    try:
+        cluster, shards = (import_module(f"margrave.cluster.{name}") for name in ("venue", "shards"))
+    except ImportError as fault:
+        message = "workers need Ray; install it with: pip install 'margrave[cluster]'"
+        raise invalid("ray", Reason.NOT_FOUND, message) from fault
+    parts, settings = shards.split(venue.book, workers), cluster.Settings(threads=threads)
+    with cluster.started(parts, venue.market, rulebook, settings, later=coming) as spread:
+        yield spread.advance, spread.audited
 
 
 def _coming(rulebook: Rulebook, name: str, later: Sequence[Rulebook]) -> Sequence[Rulebook]:

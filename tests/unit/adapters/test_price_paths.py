@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from margrave.adapters.price_paths import recorded, shocked
+from margrave.adapters.price_paths import recorded, resampled, shocked
 from margrave.core.errors import InvalidInputError
 from margrave.domain.market import Market
 
@@ -76,3 +76,22 @@ def test_a_file_that_is_no_table_says_so(tmp_path):
     place.write_text("")
     with pytest.raises(InvalidInputError, match="cannot be read"):
         recorded(MARKET, str(place), {"BTC": "close"})
+
+
+def test_a_bootstrap_takes_moves_of_all_assets_from_the_same_rows():
+    path = recorded_two()
+    again = resampled(path, np.random.default_rng(3), 2.0, np.arange(1.0, 21.0))
+    btc, eth = (np.diff(np.log([path.prices[a][0], *again.prices[a]])) for a in ("BTC", "ETH"))
+    moves = [tuple(np.diff(np.log(path.prices[a]))) for a in ("BTC", "ETH")]
+    pairs = {(round(a, 9), round(b, 9)) for a, b in zip(*moves, strict=True)}
+    assert {(round(a, 9), round(b, 9)) for a, b in zip(btc, eth, strict=True)} <= pairs
+    same = resampled(path, np.random.default_rng(3), 2.0, np.arange(1.0, 21.0))
+    assert same.prices["BTC"].tobytes() == again.prices["BTC"].tobytes()
+    with pytest.raises(InvalidInputError, match="no move to draw from"):
+        resampled(shocked(MARKET, {"BTC": 0.1}, np.ones(1)), np.random.default_rng(3), 2.0, np.ones(1))
+
+
+def recorded_two():
+    return type(shocked(MARKET, {}, np.ones(1)))(
+        np.arange(4.0), {"BTC": np.array([1.0, 2.0, 3.0, 5.0]), "ETH": np.array([7.0, 11.0, 13.0, 17.0])}
+    )

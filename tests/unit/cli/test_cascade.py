@@ -1,5 +1,6 @@
 """The command cascade: paths, rules of closing, files that replay, and options that cannot be."""
 
+import itertools
 import json
 
 import pyarrow as pa
@@ -144,6 +145,7 @@ def test_a_recorded_path_moves_the_market(run, venue, tmp_path):
         (("--close", "0%"), "close factor"),
         (("--path", "nowhere.parquet"), "is not there"),
         (("--exponent", "0"), "impact.exponent"),
+        (("--bootstrap", "5"), "name it by --path"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_step(run, venue, wrong, told):
@@ -159,3 +161,20 @@ def test_a_cascade_without_end_says_so(run, venue):
     )
     assert code == 1
     assert "the run ended early: runaway" in out
+
+
+@pytest.mark.parametrize("law", ["gbm", "jumps", "regimes"])
+def test_drawn_paths_differ_by_law_and_run(run, venue, law):
+    code, out, _ = run(venue, "--generate", law, "--steps", 5, "--rules", "example.flat", "--format", "json")
+    assert code == 0
+    assert len({step["outside"] for step in columns(out)["steps"]}) == 5
+
+
+def test_a_recorded_path_is_drawn_anew(run, venue, tmp_path):
+    place = tmp_path / "bars.parquet"
+    parquet.write_table(pa.table({"seconds": [0.0, 60.0, 120.0], "close": [100.0, 90.0, 99.0]}), place)
+    argv = (venue, "--path", place, "--bootstrap", 2, "--steps", 12, "--rules", "example.flat", "--impact", 0)
+    told = columns(run(*argv, "--format", "json")[1])
+    prices = [62_000.0, *(step["outside"] for step in told["steps"])]
+    ratios = {round(b / a, 6) for a, b in itertools.pairwise(prices)}
+    assert ratios <= {0.9, 1.1}

@@ -156,3 +156,22 @@ def test_a_line_that_is_no_event_is_named(run, line, message):
     assert code != 0
     assert "events.jsonl:2" in err
     assert message in err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_workers_tell_what_one_process_tells(run):
+    ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+    here = {"include_dashboard": False, "log_to_driver": False, "object_store_memory": 200_000_000}
+    ray.init(num_cpus=4, logging_level="error", **here)
+    lines = [tick(30_000, "1.1"), tick(30_000, "2.1", "index", "BTC"), DEPOSIT, tick(61_000, "4.1")]
+    rules = ("--rules", "example.inverse", "--audit")
+    try:
+        code, alone, _ = run(*lines, more=rules)
+        spread = run(*lines, more=(*rules, "--workers", 2))
+    finally:
+        ray.shutdown()
+    assert spread[0] == code == 0
+    told, others = (sorted(out.splitlines()[:-1]) for out in (alone, spread[1]))
+    assert told == others
+    assert any("liquidatable" in line for line in told)
