@@ -10,8 +10,11 @@ from margrave.engine.study.trials import Trial
 FLAT: Final = "flat"
 """The rule that all others are compared with."""
 
-_NOTABLE: Final = 0.01  # of the flat rule's figure: what is nearer counts as the same
-_SMALLEST: Final = 1e-6  # of open notional: what is below counts as nothing
+NOTABLE: Final = 0.01
+"""Share of the flat rule's figure: what is nearer counts as the same."""
+
+SMALLEST: Final = 1e-6
+"""Share of open notional: what is below counts as nothing."""
 
 
 @final
@@ -80,7 +83,7 @@ def _compared(trial: Trial, flat: Trial) -> Finding:
 
 
 def _shares(mine: float, other: float, words: str, worse: list[str], better: list[str]) -> None:
-    if max(mine, other) < _SMALLEST or abs(mine - other) <= _NOTABLE * max(other, _SMALLEST):
+    if max(mine, other) < SMALLEST or abs(mine - other) <= NOTABLE * max(other, SMALLEST):
         return
     to = worse if mine > other else better
     to.append(f"{words} {mine:.3%} of open notional instead of {other:.3%}")
@@ -88,7 +91,7 @@ def _shares(mine: float, other: float, words: str, worse: list[str], better: lis
 
 def _amplification(trial: Trial, flat: Trial, worse: list[str], better: list[str]) -> None:
     mine, other = abs(trial.deepest), abs(flat.deepest)
-    if abs(mine - other) > _NOTABLE * other:
+    if abs(mine - other) > NOTABLE * other:
         to = worse if mine > other else better
         to.append(f"the price goes {trial.deepest:+.1%} instead of {flat.deepest:+.1%}")
     if trial.ending != flat.ending:
@@ -114,7 +117,7 @@ def _earlier(trial: Trial, flat: Trial, worse: list[str], better: list[str]) -> 
 
 def _asked(mine: float, other: float, whom: str, worse: list[str], better: list[str]) -> None:
     change = mine / other - 1.0 if other else float("nan")
-    if abs(change) > _NOTABLE:
+    if abs(change) > NOTABLE:
         less = change < 0.0
         (better if less else worse).append(
             f"asks {abs(change):.1%} {'less' if less else 'more'} initial margin of {whom}"

@@ -7,14 +7,12 @@ from typing import Final, final
 
 import numpy as np
 
-from margrave.engine.study.findings import FLAT
+from margrave.engine.study.findings import FLAT, NOTABLE, SMALLEST
 from margrave.engine.study.trials import Trial
 from margrave.kernels.arrays import F64
 
 SECONDS: Final = "seconds to the first closing"
 """The one figure that is a time, of which less is worse; all others are shares of which more is worse."""
-
-_SMALLEST: Final = 1e-6  # a difference below counts as none
 
 
 @final
@@ -29,7 +27,7 @@ class Spread:
     path: str
     figure: str
     seeds: int  # draws in which both rules have the figure
-    worse: int  # draws in which the rule is worse than flat
+    worse: int  # draws in which the rule is worse than flat, by more than a hundredth of its figure
     better: int
     least: float  # differences: a share, or seconds
     median: float
@@ -58,8 +56,8 @@ def spreads(trials: Sequence[Trial]) -> tuple[Spread, ...]:
     found = []
     for at, both in pairs.items():
         for figure, sign in _FIGURES.items():
-            apart = [mine - other for mine, other in ((_of(a, figure), _of(b, figure)) for a, b in both)]
-            known = np.array([d for d in apart if not isnan(d)])
+            figures = [(_of(mine, figure), _of(other, figure)) for mine, other in both]
+            known = np.array([row for row in figures if not isnan(sum(row))])
             if known.size:
                 found.append(_spread(at, figure, known, sign))
     return tuple(found)
@@ -86,7 +84,9 @@ def _of(trial: Trial, figure: str) -> float:
     }[figure]
 
 
-def _spread(at: tuple[str, str, str, str, str], figure: str, apart: F64, sign: int) -> Spread:
+def _spread(at: tuple[str, str, str, str, str], figure: str, known: F64, sign: int) -> Spread:
+    apart = known[:, 0] - known[:, 1]
+    notable = np.maximum(NOTABLE * known[:, 1], SMALLEST)
+    worse, better = (int((way * apart > notable).sum()) for way in (sign, -sign))
     least, median, most = (float(np.quantile(apart, q)) for q in (0.0, 0.5, 1.0))
-    worse, better = (int((way * apart > _SMALLEST).sum()) for way in (sign, -sign))
     return Spread(*at, figure, apart.size, worse, better, least, median, most)
