@@ -97,7 +97,7 @@ _LEGEND: Final = (
     "Shares are of the open notional at the start. *Furthest* is the price's largest move with the venue's own impact; "
     "*amplification* the whole log move at the end over that of the path; *bankrupt* the loss beyond collateral, and *left to others* "
     "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional; *asked back* the "
-    "maintenance that the path's furthest move adds, before anybody is closed, with coins at the opening price."
+    "maintenance that the path's furthest move adds, before anybody is closed, in dollars."
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from margrave.domain.book import Book
 from margrave.domain.market import Market
-from margrave.engine.measures.clawback import clawback
+from margrave.engine.measures.clawback import clawback_curve
 from margrave.engine.measures.run import outcome
 from margrave.engine.simulation.measured import measured
 from margrave.engine.simulation.path import Path
@@ -17,6 +17,7 @@ from margrave.engine.simulation.settings import Settings
 from margrave.kernels.arrays import F64
 from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.schema import Rulebook
+from margrave.valuation.scenarios import shifted
 
 
 @final
@@ -67,7 +68,7 @@ class Trial:
     before: float  # the same before the first forced trade
     ahead: float  # initial margin at the start of pools in profit, as a share
     behind: float  # of those in loss
-    clawback: float  # maintenance more that the path's furthest move asks of the opening's pools, coins at the opening price
+    clawback: float  # maintenance more that the path's furthest move asks of the opening's pools, at the prices of both
     price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
     forced: F64  # (T + 1,) running total of forced volume, as a share
 
@@ -167,9 +168,16 @@ def _by_profit(variant: Variant, scale: float) -> tuple[float, float]:
 
 
 def _clawed(variant: Variant, asset: str, factor: float) -> float:
-    # Maintenance that the move asks back of who held at the start, before anybody is closed [numeraire].
-    curves = clawback(variant.book, variant.market, variant.rulebook, asset, np.array([factor]))
-    return sum(float(c.asked[0]) * (variant.market.index_of(money) or 0.0) for money, c in curves.items())
+    # Maintenance that the move asks back of who held at the start, before anybody is closed. Pools of one rule count in coins
+    # and of another in dollars: both are compared in the numeraire, at the prices of their moment.
+    prepared = prepare(variant.book, variant.market, variant.rulebook)
+    table = prepared.table
+    moved = np.ones((2, len(table.assets)))
+    moved[1, table.assets.index(asset)] = factor
+    found = evaluate(prepared, shifted(table, moved))
+    price = (np.nan_to_num(table.asset_price) * moved)[:, prepared.pools.currency]
+    margin, balance = np.nan_to_num(found.maintenance * price), np.nan_to_num(found.margin_balance * price)
+    return float(clawback_curve(margin[1:], balance[1:], margin[0], balance[0]).asked[0])
 
 
 def _flat_at_start(run: Run) -> int:
