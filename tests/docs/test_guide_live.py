@@ -38,7 +38,7 @@ def test_the_code_runs_and_gives_what_it_says():
 
 def test_the_replay_prints_what_the_guide_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (events,) = re.findall(r"```json\n(.*?)```", SECTION, flags=re.DOTALL)
+    (events,) = re.findall(r"```text\n(.*?)```", SECTION, flags=re.DOTALL)
     Path("events.jsonl").write_text(events)
     ((line, shown),) = re.findall(r"```\n\$ margrave (.*?)\n(.*?)```", SECTION, flags=re.DOTALL)
     CliRunner().invoke(cli, ["sample", "2000", "--out", "venue"], standalone_mode=False)
