@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from margrave.adapters.made_book import MADE_AT, made_book, made_market
+from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Order, Position
 from margrave.domain.book import Book, account_of, book_of
-from margrave.core.words import MarginMode
 from margrave.domain.market import Quote
 from margrave.engine.books.swept import is_expressible
 from margrave.engine.books.venue import assess_book
@@ -38,7 +38,9 @@ def rulebooks():
 def gross(book: Book) -> float:
     size = {s: abs(i.payoff.contract_value / MARKET.quotes[s].mark) if hasattr(i.payoff, "contract_value") else 1.0
             for s, i in MARKET.instruments.items()}  # fmt: skip
-    held = sum(abs(q) * size.get(book.symbols[i], 1.0) for q, i in zip(book.quantity, book.instrument, strict=True))
+    held = sum(
+        abs(q) * size.get(book.symbols[i], 1.0) for q, i in zip(book.quantity, book.instrument, strict=True)
+    )
     return 1.0 + 100.0 * held + np.abs(book.balance).sum()
 
 
@@ -67,7 +69,9 @@ positions = st.builds(
     ),
     st.sampled_from(SYMBOLS),
     st.one_of(
-        st.just(0.0), st.integers(-1_000_000, 1_000_000).map(float), st.floats(-50.0, 50.0, allow_subnormal=False)
+        st.just(0.0),
+        st.integers(-1_000_000, 1_000_000).map(float),
+        st.floats(-50.0, 50.0, allow_subnormal=False),
     ),
     st.floats(0.5, 2.0),
 )
@@ -78,7 +82,10 @@ balances = st.lists(
 )
 orders = st.lists(
     st.builds(
-        Order, symbol=st.sampled_from(SYMBOLS[:2]), quantity=st.just(100.0), price=st.floats(30_000.0, 90_000.0)
+        Order,
+        symbol=st.sampled_from(SYMBOLS[:2]),
+        quantity=st.just(100.0),
+        price=st.floats(30_000.0, 90_000.0),
     ),
     max_size=1,
 )
@@ -137,7 +144,11 @@ def test_what_is_not_known_keeps_its_issues():
 def test_a_large_delta_pays_for_liquidity():
     size = 3e8  # dollars: above the free twenty million
     for side in (1.0, -1.0):
-        held = [Account(positions=(Position(symbol="BTC-PERPETUAL", quantity=side * size / 10.0, entry=60_000.0),))]
+        held = [
+            Account(
+                positions=(Position(symbol="BTC-PERPETUAL", quantity=side * size / 10.0, entry=60_000.0),)
+            )
+        ]
         same(named(held), MARKET, SPM)
 
 

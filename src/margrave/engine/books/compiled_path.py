@@ -41,7 +41,9 @@ def assess_compiled(
     sweep = sweep_of(resolved, book)
     if sweep is None:
         found = assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
-        return replace(found, notes=(*found.notes, f"{resolved.rulebook.id} has no compiled form: NumPy answered"))
+        return replace(
+            found, notes=(*found.notes, f"{resolved.rulebook.id} has no compiled form: NumPy answered")
+        )
     fast = served(sweep, book)
     slow = np.flatnonzero(~fast)
     others = assess_resolved(some_accounts(book, ~fast), resolved, chunk=chunk, threads=threads)

@@ -14,14 +14,14 @@ from margrave.core.rounding import Direction, Step, round_all
 from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.coin_pools import (
-    A,
-    C,
     DELTA,
     FACTS,
     INDEX,
     IS_OPTION,
     MARK,
     PER_PRICE,
+    A,
+    C,
     CoinRows,
     CoinTerms,
     coin_pools,
@@ -33,7 +33,15 @@ from margrave.margin.scenario.cells import Grid, grid_of
 from margrave.margin.scenario.scenarios import ScenarioMargin
 from margrave.margin.scenario.scene import coin_deltas
 from margrave.margin.scenario.unit_risk import Block, cell_weights
-from margrave.rulebook.portfolio import LiquidityCharge, Role, RollCharge, ScenarioModel, UnitOf, UnitTerms, terms_of
+from margrave.rulebook.portfolio import (
+    LiquidityCharge,
+    Role,
+    RollCharge,
+    ScenarioModel,
+    UnitOf,
+    UnitTerms,
+    terms_of,
+)
 from margrave.rulebook.schema import CrossPool, Rulebook
 
 
@@ -225,7 +233,9 @@ def swept(sweep: Sweep, book: Book, pool: Executor | None = None) -> SweptPools:
     if sweep.digits is not None:
         worst = round_all(worst, Step(10.0**-sweep.digits, Direction.NEAREST))
     risk = worst + found.charge
-    return SweptPools(found.account, found.currency, found.equity, sweep.initial * risk, sweep.maintenance * risk)
+    return SweptPools(
+        found.account, found.currency, found.equity, sweep.initial * risk, sweep.maintenance * risk
+    )
 
 
 def _starts(account: I64, count: int) -> I64:
@@ -245,7 +255,14 @@ def _some(book: Book, which: Bools) -> Book:
     members = (
         ("account", "instrument", "quantity", "entry", "leverage", "is_isolated", "isolated_margin"),
         ("balance_account", "balance_asset", "balance"),
-        ("order_account", "order_instrument", "order_quantity", "order_price", "order_leverage", "order_reduces"),
+        (
+            "order_account",
+            "order_instrument",
+            "order_quantity",
+            "order_price",
+            "order_leverage",
+            "order_reduces",
+        ),
     )
     columns: dict[str, Any] = {"names": book.names[which], "parents": book.parents[which]}
     for group, names in zip(groups, members, strict=True):

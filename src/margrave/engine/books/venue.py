@@ -242,7 +242,9 @@ def statuses_of(prepared: Prepared, pooled: Pooled) -> NDArray[np.int8]:
     return status_of(pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0], closing, unknown)
 
 
-def status_of(balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools) -> NDArray[np.int8]:
+def status_of(
+    balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools
+) -> NDArray[np.int8]:
     """Status of pools by their balance and requirements, (K,): rows of `STATUSES`; what is NaN is unknown."""
     status = np.where(balance < initial, STATUSES.index(Status.CALL), STATUSES.index(Status.HEALTHY))
     status = np.where(balance < closing * maintenance, STATUSES.index(Status.LIQUIDATABLE), status)

@@ -5,8 +5,8 @@ pools × scenarios is ever written.
 """
 
 from concurrent.futures import Executor
-from typing import Any, TypeAlias, final
 from dataclasses import dataclass
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,9 @@ class CoinTerms:
     settlement: I64  # (I,) coin
     date: I64  # (I,) expiry, of D
     share: F64  # (N, D) of an expiry's net delta that a roll costs
-    liquidity: F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
+    liquidity: (
+        F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
+    )
 
 
 @final
@@ -117,21 +119,63 @@ def _opened(settlement: I64, rows: _Rows, account: int, slot: I64, out: _Out) ->
 
 @kernel
 def _liquidity(longs: float, rest: float, price: float, terms: F64) -> float:
-    """Cost of a large delta: long options may only reduce what the rest must sell. [coin]"""
+    """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
     both = longs + rest
     low, high = min(both, rest), max(both, rest)
     size = abs(min(high, 0.0)) if rest < 0.0 else max(low, 0.0)
     value = size * price
     amount = max(value - terms[FREE], 0.0) * size * terms[INCREMENT]
-    return min(amount, terms[MOST] * value) / price
+    return float(min(amount, terms[MOST] * value) / price)
+
+
+@kernel
+def _gathered(
+    terms: _Terms, rows: _Rows, place: tuple[int, int], room: tuple[I64, F64, F64]
+) -> tuple[int, float, float, float]:
+    """One pool's positions side by side, with the net delta of its expiries.
+
+    How many there are, what they add to the equity, the delta of long options, and that of the rest.
+    """
+    _table, facts, settlement, date, _share, _liquidity = terms
+    start, instrument, quantity, entry = rows[0], rows[1], rows[2], rows[3]
+    account, coin = place
+    held, weight, net = room
+    n, profit, value, longs, rest = 0, 0.0, 0.0, 0.0, 0.0
+    for p in range(start[account], start[account + 1]):
+        i = instrument[p]
+        if settlement[i] != coin:
+            continue
+        q, fact = quantity[p], facts[i]
+        held[n], weight[n] = i, q
+        n += 1
+        delta = q * fact[DELTA]
+        net[date[i]] += delta
+        is_option = fact[IS_OPTION] > 0.0
+        if is_option:
+            value += q * fact[A] * fact[MARK]
+        else:
+            per_entry = fact[PER_PRICE] / entry[p] if fact[C] > 0.0 else 0.0
+            profit += q * ((fact[MARK] - entry[p]) * (fact[A] + per_entry))
+        longs += delta if is_option & (q > 0.0) else 0.0
+        rest += 0.0 if is_option & (q > 0.0) else delta
+    return n, profit + value, longs, rest
+
+
+@kernel
+def _rolled(net: F64, share: F64) -> float:
+    """Cost of rolling every expiry's net delta, in coins; the delta is forgotten."""
+    cost = 0.0
+    for day in range(len(net)):
+        cost += abs(net[day]) * share[day]
+        net[day] = 0.0
+    return cost
 
 
 @kernel
 def pool_rows(lanes: tuple[int, ...], terms: _Terms, rows: _Rows, span: tuple[int, int], out: _Out) -> None:
     """Pools of accounts ``span[0]`` to ``span[1] - 1``."""
-    table, facts, settlement, date, share, liquidity = terms
-    start, instrument, quantity, entry = rows[0], rows[1], rows[2], rows[3]
-    pool_start, currency, equity, worst, charge = out[0], out[2], out[3], out[4], out[5]
+    table, facts, settlement, _date, share, liquidity = terms
+    start, (pool_start, _owner, currency, equity, worst, charge) = rows[0], out
     longest = 0
     for account in range(span[0], span[1]):
         longest = max(longest, start[account + 1] - start[account])
@@ -140,39 +184,18 @@ def pool_rows(lanes: tuple[int, ...], terms: _Terms, rows: _Rows, span: tuple[in
     for account in range(span[0], span[1]):
         count = _opened(settlement, rows, account, slot, out)
         for pool in range(pool_start[account], pool_start[account] + count):
-            coin, n = currency[pool], 0
-            profit = value = longs = rest = 0.0
-            for p in range(start[account], start[account + 1]):
-                i = instrument[p]
-                if settlement[i] != coin:
-                    continue
-                q, fact = quantity[p], facts[i]
-                held[n], weight[n] = i, q
-                n += 1
-                delta = q * fact[DELTA]
-                net[date[i]] += delta
-                if fact[IS_OPTION] > 0.0:
-                    value += q * fact[A] * fact[MARK]
-                else:
-                    slope = fact[A] + fact[PER_PRICE] / entry[p] if fact[C] > 0.0 else fact[A]
-                    profit += q * ((fact[MARK] - entry[p]) * slope)
-                if (fact[IS_OPTION] > 0.0) & (q > 0.0):
-                    longs += delta
-                else:
-                    rest += delta
-            equity[pool] = equity[pool] + profit + value
+            coin = currency[pool]
+            n, gained, longs, rest = _gathered(terms, rows, (account, coin), (held, weight, net))
+            equity[pool] += gained
             worst[pool] = charge[pool] = 0.0
             if n == 0:
                 continue
+            # The damper of the tail stands in the table at a price of one: a position of one over the price.
             price = facts[held[0], INDEX]
             held[n], weight[n] = len(facts) + coin, 1.0 / price
             least, _cell = worst_lane(lanes, table, held, weight, 0, n + 1)
             worst[pool] = 0.0 if least >= 0.0 else -least
-            roll = 0.0
-            for day in range(len(net)):
-                roll += abs(net[day]) * share[coin, day]
-                net[day] = 0.0
-            charge[pool] = roll + _liquidity(longs, rest, price, liquidity[coin])
+            charge[pool] = _rolled(net, share[coin]) + _liquidity(longs, rest, price, liquidity[coin])
 
 
 # --- what callers use ---
@@ -203,7 +226,9 @@ def coin_pools(terms: CoinTerms, rows: CoinRows, pool: Executor | None = None) -
     check_rows(terms.table)
     coins, accounts = len(terms.share), len(rows.start) - 1
     if len(terms.table) != len(terms.facts) + coins:
-        raise ValueError(f"the table has {len(terms.table)} rows for {len(terms.facts)} instruments and {coins} coins")
+        raise ValueError(
+            f"the table has {len(terms.table)} rows for {len(terms.facts)} instruments and {coins} coins"
+        )
     plain: _Rows = (
         rows.start, rows.instrument, rows.quantity, rows.entry, rows.balance_start, rows.balance_asset, rows.balance,
     )  # fmt: skip
@@ -211,7 +236,13 @@ def coin_pools(terms: CoinTerms, rows: CoinRows, pool: Executor | None = None) -
     count_pools(terms.settlement, coins, plain, pool_start[1:])
     np.cumsum(pool_start, out=pool_start)
     total = int(pool_start[-1])
-    found = CoinPools(*(np.empty(total, dtype=kind) for kind in (np.int64, np.int64, *(np.float64,) * 3)))
+    found = CoinPools(
+        np.empty(total, dtype=np.int64),
+        np.empty(total, dtype=np.int64),
+        np.empty(total),
+        np.empty(total),
+        np.empty(total),
+    )
     out: _Out = (pool_start, found.account, found.currency, found.equity, found.worst, found.charge)
     told: _Terms = (terms.table, terms.facts, terms.settlement, terms.date, terms.share, terms.liquidity)
     lanes = (0,) * (terms.table.shape[1] // WIDTH)
