@@ -91,7 +91,7 @@ class BookAssessment:
         return largest
 
 
-def assess_book(
+def assess_book(  # noqa: PLR0913 - three inputs, and how they are gone through
     book: Book,
     market: Market,
     rulebook: Rulebook,

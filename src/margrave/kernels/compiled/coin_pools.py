@@ -140,25 +140,25 @@ def _gathered(
     start, instrument, quantity, entry = rows[0], rows[1], rows[2], rows[3]
     account, coin = place
     held, weight, net = room
-    n, profit, value, longs, rest = 0, 0.0, 0.0, 0.0, 0.0
-    for p in range(start[account], start[account + 1]):
-        i = instrument[p]
+    first, past = start[account], start[account + 1]
+    whose, size, price_paid = instrument[first:past], quantity[first:past], entry[first:past]
+    n, profit, value, longs, all_of_it = 0, 0.0, 0.0, 0.0, 0.0
+    for p in range(len(whose)):
+        i = np.uint64(whose[p])  # unsigned: no index is taken for one from the end
         if settlement[i] != coin:
             continue
-        q, fact = quantity[p], facts[i]
-        held[n], weight[n] = i, q
+        q, option = size[p], facts[i, IS_OPTION]
+        held[n], weight[n] = whose[p], q
         n += 1
-        delta = q * fact[DELTA]
-        net[date[i]] += delta
-        is_option = fact[IS_OPTION] > 0.0
-        if is_option:
-            value += q * fact[A] * fact[MARK]
-        else:
-            per_entry = fact[PER_PRICE] / entry[p] if fact[C] > 0.0 else 0.0
-            profit += q * ((fact[MARK] - entry[p]) * (fact[A] + per_entry))
-        longs += delta if is_option & (q > 0.0) else 0.0
-        rest += 0.0 if is_option & (q > 0.0) else delta
-    return n, profit + value, longs, rest
+        delta = q * facts[i, DELTA]
+        net[np.uint64(date[i])] += delta
+        all_of_it += delta
+        longs += delta if option * q > 0.0 else 0.0
+        value += option * q * facts[i, A] * facts[i, MARK]
+        if option == 0.0:
+            per_entry = facts[i, PER_PRICE] / price_paid[p] if facts[i, C] > 0.0 else 0.0
+            profit += q * ((facts[i, MARK] - price_paid[p]) * (facts[i, A] + per_entry))
+    return n, profit + value, longs, all_of_it - longs
 
 
 @kernel
