@@ -1,5 +1,6 @@
 """The whole margin of a book in one compiled pass, beside the bare worst scenario of the same positions."""
 
+import time
 from concurrent.futures import Executor
 from functools import partial
 
@@ -132,7 +133,7 @@ def whole(market: Market) -> Section:
     scale = np.abs(plain.maintenance).max()
     error = difference(quick.maintenance, plain.maintenance, scale)
     assert error < 1e-12 + STEP / scale, error  # a worst loss between two steps may round either way
-    seconds = interleaved(runs, repeats=3)
+    seconds = interleaved(runs, repeats=3, clock=time.perf_counter)
     gate = Gate("G4", f"{RULES}: compiled over NumPy, book to columns", seconds[NUMPY] / seconds[BOOK], 1.0)
     return Section(
         f"{RULES}: {FEW:,} accounts of {EACH} positions, book and market to columns",

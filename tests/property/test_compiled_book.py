@@ -18,6 +18,8 @@ from margrave.domain.book import Book, account_of, book_of
 from margrave.domain.market import Quote
 from margrave.engine.books.swept import is_expressible
 from margrave.engine.books.venue import assess_book
+from margrave.kernels.compiled.coin_pools import FACTS, CoinRows, CoinTerms, coin_pools
+from margrave.kernels.compiled.rows import padded_rows
 from margrave.rulebook.catalogue import in_force
 
 WITHIN = 1e-12  # of the gross of what is summed
@@ -157,6 +159,14 @@ def test_what_has_no_compiled_form_is_answered_all_the_same():
     assert not is_expressible(rulebook)
     found = same(made_book(50, 1, MARKET), MARKET, rulebook)
     assert "no compiled form" in found.notes[-1]
+
+
+def test_a_table_without_rows_for_coins_is_refused():
+    ones, none = np.ones((1, FACTS)), np.zeros(1, dtype=np.int64)
+    terms = CoinTerms(padded_rows(np.ones((1, 8))), ones, none, none, np.ones((1, 1)), np.ones((1, 3)))
+    start = np.array([0, 1])
+    with pytest.raises(ValueError, match="1 rows for 1 instruments and 1 coins"):
+        coin_pools(terms, CoinRows(start, none, np.ones(1), np.ones(1), start, none, np.ones(1)))
 
 
 def test_an_account_alone_has_the_same_bytes_as_in_its_book():
