@@ -11,6 +11,7 @@ SECTIONS = (
     "scenarios",
     "pricing",
     "aggregation",
+    "venue_tick",
     "tiers",
     "book",
     "live",

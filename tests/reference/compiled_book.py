@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from margrave.kernels.compiled.black import grid_values, option_values
+from margrave.kernels.compiled.coin_pools import FACTS, IS_OPTION, CoinRows, CoinTerms, coin_pools
 from margrave.kernels.compiled.columns import (
     GridOptions,
     Holdings,
@@ -91,6 +92,31 @@ def tier_positions(dice: np.random.Generator, count: int) -> tuple[TierPositions
     return positions, np.abs(quantity) * mark * dice.uniform(-0.2, 1.4, count)
 
 
+def coins(dice: np.random.Generator, table: np.ndarray, held: Holdings) -> tuple[CoinTerms, CoinRows]:
+    """Instruments on two coins, options among them, and the accounts of some holdings with a balance each."""
+    instruments, accounts, positions = len(table) - 2, len(held.start) - 1, len(held.index)
+    facts = dice.uniform(0.1, 2.0, (instruments, FACTS))
+    facts[:, IS_OPTION] = dice.random(instruments) < 0.5
+    terms = CoinTerms(
+        table,
+        facts,
+        dice.integers(0, 2, instruments),
+        dice.integers(0, 7, instruments),
+        dice.uniform(0.001, 0.1, (2, 7)),
+        np.array([[10.0, 1e-4, 0.1], [0.0, 0.0, 0.0]]),
+    )
+    rows = CoinRows(
+        held.start.astype(np.int64),
+        held.index.astype(np.int64) % instruments,
+        held.quantity.astype(float),
+        dice.uniform(0.5, 2.0, positions),
+        np.arange(accounts + 1),
+        dice.integers(0, 2, accounts),
+        dice.uniform(-1e3, 1e4, accounts),
+    )
+    return terms, rows
+
+
 def digest(pool: Executor | None = None) -> str:
     """SHA-256 of the bytes of every kernel's answer for one seeded book."""
     dice = np.random.default_rng(20261101)
@@ -106,6 +132,8 @@ def digest(pool: Executor | None = None) -> str:
         answers.append(isolated(ladders(), positions, collateral, pool))
     for cross in (linear_pools, inverse_pools):
         answers += cross(ladders(), positions, start, balance, pool)
+    pools = coin_pools(*coins(dice, table, held), pool)
+    answers += [pools.account, pools.currency, pools.equity, pools.worst, pools.charge]
     return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
 
 

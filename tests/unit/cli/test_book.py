@@ -74,6 +74,16 @@ def test_threads_and_chunks_change_nothing(run, folder):
     assert len(summary["nearest"]) == 10
 
 
+def test_the_compiled_sweep_tells_the_same(run, folder):
+    pytest.importorskip("numba")
+    plain, quick = (
+        json.loads(run("book", folder, "--rules", "deribit.spm", "--format", "json", *more)[1])
+        for more in ((), ("--compiled",))
+    )
+    assert quick["accounts"] == plain["accounts"]
+    assert quick["histogram"] == plain["histogram"]
+
+
 def test_one_account_is_a_case_for_the_other_commands(run, folder, tmp_path):
     code, out, _ = run("book", folder, "--rules", "deribit.spm", "--account", "M00000005")
     assert code == 0

@@ -91,7 +91,7 @@ class BookAssessment:
         return largest
 
 
-def assess_book(
+def assess_book(  # noqa: PLR0913 - three inputs, and how they are gone through
     book: Book,
     market: Market,
     rulebook: Rulebook,
@@ -99,6 +99,7 @@ def assess_book(
     chunk: int | None = None,
     threads: int = 1,
     told: Callable[[int], None] | None = None,
+    compiled: bool = False,
 ) -> BookAssessment:
     """Assess a book of any size.
 
@@ -112,13 +113,27 @@ def assess_book(
         Chunks that are calculated at the same time.
     told : callable, optional
         Called with the number of accounts done whenever a chunk is.
+    compiled : bool
+        Accounts that the compiled sweep can serve go through it (extra ``fast``), the others through NumPy; a note says
+        how many. Their digits may differ in the last bits: see `engine.books.swept`.
 
     Returns
     -------
     BookAssessment
-        The same digits for every chunk and number of threads, and those that `assess` gives each account alone.
+        The same digits for every chunk and number of threads, and, not compiled, those that `assess` gives each
+        account alone.
+
+    Raises
+    ------
+    ImportError
+        ``compiled`` without a compiler; the message says what to install.
     """
     resolved = resolve(book.symbols, book.assets, market, rulebook)
+    if compiled:
+        # The only import of the compiler, for those who ask for it.
+        from margrave.engine.books.compiled_path import assess_compiled
+
+        return assess_compiled(book, resolved, chunk=chunk, threads=threads, told=told)
     return assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
 
 
@@ -224,10 +239,13 @@ def statuses_of(prepared: Prepared, pooled: Pooled) -> NDArray[np.int8]:
     unknown = np.zeros(len(prepared.pools.account), dtype=np.bool_)
     unknown[list(prepared.issues)] = True
     closing = liquidation_ratio(prepared.rulebook.account.bands)
-    return _status(pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0], closing, unknown)
+    return status_of(pooled.margin_balance[0], pooled.initial[0], pooled.maintenance[0], closing, unknown)
 
 
-def _status(balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools) -> NDArray[np.int8]:
+def status_of(
+    balance: F64, initial: F64, maintenance: F64, closing: float, unknown: Bools
+) -> NDArray[np.int8]:
+    """Status of pools by their balance and requirements, (K,): rows of `STATUSES`; what is NaN is unknown."""
     status = np.where(balance < initial, STATUSES.index(Status.CALL), STATUSES.index(Status.HEALTHY))
     status = np.where(balance < closing * maintenance, STATUSES.index(Status.LIQUIDATABLE), status)
     unknown = unknown | np.isnan(balance + initial + maintenance)

@@ -11,6 +11,7 @@ Start reading in ``columns`` and ``black``, then ``worst``.
 ``columns``     GridOptions; Holdings, holdings_of; TierPositions, TierTable, tier_table: what kernels eat, checked
 ``black``       option_values: price and four Greeks; grid_values: options × scenarios
 ``worst``       worst_cells, worst_in_units: worst scenario of every account and of every unit
+``coin_pools``  coin_pools: equity, worst scenario, roll and liquidity charges of pools in their contracts' coin
 ``tiers``       linear_ and inverse_ positions and pools: ladder margin and liquidation price
 ``twins``       the same functions in NumPy
 ``normal``      exponential, log_ratio, the normal tail: branch-free, the same bits on every machine

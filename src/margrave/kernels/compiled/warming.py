@@ -6,6 +6,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64
 from margrave.kernels.compiled.black import grid_values, option_values
+from margrave.kernels.compiled.coin_pools import FACTS, CoinRows, CoinTerms, coin_pools
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
@@ -40,6 +41,7 @@ def _steps() -> Iterator[tuple[str, Callable[[], object]]]:
         for index, quantity in _PAIRS:
             name = f"{8 * vectors} scenarios, index {index.__name__}, quantity {quantity.__name__}"
             yield f"worst of {name}", lambda v=vectors, i=index, q=quantity: _worst(v, i, q)  # type: ignore[misc]
+    yield "pools of coin-settled contracts", _coins
     yield "tiered margin and liquidation prices", lambda: _tiers(one)
 
 
@@ -49,6 +51,17 @@ def _worst(vectors: int, index: type, quantity: type) -> None:
     holdings = holdings_of(start, np.zeros(1, dtype=index), np.ones(1, dtype=quantity))
     worst_cells(table, holdings)
     worst_in_units(table, holdings, start)
+
+
+def _coins() -> None:
+    one, none, start = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1])
+    facts, share, liquidity = np.ones((1, FACTS)), np.zeros((1, 1)), np.zeros((1, 3))
+    for vectors in VECTORS:
+        table = padded_rows(np.ones((2, 8 * vectors)))
+        coin_pools(
+            CoinTerms(table, facts, none, none, share, liquidity),
+            CoinRows(start, none, one, one, start, none, one),
+        )
 
 
 def _tiers(one: F64) -> None:

@@ -1,0 +1,142 @@
+"""The whole margin of a book in one compiled pass, beside the bare worst scenario of the same positions."""
+
+import time
+from concurrent.futures import Executor
+from functools import partial
+
+import numpy as np
+
+from bench import in_c
+from bench.measure import Gate, Run, Section, Setting, difference, interleaved, quicker, rows
+from margrave.adapters.made_book import made_book, made_market
+from margrave.domain.book import Book
+from margrave.domain.market import Market
+from margrave.engine.books.swept import Sweep, sweep_of, swept
+from margrave.engine.books.venue import assess_book
+from margrave.kernels.compiled.columns import Holdings, holdings_of
+from margrave.kernels.compiled.worst import worst_cells
+from margrave.margin.resolve import Resolved, resolve
+from margrave.rulebook.catalogue import in_force
+
+ACCOUNTS, EACH, FEW = 200_000, 20, 20_000
+RULES, STEP = "deribit.spm", 1e-9
+BARE, WIDE = "bare worst scenario, 6 bytes a position", "bare worst scenario, 12 bytes a position"
+FULL, TICK = "margrave, full margin of every pool", "margrave, full tick: repricing, then margin"
+IN_C = "C, worst scenario alone, 12 bytes a position"
+BOOK, NUMPY = "margrave, assess_book compiled", "margrave, assess_book in NumPy"
+
+
+def run(setting: Setting) -> list[Section]:
+    """The pass by itself; then the whole answer beside the one in NumPy."""
+    market = made_market()
+    return [one_pass(market, setting.pool), whole(market)]
+
+
+def held_book(market: Market, count: int) -> Book:
+    """Twenty positions of each account on one coin, without orders."""
+    dice = np.random.default_rng(9)
+    made = made_book(1, 1, market)
+    symbols = np.array(made.symbols)
+    coin = (dice.random(count) < 0.35).astype(np.int64)
+    of_coin = [np.flatnonzero(np.char.startswith(symbols, name)) for name in made.assets]
+    picks = dice.integers(0, min(map(len, of_coin)), (count, EACH))
+    instrument = np.where(coin[:, None] == 0, of_coin[0][picks], of_coin[1][picks]).ravel()
+    mark = np.array([market.quotes[s].mark for s in made.symbols])[instrument]
+    size, nothing = len(instrument), np.zeros(0)
+    none = np.zeros(0, dtype=np.int64)
+    return Book(
+        names=np.arange(count).astype(np.dtypes.StringDType()),
+        parents=np.full(count, "", dtype=np.dtypes.StringDType()),
+        symbols=made.symbols,
+        assets=made.assets,
+        account=np.repeat(np.arange(count), EACH),
+        instrument=instrument,
+        quantity=dice.integers(-50, 51, size).astype(float),
+        entry=np.maximum(mark * np.exp(dice.normal(0.0, 0.02, size)), 1e-8),
+        leverage=np.full(size, np.nan),
+        is_isolated=np.zeros(size, dtype=np.bool_),
+        isolated_margin=np.full(size, np.nan),
+        balance_account=np.arange(count),
+        balance_asset=coin,
+        balance=np.full(count, 100.0),
+        order_account=none,
+        order_instrument=none,
+        order_quantity=nothing,
+        order_price=nothing,
+        order_leverage=nothing,
+        order_reduces=np.zeros(0, dtype=np.bool_),
+        memory=made.memory,
+    )
+
+
+def one_pass(market: Market, pool: Executor) -> Section:
+    """One thread, ratios of one run: every side in turn, the least of each."""
+    book = held_book(market, ACCOUNTS)
+    resolved = resolve(book.symbols, book.assets, market, in_force(RULES, market.at))
+    sweep = ready(resolved, book)
+    table = sweep.terms.table
+    start = np.arange(0, len(book.account) + 1, EACH)
+    small = holdings_of(start, book.instrument.astype(np.uint16), book.quantity.astype(np.int32))
+    wide = holdings_of(start, book.instrument.astype(np.int32), book.quantity)
+    runs: dict[str, Run] = {
+        BARE: lambda: worst_cells(table, small)[0],
+        WIDE: lambda: worst_cells(table, wide)[0],
+        FULL: lambda: swept(sweep, book).maintenance,
+        TICK: lambda: swept(ready(fresh(book, market), book), book).maintenance,
+        **in_c_way(table, wide),
+    }
+    seconds = interleaved(runs, repeats=9)
+    both = quicker(lambda: swept(sweep, book), lambda: swept(sweep, book, pool))
+    gates = [
+        Gate("G4", f"{RULES}: full margin over the bare sweep, 6 bytes", seconds[BARE] / seconds[FULL], 0.4),
+        Gate("G4", f"{RULES}: full margin over the bare sweep, 12 bytes", seconds[WIDE] / seconds[FULL], 0.4),
+        Gate("G5", f"{RULES}: full tick over the bare sweep, 12 bytes", seconds[WIDE] / seconds[TICK], 0.4),
+        Gate("G13", f"{RULES}: full margin, 2 threads over 1, on the wall's clock", both, 1.6),
+    ]
+    if IN_C in seconds:
+        gates.append(Gate("G3", "bare sweep, 6 bytes, over C, 12 bytes", seconds[IN_C] / seconds[BARE], 1.2))
+    title = (
+        f"{RULES}: {ACCOUNTS:,} accounts of {EACH} positions, 35 scenarios, {len(book.symbols)} instruments"
+    )
+    return Section(title, "account", rows(seconds, ACCOUNTS), gates)
+
+
+def fresh(book: Book, market: Market) -> Resolved:
+    """A market as it comes in."""
+    return resolve(book.symbols, book.assets, market, in_force(RULES, market.at))
+
+
+def ready(resolved: Resolved, book: Book) -> Sweep:
+    """The sweep, which this rulebook has."""
+    sweep = sweep_of(resolved, book)
+    assert sweep is not None
+    return sweep
+
+
+def in_c_way(table: np.ndarray, held: Holdings) -> dict[str, Run]:
+    """The C reference of the bare sweep; nothing without a compiler."""
+    worst, cell = np.empty(ACCOUNTS), np.empty(ACCOUNTS, dtype=np.int64)
+    compiled = in_c.bound("worst", ACCOUNTS, held.start, held.index, held.quantity, table, worst, cell)
+    return {} if compiled is None else {IN_C: compiled}
+
+
+def whole(market: Market) -> Section:
+    """From book and market to columns with statuses, with the difference."""
+    book, rulebook = held_book(market, FEW), in_force(RULES, market.at)
+    runs: dict[str, Run] = {
+        BOOK: partial(assess_book, book, market, rulebook, compiled=True),
+        NUMPY: partial(assess_book, book, market, rulebook),
+    }
+    quick, plain = (
+        assess_book(book, market, rulebook, compiled=compiled).pools for compiled in (True, False)
+    )
+    scale = np.abs(plain.maintenance).max()
+    error = difference(quick.maintenance, plain.maintenance, scale)
+    assert error < 1e-12 + STEP / scale, error  # a worst loss between two steps may round either way
+    seconds = interleaved(runs, repeats=3, clock=time.perf_counter)
+    return Section(
+        f"{RULES}: {FEW:,} accounts of {EACH} positions, book and market to columns",
+        "account",
+        rows(seconds, FEW, errors={BOOK: error}),
+        facts={"NumPy over compiled": seconds[NUMPY] / seconds[BOOK]},
+    )

@@ -1,0 +1,179 @@
+"""The compiled sweep of a book beside the calculation in NumPy: the same pools, statuses and issues, and money to 1e-12."""
+
+from dataclasses import replace
+from functools import cache
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from margrave.adapters.made_book import MADE_AT, made_book, made_market
+from margrave.core.words import MarginMode
+from margrave.domain.account import Account, Balance, Order, Position
+from margrave.domain.book import Book, account_of, book_of
+from margrave.domain.market import Quote
+from margrave.engine.books.swept import is_expressible
+from margrave.engine.books.venue import assess_book
+from margrave.kernels.compiled.coin_pools import FACTS, CoinRows, CoinTerms, coin_pools
+from margrave.kernels.compiled.rows import padded_rows
+from margrave.rulebook.catalogue import in_force
+
+WITHIN = 1e-12  # of the gross of what is summed
+STEP = 1e-9  # Deribit rounds the worst loss to nine digits: one step where it lies between two
+MARKET = made_market()
+SYMBOLS = tuple(MARKET.instruments)
+SPM = in_force("deribit.spm", MADE_AT)
+
+
+@cache
+def rulebooks():
+    model = SPM.portfolio
+    exact = msgspec.structs.replace(SPM, portfolio=msgspec.structs.replace(model, worst_digits=None))
+    first = in_force("deribit.spm@2024-07-01", MADE_AT)  # of one coin: the other has no terms
+    return {"as published": SPM, "unrounded": exact, "first": first}
+
+
+def gross(book: Book) -> float:
+    size = {s: abs(i.payoff.contract_value / MARKET.quotes[s].mark) if hasattr(i.payoff, "contract_value") else 1.0
+            for s, i in MARKET.instruments.items()}  # fmt: skip
+    held = sum(
+        abs(q) * size.get(book.symbols[i], 1.0) for q, i in zip(book.quantity, book.instrument, strict=True)
+    )
+    return 1.0 + 100.0 * held + np.abs(book.balance).sum()
+
+
+def same(book, market, rulebook, **options):
+    plain = assess_book(book, market, rulebook)
+    fast = assess_book(book, market, rulebook, compiled=True, **options)
+    within = WITHIN * gross(book) + (STEP if rulebook.portfolio.worst_digits else 0.0)
+    for name in ("account", "currency", "instrument"):
+        np.testing.assert_array_equal(getattr(fast.pools, name), getattr(plain.pools, name), name)
+    for name in ("equity", "margin_balance", "initial", "maintenance", "order_margin"):
+        mine, theirs = getattr(fast.pools, name), getattr(plain.pools, name)
+        np.testing.assert_allclose(mine, theirs, rtol=0.0, atol=within, equal_nan=True, err_msg=name)
+    near = np.abs(plain.pools.margin_balance - plain.pools.initial) <= within
+    near |= np.abs(plain.pools.margin_balance - plain.pools.maintenance) <= within
+    np.testing.assert_array_equal(fast.pools.status[~near], plain.pools.status[~near])
+    assert fast.issues == plain.issues
+    assert (fast.names == plain.names).all()
+    return fast
+
+
+positions = st.builds(
+    lambda symbol, quantity, entry: Position(
+        symbol=symbol,
+        quantity=quantity,
+        entry=MARKET.quotes[symbol].mark * entry + (1e-6 if MARKET.quotes[symbol].mark < 1.0 else 0.0),
+    ),
+    st.sampled_from(SYMBOLS),
+    st.one_of(
+        st.just(0.0),
+        st.integers(-1_000_000, 1_000_000).map(float),
+        st.floats(-50.0, 50.0, allow_subnormal=False),
+    ),
+    st.floats(0.5, 2.0),
+)
+balances = st.lists(
+    st.builds(Balance, asset=st.sampled_from(("BTC", "ETH")), amount=st.floats(-1e3, 1e4)),
+    max_size=2,
+    unique_by=lambda b: b.asset,
+)
+orders = st.lists(
+    st.builds(
+        Order,
+        symbol=st.sampled_from(SYMBOLS[:2]),
+        quantity=st.just(100.0),
+        price=st.floats(30_000.0, 90_000.0),
+    ),
+    max_size=1,
+)
+accounts = st.lists(
+    st.builds(
+        lambda b, p, o: Account(balances=tuple(b), positions=tuple(p), orders=tuple(o)),
+        balances,
+        st.lists(positions, max_size=12, unique_by=lambda p: p.symbol),
+        st.one_of(st.just([]), orders),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def named(held):
+    return book_of([replace(account, name=f"A{row}") for row, account in enumerate(held)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(accounts, st.sampled_from(["as published", "unrounded", "first"]))
+def test_a_random_book_is_the_same(held, rules):
+    same(named(held), MARKET, rulebooks()[rules])
+
+
+@pytest.mark.parametrize("rules", ["as published", "unrounded"])
+def test_a_made_book_is_the_same_on_two_threads(rules):
+    book = made_book(3_000, 5, MARKET)
+    found = same(book, MARKET, rulebooks()[rules], threads=2)
+    assert "answered by NumPy" in found.notes[-1]
+
+
+def test_what_is_not_known_keeps_its_issues():
+    """An option without vol, one without a mark, a symbol that nobody lists, an isolated position."""
+    option, other = [s for s in SYMBOLS if s.endswith("-C")][:2]
+    quotes = dict(MARKET.quotes)
+    del quotes[option]
+    quotes[other] = Quote(mark=1e-7, forward=62_000.0)
+    market = replace(MARKET, quotes=quotes)
+    plain = Position(symbol="BTC-PERPETUAL", quantity=1_000.0, entry=60_000.0)
+    cash = (Balance(asset="BTC", amount=1.0), Balance(asset="ETH", amount=2.0))
+    held = [
+        Account(balances=cash, positions=(plain,)),
+        Account(balances=cash, positions=(plain, Position(symbol=option, quantity=-1.0, entry=0.01))),
+        Account(balances=cash, positions=(Position(symbol=other, quantity=-1.0, entry=0.01),)),
+        Account(balances=cash, positions=(Position(symbol="NOBODY", quantity=1.0, entry=1.0), plain)),
+        Account(balances=cash, positions=(replace(plain, mode=MarginMode.ISOLATED, isolated_margin=0.1),)),
+        Account(),
+        Account(balances=cash),
+    ]
+    found = same(named(held), market, SPM)
+    assert found.issues
+    assert found.notes[-1].startswith("4 of 7 accounts")
+
+
+def test_a_large_delta_pays_for_liquidity():
+    size = 3e8  # dollars: above the free twenty million
+    for side in (1.0, -1.0):
+        held = [
+            Account(
+                positions=(Position(symbol="BTC-PERPETUAL", quantity=side * size / 10.0, entry=60_000.0),)
+            )
+        ]
+        same(named(held), MARKET, SPM)
+
+
+def test_what_has_no_compiled_form_is_answered_all_the_same():
+    rulebook = in_force("deribit.xpm", MADE_AT)
+    assert not is_expressible(rulebook)
+    found = same(made_book(50, 1, MARKET), MARKET, rulebook)
+    assert "no compiled form" in found.notes[-1]
+
+
+def test_a_table_without_rows_for_coins_is_refused():
+    ones, none = np.ones((1, FACTS)), np.zeros(1, dtype=np.int64)
+    terms = CoinTerms(padded_rows(np.ones((1, 8))), ones, none, none, np.ones((1, 1)), np.ones((1, 3)))
+    start = np.array([0, 1])
+    with pytest.raises(ValueError, match="1 rows for 1 instruments and 1 coins"):
+        coin_pools(terms, CoinRows(start, none, np.ones(1), np.ones(1), start, none, np.ones(1)))
+
+
+def test_an_account_alone_has_the_same_bytes_as_in_its_book():
+    book = made_book(200, 3, MARKET)
+    whole = assess_book(book, MARKET, SPM, compiled=True, threads=2).pools
+    for row in range(0, 200, 40):
+        alone = assess_book(book_of([account_of(book, row)]), MARKET, SPM, compiled=True).pools
+        mine = whole.account == row
+        for name in ("equity", "initial", "maintenance"):
+            assert getattr(whole, name)[mine].tobytes() == getattr(alone, name).tobytes()
