@@ -94,7 +94,8 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
     return moved
 
 
-_CLOSE = 1e-12
+# Fifteen digits are an amount to within 5e-15 of itself, and scaling it adds less than a float's own last digit.
+_CLOSE = 2e-14
 _WHOLE: dict[Direction, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     Direction.NEAREST: np.rint,
     Direction.HALF_EVEN: np.rint,
