@@ -49,3 +49,19 @@ def test_what_is_not_a_number_stays_and_no_rule_is_no_change():
 def test_a_step_that_is_none_is_refused(step):
     with pytest.raises(ValueError, match="step is"):
         Step(step, Direction.UP)
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("step", [1e-9, 1e-8, 1e-2, 0.5, 1.0])
+def test_amounts_beside_steps_and_middles_move_together_as_they_move_alone(step, direction):
+    rule, drawn = Step(step, direction), np.random.default_rng(5)
+    for scale in (1e-3, 1.0, 150.0, 1e6):
+        halves = np.rint(drawn.uniform(-scale, scale, 60) / step * 2.0) * 0.5 * step
+        away = np.concatenate(
+            [halves * (1.0 + k) for k in (0.0, 1e-16, 3e-16, 1e-15, 6e-15, 2e-14, 3e-14, 1e-13)]
+        )
+        amounts = np.concatenate(
+            [away, 2.0 * halves - away[-60:], np.nextafter(halves, np.inf), np.nextafter(halves, -np.inf)]
+        )
+        alone = [round_to(float(amount), rule) for amount in amounts]
+        np.testing.assert_array_equal(round_all(amounts, rule), alone)
