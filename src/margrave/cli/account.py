@@ -1,6 +1,7 @@
 """Commands on an account as it is: demo, margin, explain, liquidation, plot."""
 
 from collections.abc import Iterable, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _margin(told: Inputs, kind: str) -> int:
 def _more_of(pool: PoolAssessment) -> None:
     if pool.band:
         click.echo(f"band of {pool.name}: {pool.band}")
-    if pool.liquidation_end is not None:
+    if pool.liquidation_end is not None and not isnan(pool.liquidation_end):
         end = money(pool.liquidation_end, pool.currency)
         click.echo(f"a liquidation of {pool.name} would end at a balance of {end} {pool.currency}")
     if pool.order_margin:

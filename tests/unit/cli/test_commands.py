@@ -402,3 +402,11 @@ def test_liquidate_refuses_what_cannot_be(run, wrong, told):
     code, _, err = run("liquidate", "example:inverse", *wrong)
     assert code == 2
     assert told in err
+
+
+def test_an_unknown_pool_says_nothing_of_where_its_liquidation_would_end(run):
+    code, out, err = run("margin", "example:weighted", "--rules", "mango.v4")
+    assert code == 1
+    assert "would end" not in out
+    assert "no rule" in err
+    assert "would end at a balance of 2,130.01 USD" in run("margin", "example:weighted")[1]
