@@ -151,7 +151,13 @@ def test_a_large_delta_pays_for_liquidity():
                 positions=(Position(symbol="BTC-PERPETUAL", quantity=side * size / 10.0, entry=60_000.0),)
             )
         ]
-        same(named(held), MARKET, SPM)
+        found = same(named(held), MARKET, SPM)
+        tenth = [
+            replace(a, positions=tuple(replace(p, quantity=p.quantity / 10.0) for p in a.positions))
+            for a in held
+        ]
+        less = same(named(tenth), MARKET, SPM)  # thirty million: hardly above what is free
+        assert found.pools.maintenance[0] > 10.5 * less.pools.maintenance[0]
 
 
 def test_what_has_no_compiled_form_is_answered_all_the_same():

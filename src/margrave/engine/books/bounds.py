@@ -4,7 +4,6 @@ Chunk by chunk in bounded memory, as `venue` does it; `liquidation.many` is the 
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from margrave.domain.book import Book, chunk_of
 from margrave.domain.market import Market
-from margrave.engine.books.venue import chunk_bounds
+from margrave.engine.books.venue import chunk_bounds, in_turn
 from margrave.kernels.arrays import F64, I64
 from margrave.liquidation.many import bounds_of_pools
 from margrave.margin.resolve import Resolved, resolve
@@ -90,13 +89,10 @@ def bounds_book(
 
     parts: list[BookBounds] = []
     pools = 0
-    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for (part, count), span in zip(pool.map(run, spans), spans, strict=True):
-            part.pool[:] += pools
-            pools += count
-            parts.append(part)
-            if told is not None:
-                told(span[1])
+    for part, count in in_turn(run, spans, threads, told):
+        part.pool[:] += pools
+        pools += count
+        parts.append(part)
     return _joined(parts)
 
 

@@ -1,7 +1,6 @@
 """Every position of a book as columns: what it is worth, what it is charged, and where an isolated one is liquidated."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import final
 
@@ -11,7 +10,7 @@ from margrave.core.words import INITIAL, MAINTENANCE
 from margrave.domain.book import Book, chunk_of
 from margrave.domain.market import Market
 from margrave.engine.books.bounds import BookBounds
-from margrave.engine.books.venue import chunk_bounds
+from margrave.engine.books.venue import chunk_bounds, in_turn
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.margin.pooled import evaluate, prepare_in
 from margrave.margin.resolve import Resolved, resolve
@@ -67,13 +66,10 @@ def positions_book(
 
     parts: list[PositionColumns] = []
     pools = 0
-    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for (part, count), span in zip(pool.map(run, spans), spans, strict=True):
-            part.pool[:] += pools
-            pools += count
-            parts.append(part)
-            if told is not None:
-                told(span[1])
+    for part, count in in_turn(run, spans, threads, told):
+        part.pool[:] += pools
+        pools += count
+        parts.append(part)
     return PositionColumns(
         *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(PositionColumns))
     )

@@ -4,11 +4,11 @@ The instruments are resolved once. A chunk is a book of whole accounts, so that 
 on several threads: each account has the digits that it has alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,14 +156,40 @@ def assess_resolved(
     columns: list[NDArray[Any]] = [np.empty(room, dtype=kind) for kind in _KINDS]
     issues: dict[int, tuple[Issue, ...]] = {}
     filled = 0
-    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for part, bound in zip(pool.map(run, bounds), bounds, strict=True):
-            issues.update({filled + row: why for row, why in part.issues.items()})
-            filled = _filled(columns, filled, part.pools)
-            if told is not None:
-                told(bound[1])
+    for part in in_turn(run, bounds, threads, told):
+        issues.update({filled + row: why for row, why in part.issues.items()})
+        filled = _filled(columns, filled, part.pools)
     pools = PoolColumns(*(column[:filled] for column in columns))
     return _assessment(book, resolved, pools, issues)
+
+
+T = TypeVar("T")
+
+
+def in_turn(
+    run: Callable[[tuple[int, int]], T],
+    spans: Sequence[tuple[int, int]],
+    threads: int,
+    told: Callable[[int], None] | None,
+) -> Iterator[T]:
+    """What each span of accounts gives, in their order, however many are calculated at the same time.
+
+    Parameters
+    ----------
+    run : callable
+        From the first account of a span and the one after its last.
+    spans : sequence of (int, int)
+        Ascending.
+    threads : int
+        Spans at the same time.
+    told : callable, optional
+        Called with the accounts done, after each span that was taken.
+    """
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        for part, span in zip(pool.map(run, spans), spans, strict=True):
+            yield part
+            if told is not None:
+                told(span[1])
 
 
 _KINDS = (np.int64, np.int64, np.int64, *(np.float64,) * 5, np.int8)
