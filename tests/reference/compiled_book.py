@@ -2,11 +2,12 @@
 
 import hashlib
 from concurrent.futures import Executor
+from dataclasses import fields, replace
 
 import numpy as np
 
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import FACTS, IS_OPTION, CoinRows, CoinTerms, coin_pools
+from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, coin_pools, empty_margins
 from margrave.kernels.compiled.columns import (
     GridOptions,
     Holdings,
@@ -15,6 +16,8 @@ from margrave.kernels.compiled.columns import (
     holdings_of,
     tier_table,
 )
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces
+from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
 from margrave.kernels.compiled.rows import empty_rows
 from margrave.kernels.compiled.tiers import (
     inverse_pools,
@@ -92,29 +95,58 @@ def tier_positions(dice: np.random.Generator, count: int) -> tuple[TierPositions
     return positions, np.abs(quantity) * mark * dice.uniform(-0.2, 1.4, count)
 
 
-def coins(dice: np.random.Generator, table: np.ndarray, held: Holdings) -> tuple[CoinTerms, CoinRows]:
-    """Instruments on two coins, options among them, and the accounts of some holdings with a balance each."""
+def coins(dice: np.random.Generator, table: np.ndarray, held: Holdings) -> tuple[CoinTerms, Contracts, Columns]:
+    """Instruments on two coins, options among them, and the accounts of some holdings with a balance and orders."""
     instruments, accounts, positions = len(table) - 2, len(held.start) - 1, len(held.index)
-    facts = dice.uniform(0.1, 2.0, (instruments, FACTS))
-    facts[:, IS_OPTION] = dice.random(instruments) < 0.5
     terms = CoinTerms(
         table,
-        facts,
-        dice.integers(0, 2, instruments),
-        dice.integers(0, 7, instruments),
-        dice.uniform(0.001, 0.1, (2, 7)),
+        table.shape[1] - 3,
+        bits_of_dates(dice.integers(0, 11, instruments), 11),
+        np.pad(dice.uniform(0.001, 0.1, (2, 11)), ((0, 0), (0, 5))),
         np.array([[10.0, 1e-4, 0.1], [0.0, 0.0, 0.0]]),
+        dice.uniform(0.1, 2.0, 2),
     )
-    rows = CoinRows(
-        held.start.astype(np.int64),
-        held.index.astype(np.int64) % instruments,
-        held.quantity.astype(float),
-        dice.uniform(0.5, 2.0, positions),
-        np.arange(accounts + 1),
-        dice.integers(0, 2, accounts),
-        dice.uniform(-1e3, 1e4, accounts),
+    contracts = Contracts(
+        dice.integers(0, 2, instruments),
+        dice.uniform(0.1, 2.0, instruments),
+        dice.uniform(0.1, 2.0, instruments),
+        dice.random(instruments) < 0.5,
+        2,
     )
-    return terms, rows
+    waiting = np.sort(dice.integers(0, accounts, accounts // 3))
+    columns = Columns(
+        start=held.start.astype(np.int64),
+        instrument=held.index.astype(np.int64) % instruments,
+        quantity=held.quantity.astype(float),
+        entry=dice.uniform(0.5, 2.0, positions),
+        balance_start=np.arange(accounts + 1),
+        balance_coin=dice.integers(0, 2, accounts),
+        balance=dice.uniform(-1e3, 1e4, accounts),
+        order_start=starts_of(waiting, accounts),
+        order_instrument=dice.integers(0, instruments, len(waiting)),
+        order_quantity=dice.integers(-20, 21, len(waiting)).astype(float),
+        order_price=dice.uniform(0.5, 2.0, len(waiting)),
+    )
+    return terms, contracts, columns
+
+
+def without_orders(columns: Columns) -> Columns:
+    """The same accounts, whose orders are gone."""
+    none = np.zeros(0)
+    return replace(
+        columns,
+        order_start=np.zeros(len(columns.start), dtype=np.int64),
+        order_instrument=none.astype(np.int64),
+        order_quantity=none,
+        order_price=none,
+    )
+
+
+def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list[np.ndarray]:
+    """What the kernel says of pools, piece by piece in a pool's threads."""
+    out, count = empty_margins(rows), len(rows.account)
+    in_pieces(lambda a, b: coin_pools(terms, rows, (a, b), out), count, lambda: even_bounds(count, 1, 1), pool)
+    return [out.equity, out.worst, out.charge, out.fills]
 
 
 def digest(pool: Executor | None = None) -> str:
@@ -132,8 +164,11 @@ def digest(pool: Executor | None = None) -> str:
         answers.append(isolated(ladders(), positions, collateral, pool))
     for cross in (linear_pools, inverse_pools):
         answers += cross(ladders(), positions, start, balance, pool)
-    pools = coin_pools(*coins(dice, table, held), pool)
-    answers += [pools.account, pools.currency, pools.equity, pools.worst, pools.charge]
+    terms, contracts, columns = coins(dice, table, held)
+    for accounts in (columns, without_orders(columns)):
+        rows = laid_out(contracts, accounts, pool)
+        answers += [getattr(rows, field.name) for field in fields(rows)]
+        answers += swept_pools(terms, rows, pool)
     return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
 
 

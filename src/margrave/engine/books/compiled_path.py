@@ -1,17 +1,78 @@
 """A book through the compiled sweep, and what the sweep cannot serve through NumPy: one answer in the order of accounts."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import final
 
 import numpy as np
 
 from margrave.core.errors import Issue
 from margrave.domain.book import Book
-from margrave.engine.books.swept import Sweep, SweptPools, served, some_accounts, sweep_of, swept
-from margrave.engine.books.venue import BookAssessment, PoolColumns, assess_resolved, status_of
-from margrave.margin.resolve import Resolved
-from margrave.rulebook.bands import liquidation_ratio
+from margrave.domain.market import Market
+from margrave.engine.books.laid import LaidBook, are_same, contracts_of, lay_out, some_accounts
+from margrave.engine.books.swept import UNKNOWN, SweptPools, sweep_of, swept
+from margrave.engine.books.venue import BookAssessment, PoolColumns, assess_resolved
+from margrave.kernels.arrays import Bools
+from margrave.margin.resolve import Resolved, resolve
+from margrave.rulebook.schema import Rulebook
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KeptBook:
+    """A book under a rulebook, laid out for tick after tick."""
+
+    book: Book
+    rulebook: Rulebook
+    laid: LaidBook | None  # None where the rulebook has no compiled form
+
+
+def keep(book: Book, market: Market, rulebook: Rulebook, *, threads: int = 1) -> KeptBook:
+    """Lay a book out once, so that a tick costs its sweep alone.
+
+    Parameters
+    ----------
+    book, market, rulebook : Book, Market, Rulebook
+        As in `assess_book`; of the market only what its contracts are is kept.
+    threads : int
+        The same bytes for any number.
+
+    Raises
+    ------
+    ImportError
+        There is no compiler.
+    """
+    resolved = resolve(book.symbols, book.assets, market, rulebook)
+    with _workers(threads) as pool:
+        return _kept(book, resolved, pool)
+
+
+def _kept(book: Book, resolved: Resolved, pool: Executor | None) -> KeptBook:
+    sweep = sweep_of(resolved, book.symbols)
+    laid = None if sweep is None else lay_out(book, resolved.table, resolved.rulebook, pool)
+    return KeptBook(book, resolved.rulebook, laid)
+
+
+def assess_kept(kept: KeptBook, market: Market, *, threads: int = 1) -> BookAssessment:
+    """Assess a kept book in another market: what `assess_book` answers, compiled, at the cost of a tick.
+
+    Parameters
+    ----------
+    kept : KeptBook
+        From `keep`. Where the market's contracts are no longer those that it was laid out by, it is laid out anew.
+    market : Market
+        The market as it is now.
+    threads : int
+        The same bytes for any number.
+    """
+    resolved = resolve(kept.book.symbols, kept.book.assets, market, kept.rulebook)
+    with _workers(threads) as pool:
+        laid = kept.laid
+        if laid is not None and not are_same(laid.contracts, contracts_of(resolved.table)):
+            laid = lay_out(kept.book, resolved.table, kept.rulebook, pool)
+        return _assessed(replace(kept, laid=laid), resolved, pool, _Ways(None, threads, None))
 
 
 def assess_compiled(
@@ -38,61 +99,78 @@ def assess_compiled(
     BookAssessment
         A note says how many accounts NumPy answered.
     """
-    sweep = sweep_of(resolved, book)
-    if sweep is None:
-        found = assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
-        return replace(
-            found, notes=(*found.notes, f"{resolved.rulebook.id} has no compiled form: NumPy answered")
-        )
-    fast = served(sweep, book)
-    slow = np.flatnonzero(~fast)
-    others = assess_resolved(some_accounts(book, ~fast), resolved, chunk=chunk, threads=threads)
-    quick = _swept(sweep, some_accounts(book, fast), resolved, threads)
-    if told is not None:
-        told(len(book.names))
-    if not slow.size:
+    with _workers(threads) as pool:
+        return _assessed(_kept(book, resolved, pool), resolved, pool, _Ways(chunk, threads, told))
+
+
+@contextmanager
+def _workers(threads: int) -> Iterator[Executor | None]:
+    if threads < 2:
+        yield None
+        return
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        yield pool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    # How NumPy goes through what is left to it.
+    chunk: int | None
+    threads: int
+    told: Callable[[int], None] | None
+
+
+def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _Ways) -> BookAssessment:
+    book, laid = kept.book, kept.laid
+    sweep = None if laid is None else sweep_of(resolved, book.symbols)
+    if laid is None or sweep is None:
+        found = assess_resolved(book, resolved, chunk=ways.chunk, threads=ways.threads, told=ways.told)
+        note = f"{resolved.rulebook.id} has no compiled form: NumPy answered"
+        return replace(found, notes=(*found.notes, note))
+    found_pools = swept(sweep, laid.rows, pool)
+    slow = laid.others.copy()
+    slow[laid.rows.account[found_pools.status == UNKNOWN]] = True
+    others = assess_resolved(some_accounts(book, slow), resolved, chunk=ways.chunk, threads=ways.threads)
+    if ways.told is not None:
+        ways.told(len(book.names))
+    quick = _columns(laid, found_pools)
+    asked = np.flatnonzero(slow)
+    if not asked.size:
         return replace(others, names=book.names, pools=quick)
-    pools, issues = _together(quick, np.flatnonzero(fast), others, slow)
-    note = f"{slow.size:,} of {len(book.names):,} accounts were answered by NumPy: the compiled sweep does not serve them"
+    pools, issues = _together(quick, slow, others)
+    note = f"{asked.size:,} of {len(book.names):,} accounts were answered by NumPy: the compiled sweep does not serve them"
     return replace(others, names=book.names, pools=pools, issues=issues, notes=(*others.notes, note))
 
 
-def _swept(sweep: Sweep, book: Book, resolved: Resolved, threads: int) -> PoolColumns:
-    if threads > 1:
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            return _columns(swept(sweep, book, pool), resolved)
-    return _columns(swept(sweep, book), resolved)
-
-
-def _columns(found: SweptPools, resolved: Resolved) -> PoolColumns:
-    count = len(found.account)
-    closing = liquidation_ratio(resolved.rulebook.account.bands)
-    unknown = np.zeros(count, dtype=np.bool_)
+def _columns(laid: LaidBook, found: SweptPools) -> PoolColumns:
     return PoolColumns(
-        found.account,
-        found.currency,
-        np.full(count, -1, dtype=np.int64),
+        laid.rows.account,
+        laid.rows.currency,
+        np.full(len(laid.rows.account), -1, dtype=np.int64),
         found.equity,
         found.equity,
         found.initial,
         found.maintenance,
-        np.zeros(count),
-        status_of(found.equity, found.initial, found.maintenance, closing, unknown),
+        found.order_margin,
+        found.status,
     )
 
 
 def _together(
-    quick: PoolColumns, fast: np.ndarray, others: BookAssessment, slow: np.ndarray
+    quick: PoolColumns, slow: Bools, others: BookAssessment
 ) -> tuple[PoolColumns, dict[int, tuple[Issue, ...]]]:
     # In the order of accounts; an account's pools are all of one side, and keep their order.
-    account = np.concatenate((fast[quick.account], slow[others.pools.account]))
+    kept = ~slow[quick.account]
+    account = np.concatenate((quick.account[kept], np.flatnonzero(slow)[others.pools.account]))
     order = account.argsort(kind="stable")
     merged = [
-        np.concatenate((getattr(quick, field.name), getattr(others.pools, field.name)))[order]
+        np.concatenate((getattr(quick, field.name)[kept], getattr(others.pools, field.name)))[order]
         for field in fields(PoolColumns)
     ]
     merged[0] = account[order]
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    issues = {int(place[len(quick.account) + row]): why for row, why in others.issues.items()}
+    first = int(np.count_nonzero(kept))
+    issues = {int(place[first + row]): why for row, why in others.issues.items()}
     return PoolColumns(*merged), issues

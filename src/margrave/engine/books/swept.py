@@ -1,38 +1,47 @@
-"""Accounts of coin pools under scenario margin through the compiled kernel; which they are, and what it needs.
+"""Coin pools under scenario margin through the compiled kernel: what it needs of a market, and what it answers.
 
 The kernel serves what its one pass can express: pools in the coin that their contracts are on, scenarios, the roll
-charge and the charge on a large delta. Everything else goes the way in NumPy, account by account.
+charge and the charge on a large delta, open orders at their worst fill. What it cannot value is NaN, and goes the way
+in NumPy.
 """
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields, replace
-from typing import Any, final
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
+from numpy.typing import NDArray
+
 from margrave.core.rounding import Direction, Step, round_all
-from margrave.domain.book import Book
-from margrave.kernels.arrays import F64, I64, Bools
+from margrave.domain.book import Book, book_of
+from margrave.engine.assessment import Status
+from margrave.engine.books.venue import STATUSES, status_of
+from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.compiled.coin_pools import (
+    BOUGHT,
     DELTA,
-    FACTS,
-    INDEX,
-    IS_OPTION,
-    MARK,
-    PER_PRICE,
-    A,
-    C,
-    CoinRows,
+    HELD,
+    OPTION_DELTA,
+    SOLD,
+    VALUE,
     CoinTerms,
+    PoolMargins,
+    bits_of_dates,
+    check_terms,
     coin_pools,
+    empty_margins,
 )
-from margrave.kernels.compiled.rows import empty_rows
+from margrave.kernels.compiled.compiler import in_pieces, row_bounds
+from margrave.kernels.compiled.laid_out import PoolRows
+from margrave.kernels.compiled.rows import empty_rows, lanes_of
 from margrave.margin.pooled import evaluate, prepare_in
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.cells import Grid, grid_of
 from margrave.margin.scenario.scenarios import ScenarioMargin
 from margrave.margin.scenario.scene import coin_deltas
 from margrave.margin.scenario.unit_risk import Block, cell_weights
+from margrave.rulebook.bands import liquidation_ratio
 from margrave.rulebook.portfolio import (
     LiquidityCharge,
     Role,
@@ -42,7 +51,13 @@ from margrave.rulebook.portfolio import (
     UnitTerms,
     terms_of,
 )
-from margrave.rulebook.schema import CrossPool, Rulebook
+from margrave.rulebook.schema import CrossPool, OrderBasis, OrderRule, Rulebook
+from margrave.valuation.table import Table
+
+UNKNOWN = STATUSES.index(Status.UNKNOWN)
+"""Status of a pool that the kernel cannot value."""
+
+_PIECE = 20_000  # positions that are worth a thread
 
 
 @final
@@ -51,23 +66,22 @@ class Sweep:
     """A rulebook in a market as the kernel takes it."""
 
     terms: CoinTerms
-    clean: Bools  # (I,) instruments that the kernel serves
-    coin: I64  # rows of the table's assets of the book's own
     initial: float
     maintenance: float
     digits: int | None  # to which the worst loss is rounded
+    closing: float  # margin balance over maintenance below which a pool is closed
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SweptPools:
-    """Pools, (K,), of the accounts that were asked for; in coins."""
+    """What pools have and are asked, (K,), in coins; NaN where the kernel cannot say."""
 
-    account: I64
-    currency: I64
     equity: F64
-    initial: F64
+    initial: F64  # with open orders
     maintenance: F64
+    order_margin: F64
+    status: NDArray[np.int8]  # row of `venue.STATUSES`
 
 
 def is_expressible(rulebook: Rulebook) -> bool:
@@ -79,7 +93,10 @@ def is_expressible(rulebook: Rulebook) -> bool:
     if model.collateral or model.collateral_moves or any(part is not None for part in apart):
         return False
     plain = model.unit is UnitOf.UNDERLYING and account.profit_credit == 1.0 and account.option_value_credit
-    return plain and all(_are_plain(terms) for terms in model.terms)
+    known = account.orders is OrderRule.NONE or (
+        account.orders is OrderRule.WORST_FILL and account.order_basis is OrderBasis.ORDER and account.open_loss
+    )
+    return plain and known and all(_are_plain(terms) for terms in model.terms)
 
 
 def _are_plain(terms: UnitTerms) -> bool:
@@ -89,15 +106,15 @@ def _are_plain(terms: UnitTerms) -> bool:
     return both and known and terms.skew is None and terms.static_discount is None
 
 
-def sweep_of(resolved: Resolved, book: Book) -> Sweep | None:
+def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     """What the kernel needs of a market, worked out by the calculation in NumPy on one contract of each instrument.
 
     Parameters
     ----------
     resolved : Resolved
         Rulebook, market and instruments.
-    book : Book
-        Any book of these symbols and assets.
+    symbols : tuple of str
+        Of the books that it is for, as `resolved` has them.
 
     Returns
     -------
@@ -105,49 +122,45 @@ def sweep_of(resolved: Resolved, book: Book) -> Sweep | None:
         None where the kernel cannot serve the rulebook.
     """
     table, model = resolved.table, resolved.rulebook.portfolio
-    if not is_expressible(resolved.rulebook) or not book.symbols:
+    if not is_expressible(resolved.rulebook) or not symbols:
         return None
     assert isinstance(model, ScenarioModel)
-    probe = prepare_in(resolved, _one_of_each(book, table.mark))
+    probe = prepare_in(resolved, _one_of_each(symbols, table.mark))
     margin = evaluate(probe).workings.joint
     if margin is None or not isinstance(margin.workings, ScenarioMargin):
         return None
-    count, coins = len(book.symbols), len(table.assets)
-    grids = [grid_of(terms.cells) for terms in model.terms]
-    rows = empty_rows(count + coins, max(len(grid.move) for grid in grids))
-    rows[:] = np.nan
-    facts = np.full((count, FACTS), np.nan)
-    per_price = np.divide(table.c, table.mark, out=np.zeros(count), where=table.c > 0.0)
-    for column, values in ((A, table.a), (C, table.c), (MARK, table.mark), (PER_PRICE, per_price)):
-        facts[:, column] = values
-    facts[:, IS_OPTION], facts[:, INDEX], facts[:, -1] = table.is_option, table.index, 0.0
+    count, coins = len(symbols), len(table.assets)
+    cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
+    rows = empty_rows(count + coins, cells + OPTION_DELTA + 1)
+    rows[:], rows[:, cells:] = np.nan, 0.0
     for block in margin.workings.blocks:
-        _fill(block, rows, facts)
+        _fill(block, rows, cells)
+    sick = np.zeros(count, dtype=np.bool_)
+    sick[probe.pools.account[list(probe.issues)]] = True
+    price, other = _coin_prices(table, ~sick)
+    own = (table.base == table.settlement) & (table.payoff == table.settlement)
+    rows[:count][sick | other | ~own] = np.nan
     dates, date = np.unique(table.years, return_inverse=True)
-    share, liquidity = np.zeros((coins, len(dates))), np.zeros((coins, 3))
+    share, liquidity = np.zeros((coins, lanes_of(len(dates)))), np.zeros((coins, 3))
     for coin, name in enumerate(table.assets):
         terms = terms_of(model, name)
         if terms is not None:
-            _padded(rows[count + coin], _damper(terms, grid_of(terms.cells)))
-            _charges(terms, dates, share[coin], liquidity[coin])
-    sick = np.zeros(count, dtype=np.bool_)
-    sick[probe.pools.account[list(probe.issues)]] = True
-    own = (table.base == table.settlement) & (table.payoff == table.settlement)
-    clean = own & ~sick & np.isfinite(rows[:count]).all(axis=1) & np.isfinite(facts).all(axis=1)
-    where = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
-    levels = model.levels
-    made = CoinTerms(rows, facts, table.settlement, date.astype(np.int64), share, liquidity)
-    return Sweep(made, clean, where, levels.initial, levels.maintenance, model.worst_digits)
+            _padded(rows[count + coin : count + coin + 1], _damper(terms, grid_of(terms.cells)) / price[coin], cells)
+            _charges(terms, dates, share[coin, : len(dates)], liquidity[coin])
+    terms = CoinTerms(rows, cells, bits_of_dates(date, len(dates)), share, liquidity, price)
+    check_terms(terms)
+    closing = liquidation_ratio(resolved.rulebook.account.bands)
+    return Sweep(terms, model.levels.initial, model.levels.maintenance, model.worst_digits, closing)
 
 
-def _one_of_each(book: Book, mark: F64) -> Book:
-    count = len(book.symbols)
-    each, none = np.arange(count), np.zeros(0, dtype=np.int64)
-    some = _some(book, np.zeros(len(book.names), dtype=np.bool_))
-    return replace(
-        some,
-        names=np.array(book.symbols, dtype=book.names.dtype),
-        parents=np.full(count, "", dtype=book.parents.dtype),
+def _one_of_each(symbols: tuple[str, ...], mark: F64) -> Book:
+    count, each, none = len(symbols), np.arange(len(symbols)), np.zeros(0, dtype=np.int64)
+    nothing = np.zeros(0)
+    return Book(
+        names=np.array(symbols, dtype=np.dtypes.StringDType()),
+        parents=np.full(count, "", dtype=np.dtypes.StringDType()),
+        symbols=symbols,
+        assets=(),
         account=each,
         instrument=each,
         quantity=np.ones(count),
@@ -155,22 +168,45 @@ def _one_of_each(book: Book, mark: F64) -> Book:
         leverage=np.full(count, np.nan),
         is_isolated=np.zeros(count, dtype=np.bool_),
         isolated_margin=np.full(count, np.nan),
+        balance_account=none,
+        balance_asset=none,
+        balance=nothing,
         order_account=none,
+        order_instrument=none,
+        order_quantity=nothing,
+        order_price=nothing,
+        order_leverage=nothing,
+        order_reduces=np.zeros(0, dtype=np.bool_),
+        memory=book_of(()).memory,
     )
 
 
-def _fill(block: Block, rows: F64, facts: F64) -> None:
+def _fill(block: Block, rows: F64, cells: int) -> None:
     scene, grid = block.scene, block.worth.grid
+    table, at = scene.table, scene.units.instrument
     weights = cell_weights(scene, grid)[:, scene.units.unit]
-    profit, delta = block.worth.member[0] * weights, coin_deltas(scene)[0]
-    for member, instrument in enumerate(scene.units.instrument.tolist()):
-        _padded(rows[instrument], profit[:, member])
-        facts[instrument, DELTA] = delta[member]
+    _padded(rows, (block.worth.member[0] * weights).T, cells, at)
+    mark, c = table.mark[at], table.c[at]
+    bought = np.divide(c, mark, out=np.zeros(len(at)), where=(c > 0.0) & ~table.is_option[at])
+    rows[at, cells + VALUE] = table.a[at] * mark - bought
+    delta = coin_deltas(scene)[0]
+    rows[at, cells + DELTA] = delta
+    rows[at, cells + OPTION_DELTA] = np.where(table.is_option[at], delta, 0.0)
 
 
-def _padded(row: F64, cells: F64) -> None:
-    row[: len(cells)] = cells
-    row[len(cells) :] = cells[0]
+def _padded(rows: F64, values: F64, cells: int, at: slice | np.ndarray = slice(None)) -> None:
+    # A copy of the first cell is never worse than it.
+    values = np.atleast_2d(values)
+    rows[at, : values.shape[1]] = values
+    rows[at, values.shape[1] : cells] = values[:, :1]
+
+
+def _coin_prices(table: Table, known: Bools) -> tuple[F64, Bools]:
+    # A pool of one underlying takes the index of its first contract: they must be one.
+    price = np.full(len(table.assets), np.nan)
+    first = np.flatnonzero(known)[::-1]
+    price[table.settlement[first]] = table.index[first]
+    return price, table.index != price[table.settlement]
 
 
 def _damper(terms: UnitTerms, grid: Grid) -> F64:
@@ -189,25 +225,15 @@ def _charges(terms: UnitTerms, dates: F64, share: F64, liquidity: F64) -> None:
             liquidity[:] = charge.free, charge.increment, charge.most
 
 
-def served(sweep: Sweep, book: Book) -> Bools:
-    """Accounts that the kernel answers, (A,): cross positions in instruments that it serves, and no open orders."""
-    out = np.ones(len(book.names), dtype=np.bool_)
-    out[book.order_account] = False
-    out[book.account[book.is_isolated]] = False
-    if not sweep.clean.all():
-        out[book.account[~sweep.clean[book.instrument]]] = False
-    return out
-
-
-def swept(sweep: Sweep, book: Book, pool: Executor | None = None) -> SweptPools:
-    """Pools of a book of accounts that the kernel serves.
+def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> SweptPools:
+    """Pools in a market.
 
     Parameters
     ----------
     sweep : Sweep
         Rulebook and market.
-    book : Book
-        Accounts of which `served` says yes.
+    rows : PoolRows
+        Of instruments as the sweep has them.
     pool : Executor, optional
         Threads; the answer is the same bytes.
 
@@ -217,59 +243,29 @@ def swept(sweep: Sweep, book: Book, pool: Executor | None = None) -> SweptPools:
         Within 1e-12 of the gross of what is summed of the calculation in NumPy, and where the rulebook rounds the
         worst loss, one step where it lies between two.
     """
-    asset = sweep.coin[book.balance_asset]
-    count = len(book.names)
-    rows = CoinRows(
-        _starts(book.account, count),
-        np.ascontiguousarray(book.instrument),
-        np.ascontiguousarray(book.quantity),
-        np.ascontiguousarray(book.entry),
-        _starts(book.balance_account, count),
-        asset,
-        np.ascontiguousarray(book.balance),
-    )
-    found = coin_pools(sweep.terms, rows, pool)
-    worst = found.worst
+    count = len(rows.account)
+    room, asked = empty_margins(rows), np.zeros(count)
+    out = SweptPools(room.equity, np.empty(count), np.empty(count), asked, np.empty(count, dtype=np.int8))
+
+    def run(first: int, past: int) -> None:
+        coin_pools(sweep.terms, rows, (first, past), room)
+        _levels(sweep, room, slice(first, past), out)
+
+    in_pieces(run, count, lambda: row_bounds(rows.start, _PIECE), pool)
+    return out
+
+
+def _levels(sweep: Sweep, room: PoolMargins, part: slice, out: SweptPools) -> None:
+    # Of a piece, so that its columns stand in the nearest cache.
+    worst = room.worst[:, part]
     if sweep.digits is not None:
         worst = round_all(worst, Step(10.0**-sweep.digits, Direction.NEAREST))
-    risk = worst + found.charge
-    return SweptPools(
-        found.account, found.currency, found.equity, sweep.initial * risk, sweep.maintenance * risk
-    )
-
-
-def _starts(account: I64, count: int) -> I64:
-    starts = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(account, minlength=count), out=starts[1:])
-    return starts
-
-
-def some_accounts(book: Book, which: Bools) -> Book:
-    """The accounts of a book that are chosen, counted anew, with the tables of the whole."""
-    return book if which.all() else _some(book, which)
-
-
-def _some(book: Book, which: Bools) -> Book:
-    place = np.cumsum(which) - 1
-    groups = ("account", "balance_account", "order_account")
-    members = (
-        ("account", "instrument", "quantity", "entry", "leverage", "is_isolated", "isolated_margin"),
-        ("balance_account", "balance_asset", "balance"),
-        (
-            "order_account",
-            "order_instrument",
-            "order_quantity",
-            "order_price",
-            "order_leverage",
-            "order_reduces",
-        ),
-    )
-    columns: dict[str, Any] = {"names": book.names[which], "parents": book.parents[which]}
-    for group, names in zip(groups, members, strict=True):
-        rows = which[getattr(book, group)]
-        columns.update({name: getattr(book, name)[rows] for name in names})
-        columns[group] = place[columns[group]]
-    rows = which[book.memory.account]
-    memory = {f.name: getattr(book.memory, f.name)[rows] for f in fields(book.memory)}
-    memory["account"] = place[memory["account"]]
-    return replace(book, **columns, memory=replace(book.memory, **memory))
+    risk = worst + room.charge[:, part]
+    initial = sweep.initial * risk
+    asked, maintenance = initial[HELD], sweep.maintenance * risk[HELD]
+    if len(risk) > 1:
+        more = np.maximum(np.maximum(initial[BOUGHT], initial[SOLD]) - asked, 0.0)
+        out.order_margin[part] = room.fills[part] + more
+        asked = asked + out.order_margin[part]
+    out.initial[part], out.maintenance[part] = asked, maintenance
+    out.status[part] = status_of(out.equity[part], asked, maintenance, sweep.closing, np.False_)

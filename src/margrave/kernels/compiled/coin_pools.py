@@ -1,10 +1,9 @@
 """Pools that hold contracts on the coin that they count in: equity, worst scenario and charges in one pass.
 
-A pool's positions are read once for its sums and once, out of the nearest cache, for its scenarios. Nothing of size
-pools × scenarios is ever written.
+A row of the table is all that a contract is in a market: its profit in each cell, what it is worth, its delta. A pool
+is one chain of rows, read once; nothing of size pools × scenarios is ever written.
 """
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -12,24 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
-from margrave.kernels.compiled.intrinsics import worst_lane
+from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.intrinsics import add_rows, least_of, spent
+from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import WIDTH, check_rows
-
-_PIECE = 20_000  # positions that are worth a thread
-
-A, C, MARK, PER_PRICE, DELTA, IS_OPTION, INDEX = range(7)
-"""Columns of `CoinTerms.facts`."""
 
 FREE, INCREMENT, MOST = range(3)
 """Columns of `CoinTerms.liquidity`."""
 
-FACTS = 8
-"""Columns of a row of facts: one cache line."""
+VALUE, DELTA, OPTION_DELTA = range(3)
+"""What stands behind the cells of a row."""
 
-_Terms: TypeAlias = tuple[F64, F64, I64, I64, F64, F64]
-_Rows: TypeAlias = tuple[I64, NDArray[Any], F64, F64, I64, NDArray[Any], F64]
-_Out: TypeAlias = tuple[I64, I64, I64, F64, F64, F64]
+HELD, BOUGHT, SOLD = range(3)
+"""Rows of `PoolMargins.worst` and `charge`: without open orders, with all buys filled, with all sells filled."""
+
+_Steps: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_Terms: TypeAlias = tuple[F64, NDArray[Any], F64, F64, F64]
+_Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, I64]
+_Waiting: TypeAlias = tuple[I64, I64, NDArray[Any], F64, F64, F64]
+_Out: TypeAlias = tuple[F64, F64, F64, F64]
 
 
 @final
@@ -37,219 +37,181 @@ _Out: TypeAlias = tuple[I64, I64, I64, F64, F64, F64]
 class CoinTerms:
     """Instruments in one market, (I,), and the coins that they settle in, (N,)."""
 
-    table: F64  # (I + N, lanes) weighted profit of a contract in each cell; per coin, the damper of cells at price 1
-    facts: F64  # (I, 8) a, c, mark, c / mark, delta of a contract [coin], 1 for options, index price
-    settlement: I64  # (I,) coin
-    date: I64  # (I,) expiry, of D
-    share: F64  # (N, D) of an expiry's net delta that a roll costs
-    liquidity: (
-        F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
-    )
+    table: F64  # (I + N, lanes) of a contract: weighted profit in each cell, value, delta and, of an option, delta again
+    # [coin], and of a coin the damper of cells at its price. NaN in what is not known makes pools NaN.
+    cells: int
+    dated: NDArray[np.uint8]  # (I, D / 8) a bit a date, set for the expiry of an instrument
+    share: F64  # (N, D) of an expiry's net delta that a roll costs; D is a multiple of 8, zeros behind the dates
+    liquidity: F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
+    price: F64  # (N,) of a coin
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class CoinRows:
-    """Accounts in compressed rows: positions, (P,), and balances, (B,)."""
+class PoolMargins:
+    """Pools, (K,), in coins; V is 3 where open orders are, else 1."""
 
-    start: I64  # (A + 1,) of positions
-    instrument: NDArray[Any]
-    quantity: F64
-    entry: F64
-    balance_start: I64  # (A + 1,)
-    balance_asset: NDArray[Any]  # coin
-    balance: F64
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class CoinPools:
-    """Pools, (K,), in the order of accounts; in an account as its balances, then its positions need them."""
-
-    account: I64
-    currency: I64
     equity: F64
-    worst: F64  # >= 0, largest loss; NaN where a cell is
-    charge: F64  # roll and liquidity, >= 0
+    worst: F64  # (V, K) largest loss, >= 0
+    charge: F64  # (V, K) roll and liquidity, >= 0
+    fills: F64  # (K,) premium of bought options, and loss of orders beyond the mark
 
 
 # --- kernels ---
 
 
 @kernel
-def count_pools(settlement: I64, coins: int, rows: _Rows, out: I64) -> None:
-    """Pools of each account."""
-    start, instrument, _quantity, _entry, balance_start, balance_asset, _balance = rows
-    seen = np.full(coins, -1)
-    for account in range(len(out)):
-        count = 0
-        for b in range(balance_start[account], balance_start[account + 1]):
-            count += 1 if seen[balance_asset[b]] != account else 0
-            seen[balance_asset[b]] = account
-        for p in range(start[account], start[account + 1]):
-            coin = settlement[instrument[p]]
-            count += 1 if seen[coin] != account else 0
-            seen[coin] = account
-        out[account] = count
-
-
-@kernel
-def _opened(settlement: I64, rows: _Rows, account: int, slot: I64, out: _Out) -> int:
-    """Open an account's pools, with their cash; how many there are."""
-    start, instrument, _quantity, _entry, balance_start, balance_asset, balance = rows
-    pool_start, owner, currency, equity, _worst, _charge = out
-    first, count = pool_start[account], 0
-    for b in range(balance_start[account], balance_start[account + 1]):
-        coin = balance_asset[b]
-        if slot[coin] < 0:
-            slot[coin] = first + count
-            owner[first + count], currency[first + count], equity[first + count] = account, coin, 0.0
-            count += 1
-        equity[slot[coin]] += balance[b]
-    for p in range(start[account], start[account + 1]):
-        coin = settlement[instrument[p]]
-        if slot[coin] < 0:
-            slot[coin] = first + count
-            owner[first + count], currency[first + count], equity[first + count] = account, coin, 0.0
-            count += 1
-    for pool in range(first, first + count):
-        slot[currency[pool]] = -1
-    return count
-
-
-@kernel
-def _liquidity(longs: float, rest: float, price: float, terms: F64) -> float:
+def _liquidity(longs: float, both: float, price: float, terms: F64, coin: int) -> float:
     """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
-    both = longs + rest
+    rest = both - longs
     low, high = min(both, rest), max(both, rest)
     size = abs(min(high, 0.0)) if rest < 0.0 else max(low, 0.0)
     value = size * price
-    amount = max(value - terms[FREE], 0.0) * size * terms[INCREMENT]
-    return float(min(amount, terms[MOST] * value) / price)
+    if value <= terms[coin, FREE]:  # almost always
+        return 0.0
+    amount = (value - terms[coin, FREE]) * size * terms[coin, INCREMENT]
+    return float(min(amount, terms[coin, MOST] * value) / price)
 
 
 @kernel
-def _gathered(
-    terms: _Terms, rows: _Rows, place: tuple[int, int], room: tuple[I64, F64, F64]
-) -> tuple[int, float, float, float]:
-    """One pool's positions side by side, with the net delta of its expiries.
+def _asked(
+    steps: _Steps, cells: int, terms: _Terms, sums: tuple[F64, F64, int], pool: tuple[int, float]
+) -> tuple[float, float]:
+    """Worst loss and charges of row ``sums[2]`` of lanes and net deltas, for a pool's coin and long options' delta."""
+    lane, net, row = sums
+    coin, longs = pool
+    least = least_of(steps[0], lane, row, cells)
+    large = _liquidity(longs, lane[row, cells + DELTA], terms[4][coin], terms[3], coin)
+    return 0.0 if least >= 0.0 else -least, spent(steps[1], net, row, terms[2], coin) + large
 
-    How many there are, what they add to the equity, the delta of long options, and that of the rest.
-    """
-    _table, facts, settlement, date, _share, _liquidity = terms
-    start, instrument, quantity, entry = rows[0], rows[1], rows[2], rows[3]
-    account, coin = place
-    held, weight, net = room
-    first, past = start[account], start[account + 1]
-    whose, size, price_paid = instrument[first:past], quantity[first:past], entry[first:past]
-    n, profit, value, longs, all_of_it = 0, 0.0, 0.0, 0.0, 0.0
-    for p in range(len(whose)):
-        i = np.uint64(whose[p])  # unsigned: no index is taken for one from the end
-        if settlement[i] != coin:
+
+@kernel
+def _fills(waiting: _Waiting, table: F64, value: int, pool: int) -> float:
+    """What orders cost beside the margin of their fill; NaN where both sides lose, which is charged by instrument."""
+    start, sells, index, quantity, paid, premium = waiting
+    bought, sold = 0.0, 0.0
+    for order in range(start[pool], start[pool + 1]):
+        loss = max(paid[order] - quantity[order] * table[np.uint64(index[order]), value], 0.0)
+        bought += loss if order < sells[pool] else 0.0
+        sold += 0.0 if order < sells[pool] else loss
+    return float(premium[pool] + (np.nan if bought * sold != 0.0 else bought + sold))
+
+
+@kernel
+def pool_rows(
+    steps: _Steps, cells: int, terms: _Terms, rows: tuple[_Held, _Waiting], span: tuple[int, int], out: _Out
+) -> None:
+    """Pools ``span[0]`` to ``span[1] - 1`` without open orders."""
+    table, dated = terms[0], terms[1]
+    start, index, quantity, base, currency = rows[0]
+    equity, worst, charge, _ = out
+    sums, net = np.zeros((1, table.shape[1])), np.zeros((1, terms[2].shape[1]))
+    columns = table, index, quantity, dated
+    for pool in range(span[0], span[1]):
+        coin, first, past = currency[pool], start[pool], start[pool + 1]
+        equity[pool], worst[HELD, pool], charge[HELD, pool] = base[pool], 0.0, 0.0
+        if first == past:
             continue
-        q, option = size[p], facts[i, IS_OPTION]
-        held[n], weight[n] = whose[p], q
-        n += 1
-        delta = q * facts[i, DELTA]
-        net[np.uint64(date[i])] += delta
-        all_of_it += delta
-        longs += delta if option * q > 0.0 else 0.0
-        value += option * q * facts[i, A] * facts[i, MARK]
-        if option == 0.0:
-            per_entry = facts[i, PER_PRICE] / price_paid[p] if facts[i, C] > 0.0 else 0.0
-            profit += q * ((facts[i, MARK] - price_paid[p]) * (facts[i, A] + per_entry))
-    return n, profit + value, longs, all_of_it - longs
+        long = add_rows(steps, columns, first, past, (table, len(dated) + coin, sums, 0, net), cells + DELTA)
+        equity[pool] += sums[0, cells + VALUE]
+        worst[HELD, pool], charge[HELD, pool] = _asked(steps, cells, terms, (sums, net, 0), (coin, long))
 
 
 @kernel
-def _rolled(net: F64, share: F64) -> float:
-    """Cost of rolling every expiry's net delta, in coins; the delta is forgotten."""
-    cost = 0.0
-    for day in range(len(net)):
-        cost += abs(net[day]) * share[day]
-        net[day] = 0.0
-    return cost
-
-
-@kernel
-def pool_rows(lanes: tuple[int, ...], terms: _Terms, rows: _Rows, span: tuple[int, int], out: _Out) -> None:
-    """Pools of accounts ``span[0]`` to ``span[1] - 1``."""
-    table, facts, settlement, _date, share, liquidity = terms
-    start, (pool_start, _owner, currency, equity, worst, charge) = rows[0], out
-    longest = 0
-    for account in range(span[0], span[1]):
-        longest = max(longest, start[account + 1] - start[account])
-    held, weight = np.empty(longest + 1, dtype=np.int64), np.empty(longest + 1)
-    slot, net = np.full(len(share), -1), np.zeros(share.shape[1])
-    for account in range(span[0], span[1]):
-        count = _opened(settlement, rows, account, slot, out)
-        for pool in range(pool_start[account], pool_start[account] + count):
-            coin = currency[pool]
-            n, gained, longs, rest = _gathered(terms, rows, (account, coin), (held, weight, net))
-            equity[pool] += gained
-            worst[pool] = charge[pool] = 0.0
-            if n == 0:
-                continue
-            # The damper of the tail stands in the table at a price of one: a position of one over the price.
-            price = facts[held[0], INDEX]
-            held[n], weight[n] = len(facts) + coin, 1.0 / price
-            least, _cell = worst_lane(lanes, table, held, weight, 0, n + 1)
-            worst[pool] = 0.0 if least >= 0.0 else -least
-            charge[pool] = _rolled(net, share[coin]) + _liquidity(longs, rest, price, liquidity[coin])
+def pool_rows_ordered(
+    steps: _Steps, cells: int, terms: _Terms, rows: tuple[_Held, _Waiting], span: tuple[int, int], out: _Out
+) -> None:
+    """`pool_rows` with open orders: what all buys, and all sells, would add to what is held."""
+    table, dated = terms[0], terms[1]
+    start, index, quantity, base, currency = rows[0]
+    order_start, sells, order_index, order_quantity, _paid, _premium = rows[1]
+    equity, worst, charge, fills = out
+    sums, net = np.zeros((2, table.shape[1])), np.zeros((2, terms[2].shape[1]))
+    columns, orders = (table, index, quantity, dated), (table, order_index, order_quantity, dated)
+    on_top, delta = (sums, 0, sums, 1, net), cells + DELTA
+    for pool in range(span[0], span[1]):
+        coin, begin, end = currency[pool], order_start[pool], order_start[pool + 1]
+        equity[pool], fills[pool], worst[:, pool], charge[:, pool] = base[pool], 0.0, 0.0, 0.0
+        if start[pool] == start[pool + 1] and begin == end:
+            continue
+        places = (table, len(dated) + coin, sums, 0, net)
+        long = add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
+        equity[pool] += sums[0, cells + VALUE]
+        if begin < end:
+            fills[pool] = _fills(rows[1], table, cells + VALUE, pool)
+            net[1] = net[0]
+            more = long + add_rows(steps, orders, begin, sells[pool], on_top, delta)
+            asked = _asked(steps, cells, terms, (sums, net, 1), (coin, more))
+            worst[BOUGHT, pool], charge[BOUGHT, pool] = asked
+            net[1] = net[0]
+            add_rows(steps, orders, sells[pool], end, on_top, delta)
+            asked = _asked(steps, cells, terms, (sums, net, 1), (coin, long))
+            worst[SOLD, pool], charge[SOLD, pool] = asked
+        if start[pool] < start[pool + 1]:
+            asked = _asked(steps, cells, terms, (sums, net, 0), (coin, long))
+            worst[HELD, pool], charge[HELD, pool] = asked
+        if begin == end:
+            worst[BOUGHT:, pool], charge[BOUGHT:, pool] = worst[HELD, pool], charge[HELD, pool]
 
 
 # --- what callers use ---
 
 
-def coin_pools(terms: CoinTerms, rows: CoinRows, pool: Executor | None = None) -> CoinPools:
-    """Equity, worst scenario and charges of every pool.
+def bits_of_dates(date: I64, dates: int) -> NDArray[np.uint8]:
+    """A bit a date, (I, ⌈D / 8⌉), set for the date of each instrument."""
+    steps = -(-dates // WIDTH)
+    bits = np.zeros((len(date), steps), dtype=np.uint8)
+    bits[np.arange(len(date)), date // WIDTH] = 1 << (date % WIDTH)
+    return bits
+
+
+def empty_margins(rows: PoolRows) -> PoolMargins:
+    """Room for the pools of some rows."""
+    count, variants = len(rows.account), 3 if len(rows.order_index) else 1
+    fills = np.empty(count) if variants == SOLD + 1 else np.zeros(0)
+    return PoolMargins(np.empty(count), np.empty((variants, count)), np.empty((variants, count)), fills)
+
+
+def check_terms(terms: CoinTerms) -> None:
+    """ValueError unless the terms have rows for every instrument and coin, of lanes that kernels can read."""
+    check_rows(terms.table)
+    coins, count = len(terms.share), len(terms.dated)
+    if len(terms.table) != count + coins:
+        raise ValueError(f"the table has {len(terms.table)} rows for {count} instruments and {coins} coins")
+    if terms.share.shape[1] != WIDTH * terms.dated.shape[1] or not terms.share.flags.c_contiguous:
+        raise ValueError(f"shares of {terms.share.shape[1]} dates do not match {terms.dated.shape[1]} bytes of dates")
+    if terms.cells + OPTION_DELTA >= terms.table.shape[1]:
+        raise ValueError(f"rows of {terms.table.shape[1]} lanes have no room behind {terms.cells} cells")
+
+
+def coin_pools(terms: CoinTerms, rows: PoolRows, span: tuple[int, int], out: PoolMargins) -> None:
+    """Equity, worst scenario and charges of some pools.
 
     Parameters
     ----------
     terms : CoinTerms
-        Of the instruments that the rows name; indices are not checked.
-    rows : CoinRows
-        Accounts.
-    pool : Executor, optional
-        Threads; the answer is the same bytes.
-
-    Returns
-    -------
-    CoinPools
-        In coins. A pool without positions has neither risk nor charge. NaN where a fact or a cell is NaN.
-
-    Raises
-    ------
-    ValueError
-        The table is not padded and aligned, or lacks rows of instruments or coins.
+        Of the instruments that the rows name, checked by `check_terms`; indices are not checked.
+    rows : PoolRows
+        Pools, laid out.
+    span : (int, int)
+        The first pool, and the one after the last.
+    out : PoolMargins
+        Gets them. [coin] NaN where something in a pool is not known, and in `fills` where orders of both sides of
+        one pool would lose at their price, which is charged instrument by instrument.
     """
-    check_rows(terms.table)
-    coins, accounts = len(terms.share), len(rows.start) - 1
-    if len(terms.table) != len(terms.facts) + coins:
-        raise ValueError(
-            f"the table has {len(terms.table)} rows for {len(terms.facts)} instruments and {coins} coins"
-        )
-    plain: _Rows = (
-        rows.start, rows.instrument, rows.quantity, rows.entry, rows.balance_start, rows.balance_asset, rows.balance,
-    )  # fmt: skip
-    pool_start = np.zeros(accounts + 1, dtype=np.int64)
-    count_pools(terms.settlement, coins, plain, pool_start[1:])
-    np.cumsum(pool_start, out=pool_start)
-    total = int(pool_start[-1])
-    found = CoinPools(
-        np.empty(total, dtype=np.int64),
-        np.empty(total, dtype=np.int64),
-        np.empty(total),
-        np.empty(total),
-        np.empty(total),
+    told: _Terms = terms.table, terms.dated, terms.share, terms.liquidity, terms.price
+    plain = (
+        (rows.start, rows.index, rows.quantity, rows.base, rows.currency),
+        (
+            rows.order_start,
+            rows.sells,
+            rows.order_index,
+            rows.order_quantity,
+            rows.paid,
+            rows.premium,
+        ),
     )
-    out: _Out = (pool_start, found.account, found.currency, found.equity, found.worst, found.charge)
-    told: _Terms = (terms.table, terms.facts, terms.settlement, terms.date, terms.share, terms.liquidity)
-    lanes = (0,) * (terms.table.shape[1] // WIDTH)
-    in_pieces(
-        lambda a, b: pool_rows(lanes, told, plain, (a, b), out),
-        accounts,
-        lambda: row_bounds(rows.start, _PIECE),
-        pool,
-    )
-    return found
+    steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1]
+    room: _Out = out.equity, out.worst, out.charge, out.fills
+    run = pool_rows_ordered if len(out.worst) > 1 else pool_rows
+    run(steps, terms.cells, told, plain, span, room)

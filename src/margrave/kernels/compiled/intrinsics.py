@@ -91,6 +91,117 @@ def _worst_lane_adding(  # noqa: PLR0913 - what a loop needs
     return signature, build
 
 
+def _add_rows(  # noqa: PLR0913 - what a loop needs
+    typing: Any, steps: Any, rows: Any, first: Any, past: Any, places: Any, delta: Any
+) -> Any:
+    """Lanes of positions from ``first`` to ``past - 1``, on top of what is there, and what is no plain sum.
+
+    ``steps`` is two tuples, of n and m integers. ``rows`` is (table, index, quantity, dated), ``places`` (source, at,
+    sums, to, net). Row ``to`` of ``sums`` (T, 8 n) becomes row ``at`` of ``source`` (R, 8 n) plus
+    ``quantity[p] table[index[p]]``, each lane a chain of fused multiply-adds in the order of positions. Row ``to`` of
+    ``net`` (T, 8 m) gets the lane ``delta`` of each position where ``dated`` (I, m), a bit a date, says. What comes
+    back is the sum of the lane behind it over positive quantities. Nothing is checked.
+    """
+    signature = types.float64(steps, rows, types.intp, types.intp, places, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes, dates = (kind.count for kind in signature.args[0].types)
+        table, index, quantity, dated = (
+            _member(context, builder, signature.args[1], arguments[1], k) for k in range(4)
+        )
+        source, sums, net = (
+            _member(context, builder, signature.args[4], arguments[4], k) for k in (0, 2, 4)
+        )
+        at, to = (builder.extract_value(arguments[4], k) for k in (1, 3))
+        nets = _row(builder, net, to, dates)
+        slots = _slots(builder, [_loaded(builder, nets, step, _SCALAR) for step in range(dates)])
+        fused = _fused(builder, _VECTOR, f"v{WIDTH}f64")
+        multiply = _fused(builder, _DOUBLE, "f64")
+        zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
+        longs = cgutils.alloca_once(builder, _DOUBLE)
+        builder.store(_DOUBLE(0.0), longs)
+
+        def beside(row: Any, weight: Any, start: Any) -> None:
+            one = builder.extract_element(weight, ir.IntType(32)(0))
+            long = builder.select(builder.fcmp_ordered(">", one, _DOUBLE(0.0)), one, _DOUBLE(0.0))
+            behind = builder.load(builder.gep(start, [builder.add(arguments[5], _LONG(1))]))
+            builder.store(builder.call(multiply, [long, behind, builder.load(longs)]), longs)
+            each = _everywhere(builder, builder.load(builder.gep(start, [arguments[5]])))
+            bits = builder.gep(dated.data, [builder.mul(row, _LONG(dates))])
+            for step, slot in enumerate(slots):
+                mask = builder.load(builder.gep(bits, [_LONG(step)]))
+                mask = builder.bitcast(mask, ir.VectorType(ir.IntType(1), WIDTH))
+                builder.store(
+                    builder.call(fused, [weight, builder.select(mask, each, zero), builder.load(slot)]), slot
+                )
+
+        begin = _row(builder, source, at, lanes)
+        vectors = [_loaded(builder, begin, step, _SCALAR) for step in range(lanes)]
+        columns = signature.args[1].types, table, index, quantity
+        ends = _chained(builder, vectors, columns, arguments[2:4], beside)
+        _put(builder, ends, _row(builder, sums, to, lanes))
+        _put(builder, [builder.load(slot) for slot in slots], nets)
+        return builder.load(longs)
+
+    return signature, build
+
+
+def _least_of(typing: Any, lanes: Any, rows: Any, at: Any, cells: Any) -> Any:
+    """Least of the first ``cells`` numbers of row ``at`` of (T, 8 n); NaN as in `worst_lane`."""
+    signature = types.float64(lanes, rows, types.intp, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = signature.args[0].count
+        array = context.make_array(signature.args[1])(context, builder, arguments[1])
+        vectors = _row(builder, array, arguments[2], count)
+        integers = ir.VectorType(_LONG, WIDTH)
+        past = _everywhere(builder, arguments[3], integers)
+        first = _everywhere(builder, builder.load(builder.bitcast(vectors, _DOUBLE.as_pointer())))
+        values = []
+        for step in range(count):  # what is no cell counts as another copy of the first
+            numbers = ir.Constant(integers, list(range(WIDTH * step, WIDTH * (step + 1))))
+            inside = builder.icmp_signed("<", numbers, past)
+            values.append(builder.select(inside, _loaded(builder, vectors, step, _SCALAR), first))
+        return _least(builder, values)[0]
+
+    return signature, build
+
+
+def _spent(typing: Any, steps: Any, net: Any, at: Any, share: Any, of: Any) -> Any:
+    """Sum of ``|net[at, d]| share[of, d]`` over 8 × ``len(steps)`` dates; row ``at`` of ``net`` becomes zeros."""
+    signature = types.float64(steps, net, types.intp, share, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = signature.args[0].count
+        amounts, shares = (
+            _row(
+                builder,
+                context.make_array(signature.args[k])(context, builder, arguments[k]),
+                arguments[k + 1],
+                count,
+            )
+            for k in (1, 3)
+        )
+        size = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.fabs.v{WIDTH}f64"
+        )
+        fused = _fused(builder, _VECTOR, f"v{WIDTH}f64")
+        zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
+        total = zero
+        for step in range(count):
+            amount = builder.call(size, [_loaded(builder, amounts, step, _SCALAR)])
+            total = builder.call(fused, [amount, _loaded(builder, shares, step, _SCALAR), total])
+            builder.store(zero, builder.gep(amounts, [ir.IntType(32)(step)])).align = _SCALAR
+        width = WIDTH // 2
+        while width:
+            turned = _lanes([(k + width) % WIDTH for k in range(WIDTH)])
+            total = builder.fadd(total, builder.shuffle_vector(total, total, turned))
+            width //= 2
+        return builder.extract_element(total, ir.IntType(32)(0))
+
+    return signature, build
+
+
 def _least_lane(typing: Any, lanes: Any, row: Any) -> Any:
     """Least lane of an array (8 n,) and its number, as in `worst_lane`."""
     signature = _WORST(lanes, row)
@@ -172,14 +283,17 @@ double_of: Callable[[int], float] = intrinsic(_double_of)
 worst_lane: Callable[..., tuple[float, int]] = intrinsic(_worst_lane)
 worst_lane_adding: Callable[..., tuple[float, int]] = intrinsic(_worst_lane_adding)
 least_lane: Callable[..., tuple[float, int]] = intrinsic(_least_lane)
+add_rows: Callable[..., float] = intrinsic(_add_rows)
+least_of: Callable[[tuple[int, ...], F64, int, int], float] = intrinsic(_least_of)
+spent: Callable[[tuple[int, ...], F64, int, F64, int], float] = intrinsic(_spent)
 count_below: Callable[[F64, int, tuple[int, ...], float], int] = intrinsic(_count_below)
 
 turn_square: Callable[[F64, int, int, F64, int, int], None] = intrinsic(_turn_square)
 
 
-def _everywhere(builder: Any, value: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), _lanes([0] * WIDTH))
+def _everywhere(builder: Any, value: Any, kind: Any = _VECTOR) -> Any:
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _lanes([0] * WIDTH))
 
 
 def _loaded(builder: Any, vectors: Any, step: int, alignment: int = _ALIGNMENT) -> Any:
@@ -192,32 +306,76 @@ def _mask(builder: Any, comparison: Any) -> Any:
     return builder.bitcast(comparison, ir.IntType(WIDTH))
 
 
+def _member(context: Any, builder: Any, kind: Any, value: Any, place: int) -> Any:
+    """An array of a tuple."""
+    return context.make_array(kind.types[place])(context, builder, builder.extract_value(value, place))
+
+
+def _row(builder: Any, array: Any, row: Any, count: int) -> Any:
+    """Vectors of a row of an array (T, 8 ``count``)."""
+    start = builder.gep(array.data, [builder.mul(row, _LONG(WIDTH * count))])
+    return builder.bitcast(start, _VECTOR.as_pointer())
+
+
+def _slots(builder: Any, values: list[Any]) -> list[Any]:
+    """Places for vectors that a loop changes; the compiler makes registers of them."""
+    slots = [cgutils.alloca_once(builder, _VECTOR) for _ in values]
+    for slot, value in zip(slots, values, strict=True):
+        builder.store(value, slot)
+    return slots
+
+
+def _put(builder: Any, values: list[Any], vectors: Any) -> None:
+    for step, value in enumerate(values):
+        builder.store(value, builder.gep(vectors, [ir.IntType(32)(step)])).align = _SCALAR
+
+
+def _fused(builder: Any, kind: Any, name: str) -> Any:
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.{name}")
+
+
+def _extended(builder: Any, kind: Any, array: Any, place: Any) -> Any:
+    """Load an integer of any type as 64 bits."""
+    number = builder.load(builder.gep(array.data, [place]))
+    if number.type == _LONG:
+        return number
+    return (builder.sext if kind.dtype.signed else builder.zext)(number, _LONG)
+
+
 def _accumulated(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """Emit the loop over positions; the accumulators end in registers."""
-    count = signature.args[0].count
-    table, index, quantity = (
+    """Emit the loop over positions from nothing; the accumulators end in registers."""
+    kinds = signature.args[1:4]
+    arrays = [
         context.make_array(kind)(context, builder, value)
-        for kind, value in zip(signature.args[1:4], arguments[1:4], strict=True)
-    )
-    sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * WIDTH)) for _ in range(count)]
-    fused = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{WIDTH}f64"
-    )
-    for slot in sums:  # the value above is stored once, at the function's entry; here at each row
-        builder.store(ir.Constant(_VECTOR, [0.0] * WIDTH), slot)
-    with cgutils.for_range_slice(builder, arguments[4], arguments[5], _LONG(1), _LONG) as (position, _):
-        number = builder.load(builder.gep(index.data, [position]))
-        extend = builder.sext if signature.args[2].dtype.signed else builder.zext
-        row = number if number.type == _LONG else extend(number, _LONG)
-        weight = builder.load(builder.gep(quantity.data, [position]))
-        if weight.type != _DOUBLE:
-            weight = builder.sitofp(weight, _DOUBLE)
-        weight = _everywhere(builder, weight)
-        start = builder.gep(table.data, [builder.mul(row, _LONG(WIDTH * count))])
-        vectors = builder.bitcast(start, _VECTOR.as_pointer())
+        for kind, value in zip(kinds, arguments[1:4], strict=True)
+    ]
+    begin = [ir.Constant(_VECTOR, [0.0] * WIDTH)] * signature.args[0].count
+    return _chained(builder, begin, (kinds, *arrays), arguments[4:6])
+
+
+def _chained(
+    builder: Any,
+    begin: list[Any],
+    columns: tuple[Any, Any, Any, Any],
+    span: Any,
+    beside: Callable[[Any, Any, Any], None] = lambda _row, _weight, _start: None,
+) -> list[Any]:
+    """Emit the loop over positions, from lanes that are there; ``beside`` emits what else is done with each."""
+    kinds, table, index, quantity = columns
+    sums = _slots(builder, begin)
+    fused = _fused(builder, _VECTOR, f"v{WIDTH}f64")
+    with cgutils.for_range_slice(builder, *span, _LONG(1), _LONG) as (position, _):
+        row = _extended(builder, kinds[1], index, position)
+        one = builder.load(builder.gep(quantity.data, [position]))
+        if one.type != _DOUBLE:
+            one = builder.sitofp(one, _DOUBLE)
+        weight = _everywhere(builder, one)
+        vectors = _row(builder, table, row, len(begin))
+        start = builder.bitcast(vectors, _DOUBLE.as_pointer())
         for step, slot in enumerate(sums):
             value = _loaded(builder, vectors, step)
             builder.store(builder.call(fused, [weight, value, builder.load(slot)]), slot)
+        beside(row, weight, start)
     return [builder.load(slot) for slot in sums]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from margrave.kernels.arrays import F64
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import FACTS, CoinRows, CoinTerms, coin_pools
+from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, coin_pools, empty_margins
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
+from margrave.kernels.compiled.laid_out import Columns, Contracts, laid_out
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
 from margrave.kernels.compiled.worst import worst_cells, worst_in_units
@@ -54,14 +55,30 @@ def _worst(vectors: int, index: type, quantity: type) -> None:
 
 
 def _coins() -> None:
-    one, none, start = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1])
-    facts, share, liquidity = np.ones((1, FACTS)), np.zeros((1, 1)), np.zeros((1, 3))
+    one, row, start, none = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1]), np.zeros(2, dtype=np.int64)
+    contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
     for vectors in VECTORS:
+        cells = 8 * vectors - 3
         table = padded_rows(np.ones((2, 8 * vectors)))
-        coin_pools(
-            CoinTerms(table, facts, none, none, share, liquidity),
-            CoinRows(start, none, one, one, start, none, one),
-        )
+        terms = CoinTerms(table, cells, bits_of_dates(row, 1), np.zeros((1, 8)), np.zeros((1, 3)), one)
+        for quantity in (1.0, 0.5):  # whole contracts take four bytes
+            for orders in (row[:0], row):
+                waits = orders.astype(float)
+                columns = Columns(
+                    start=start,
+                    instrument=row,
+                    quantity=quantity * one,
+                    entry=one,
+                    balance_start=start,
+                    balance_coin=row,
+                    balance=one,
+                    order_start=start if orders.size else none,
+                    order_instrument=orders,
+                    order_quantity=waits,
+                    order_price=waits + 1.0,
+                )
+                rows = laid_out(contracts, columns)
+                coin_pools(terms, rows, (0, 1), empty_margins(rows))
 
 
 def _tiers(one: F64) -> None:

@@ -1,0 +1,109 @@
+"""A book laid out for the compiled sweep: once, for all the ticks to come."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, fields, replace
+from typing import Any, final
+
+import numpy as np
+
+from margrave.domain.book import Book
+from margrave.kernels.arrays import I64, Bools
+from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
+from margrave.rulebook.schema import OrderRule, Rulebook
+from margrave.valuation.table import Table
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LaidBook:
+    """Accounts as pools, and which accounts they are."""
+
+    contracts: Contracts
+    rows: PoolRows  # `account` is a row of the book
+    others: Bools  # (A,) accounts that are not laid out: they hold isolated positions
+
+
+def contracts_of(table: Table) -> Contracts:
+    """What no price changes of a market's instruments."""
+    return Contracts(table.settlement, table.a, table.c, table.is_option, len(table.assets))
+
+
+def are_same(one: Contracts, other: Contracts) -> bool:
+    """Whether what is laid out by some contracts holds for others."""
+    return one.coins == other.coins and all(
+        np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.name in ("a", "c"))
+        for f in fields(Contracts)
+        if f.name != "coins"
+    )
+
+
+def lay_out(book: Book, table: Table, rulebook: Rulebook, pool: Executor | None = None) -> LaidBook:
+    """Lay a book out, all but accounts with isolated positions.
+
+    Parameters
+    ----------
+    book : Book
+        Accounts.
+    table : Table
+        Of its instruments, in any market.
+    rulebook : Rulebook
+        Says whether open orders count.
+    pool : Executor, optional
+        Threads; the answer is the same bytes.
+    """
+    others = np.zeros(len(book.names), dtype=np.bool_)
+    others[book.account[book.is_isolated]] = True
+    held = some_accounts(book, ~others)
+    count = len(held.names)
+    coin = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
+    waits = ~held.order_reduces & (rulebook.account.orders is not OrderRule.NONE)
+    contracts = contracts_of(table)
+    rows = laid_out(
+        contracts,
+        Columns(
+            start=starts_of(held.account, count),
+            instrument=held.instrument,
+            quantity=held.quantity,
+            entry=held.entry,
+            balance_start=starts_of(held.balance_account, count),
+            balance_coin=coin[held.balance_asset],
+            balance=held.balance,
+            order_start=starts_of(held.order_account, count),
+            order_instrument=held.order_instrument,
+            order_quantity=np.where(waits, held.order_quantity, 0.0),
+            order_price=held.order_price,
+        ),
+        pool,
+    )
+    if others.any():
+        rows = replace(rows, account=np.flatnonzero(~others)[rows.account])
+    return LaidBook(contracts, rows, others)
+
+
+def some_accounts(book: Book, which: Bools) -> Book:
+    """The accounts of a book that are chosen, counted anew, with the tables of the whole."""
+    if which.all():
+        return book
+    place: I64 = np.cumsum(which) - 1
+    groups = ("account", "balance_account", "order_account")
+    members = (
+        ("account", "instrument", "quantity", "entry", "leverage", "is_isolated", "isolated_margin"),
+        ("balance_account", "balance_asset", "balance"),
+        (
+            "order_account",
+            "order_instrument",
+            "order_quantity",
+            "order_price",
+            "order_leverage",
+            "order_reduces",
+        ),
+    )
+    columns: dict[str, Any] = {"names": book.names[which], "parents": book.parents[which]}
+    for group, names in zip(groups, members, strict=True):
+        rows = which[getattr(book, group)]
+        columns.update({name: getattr(book, name)[rows] for name in names})
+        columns[group] = place[columns[group]]
+    rows = which[book.memory.account]
+    memory = {f.name: getattr(book.memory, f.name)[rows] for f in fields(book.memory)}
+    memory["account"] = place[memory["account"]]
+    return replace(book, **columns, memory=replace(book.memory, **memory))

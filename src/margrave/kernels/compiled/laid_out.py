@@ -1,0 +1,310 @@
+"""Accounts laid out as pools: everything of one coin side by side, with what no price changes summed already.
+
+An account's positions stand in the order of its coins, so that a tick reads a pool's positions once, in their order,
+and nothing else of them than an index and a quantity.
+"""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
+
+_PIECE = 20_000  # rows that are worth a thread
+_SMALL = np.iinfo(np.uint16).max + 1  # instruments that two bytes can tell apart
+_WHOLE = 2.0**31  # contracts that four bytes can count
+
+_Contracts: TypeAlias = tuple[I64, F64, F64, Bools]
+_Trades: TypeAlias = tuple[I64, NDArray[Any], F64, F64]
+_Rows: TypeAlias = tuple[_Trades, tuple[I64, NDArray[Any], F64], _Trades]
+_Out: TypeAlias = tuple[
+    tuple[I64, I64, F64, F64], tuple[I64, I64, I64], tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], F64, F64]
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """What no price changes of instruments, (I,)."""
+
+    settlement: I64  # coin, of N
+    a: F64  # a contract is worth a × price - c / price coins; an option a × price
+    c: F64
+    is_option: Bools
+    coins: int  # N
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Accounts as compressed rows: positions, (P,), balances, (B,), and open orders, (O,). Not checked."""
+
+    start: I64  # (A + 1,)
+    instrument: NDArray[Any]
+    quantity: F64
+    entry: F64
+    balance_start: I64  # (A + 1,)
+    balance_coin: NDArray[Any]
+    balance: F64
+    order_start: I64  # (A + 1,)
+    order_instrument: NDArray[Any]
+    order_quantity: F64  # zero where an order can open nothing
+    order_price: F64
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PoolRows:
+    """Pools, (K,), in the order of accounts; in an account as its balances, positions and orders first need them."""
+
+    account: I64
+    currency: I64  # coin
+    base: F64  # cash, less what futures were bought at [coin]
+    start: I64  # (K + 1,) of positions
+    index: NDArray[Any]  # instrument: uint16 where two bytes can tell them apart, else int32
+    quantity: NDArray[Any]  # contracts: int32 where all are whole, else float64
+    order_start: I64  # (K + 1,)
+    sells: I64  # (K,) where the buys end and the sells begin
+    order_index: NDArray[Any]
+    order_quantity: F64
+    paid: F64  # (O,) what a future would be bought at; minus infinity where no loss at once counts [coin]
+    premium: F64  # (K,) that bought options would cost [coin]
+
+
+# --- kernels ---
+
+
+@kernel
+def row_starts(account: NDArray[Any], out: I64) -> None:
+    """Where the rows of each account, (A + 1,), begin in an ascending column."""
+    following = 0
+    for row in range(len(account)):
+        while following <= account[row]:
+            out[following] = row
+            following += 1
+    out[following:] = len(account)
+
+
+@kernel
+def whole_numbers(quantity: F64, most: float) -> bool:
+    """Whether every quantity is whole and smaller than ``most``."""
+    fitting = 0
+    for row in range(len(quantity)):
+        size = abs(quantity[row])
+        fitting += 1 if size < most and np.floor(size) == size else 0
+    return fitting == len(quantity)
+
+
+@kernel
+def count_pools(settlement: I64, coins: int, rows: _Rows, span: tuple[int, int], out: I64) -> None:
+    """Pools of accounts ``span[0]`` to ``span[1] - 1``."""
+    held, cash, waiting = rows
+    seen = np.full(coins, -1)
+    for account in range(span[0], span[1]):
+        count = 0
+        for b in range(cash[0][account], cash[0][account + 1]):
+            coin = cash[1][b]
+            count += 1 if seen[coin] != account else 0
+            seen[coin] = account
+        for p in range(held[0][account], held[0][account + 1]):
+            coin = settlement[held[1][p]]
+            count += 1 if seen[coin] != account else 0
+            seen[coin] = account
+        for o in range(waiting[0][account], waiting[0][account + 1]):
+            coin = settlement[waiting[1][o]]
+            count += 1 if seen[coin] != account else 0
+            seen[coin] = account
+        out[account] = count
+
+
+@kernel
+def _opened(account: int, coin: int, following: int, slot: I64, out: _Out) -> int:
+    """Open an account's pool of a coin unless it is open; the number of its next pool."""
+    owner, currency, base, premium = out[0]
+    start, order_start, sells = out[1]
+    pool = slot[coin]
+    if pool >= 0 and pool < following and owner[pool] == account and currency[pool] == coin:
+        return following
+    slot[coin] = following
+    owner[following], currency[following], base[following], premium[following] = account, coin, 0.0, 0.0
+    start[following] = order_start[following] = sells[following] = 0
+    return following + 1
+
+
+@kernel
+def _open(settlement: I64, rows: _Rows, account: int, first: int, slot: I64, out: _Out) -> int:
+    """Open an account's pools with their cash, and count what each holds; the number after its last."""
+    held, cash, waiting = rows
+    base, (start, order_start, sells) = out[0][2], out[1]
+    following = first
+    for b in range(cash[0][account], cash[0][account + 1]):
+        following = _opened(account, cash[1][b], following, slot, out)
+        base[slot[cash[1][b]]] += cash[2][b]
+    for p in range(held[0][account], held[0][account + 1]):
+        coin = settlement[held[1][p]]
+        following = _opened(account, coin, following, slot, out)
+        start[slot[coin]] += 1
+    for o in range(waiting[0][account], waiting[0][account + 1]):
+        coin = settlement[waiting[1][o]]
+        following = _opened(account, coin, following, slot, out)
+        pool = slot[coin]
+        order_start[pool] += 1
+        sells[pool] += 0 if waiting[2][o] < 0.0 else 1
+    return following
+
+
+@kernel
+def _beginnings(row: int, first: int, past: int, begin: I64) -> None:
+    """Turn the sizes of pools into their beginnings, from ``row`` on."""
+    for pool in range(first, past):
+        size = begin[pool]
+        begin[pool] = row
+        row += size
+
+
+@kernel
+def _bought(amount: float, a: float, c: float, price: float) -> float:
+    """What an amount of a future is worth at the price that it was bought at, in coins."""
+    return amount * (a * price - (c / price if c > 0.0 else 0.0))
+
+
+@kernel
+def _lay_positions(
+    contracts: _Contracts, held: _Trades, account: int, slot: I64, room: I64, out: _Out
+) -> None:
+    """Positions of an account into its pools; ``room`` says where the next of a coin stands."""
+    settlement, a, c, is_option = contracts
+    (index, quantity), base = out[2], out[0][2]
+    for p in range(held[0][account], held[0][account + 1]):
+        i, amount = held[1][p], held[2][p]
+        coin = settlement[i]
+        place = room[coin]
+        room[coin] += 1
+        index[place], quantity[place] = i, amount
+        if not is_option[i]:
+            base[slot[coin]] -= _bought(amount, a[i], c[i], held[3][p])
+
+
+@kernel
+def _lay_orders(
+    contracts: _Contracts, waiting: _Trades, account: int, slot: I64, room: tuple[I64, I64], out: _Out
+) -> None:
+    """Orders of an account into its pools, buys before sells."""
+    settlement, a, c, is_option = contracts
+    (index, quantity, paid), premium = out[3], out[0][3]
+    for o in range(waiting[0][account], waiting[0][account + 1]):
+        i, amount, price = waiting[1][o], waiting[2][o], waiting[3][o]
+        coin = settlement[i]
+        side = room[1] if amount < 0.0 else room[0]
+        place = side[coin]
+        side[coin] += 1
+        index[place], quantity[place] = i, amount
+        counts = amount != 0.0 and not is_option[i]
+        paid[place] = _bought(amount, a[i], c[i], price) if counts else -np.inf
+        premium[slot[coin]] += max(amount, 0.0) * a[i] * price if is_option[i] else 0.0
+
+
+@kernel
+def lay(
+    contracts: _Contracts, rows: _Rows, coins: int, pools: I64, span: tuple[int, int], out: _Out
+) -> None:
+    """Pools of accounts ``span[0]`` to ``span[1] - 1``, account a's from ``pools[a]`` on."""
+    settlement, (held, _cash, waiting) = contracts[0], rows
+    currency, (start, order_start, sells) = out[0][1], out[1]
+    slot, room = np.full(coins, -1), np.zeros((3, coins), dtype=np.int64)
+    for account in range(span[0], span[1]):
+        first = pools[account]
+        past = _open(settlement, rows, account, first, slot, out)
+        _beginnings(held[0][account], first, past, start)
+        _beginnings(waiting[0][account], first, past, order_start)
+        for pool in range(first, past):
+            coin = currency[pool]
+            sells[pool] += order_start[pool]
+            room[0, coin], room[1, coin], room[2, coin] = start[pool], order_start[pool], sells[pool]
+        _lay_positions(contracts, held, account, slot, room[0], out)
+        _lay_orders(contracts, waiting, account, slot, (room[1], room[2]), out)
+
+
+# --- what callers use ---
+
+
+def starts_of(account: NDArray[Any], count: int) -> I64:
+    """Where the rows of each of ``count`` accounts begin, (A + 1,), in an ascending column of their owners."""
+    starts = np.empty(count + 1, dtype=np.int64)
+    row_starts(account, starts)
+    return starts
+
+
+def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = None) -> PoolRows:
+    """Lay accounts out as pools.
+
+    Parameters
+    ----------
+    contracts : Contracts
+        Of the instruments that positions and orders name; indices are not checked.
+    columns : Columns
+        Accounts.
+    pool : Executor, optional
+        Threads; the answer is the same bytes.
+
+    Returns
+    -------
+    PoolRows
+        Positions and orders of a pool in the order of the account.
+    """
+    plain: _Rows = (
+        (columns.start, columns.instrument, columns.quantity, columns.entry),
+        (columns.balance_start, columns.balance_coin, columns.balance),
+        (columns.order_start, columns.order_instrument, columns.order_quantity, columns.order_price),
+    )
+    accounts, positions, orders = len(columns.start) - 1, len(columns.quantity), len(columns.order_quantity)
+    pools = np.zeros(accounts + 1, dtype=np.int64)
+
+    def pieces() -> I64:
+        return row_bounds(columns.start + columns.balance_start + columns.order_start, _PIECE)
+
+    in_pieces(
+        lambda a, b: count_pools(contracts.settlement, contracts.coins, plain, (a, b), pools[1:]),
+        accounts,
+        pieces,
+        pool,
+    )
+    np.cumsum(pools, out=pools)
+    made = _room(contracts, columns, int(pools[-1]), positions, orders)
+    told: _Contracts = contracts.settlement, contracts.a, contracts.c, contracts.is_option
+    out: _Out = (
+        (made.account, made.currency, made.base, made.premium),
+        (made.start, made.order_start, made.sells),
+        (made.index, made.quantity),
+        (made.order_index, made.order_quantity, made.paid),
+    )
+    in_pieces(
+        lambda a, b: lay(told, plain, contracts.coins, pools, (a, b), out), accounts, pieces, pool
+    )
+    return made
+
+
+def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, orders: int) -> PoolRows:
+    small = len(contracts.settlement) <= _SMALL
+    whole = whole_numbers(columns.quantity, _WHOLE)
+    index: type = np.uint16 if small else np.int32
+    start, order_start = np.empty(pools + 1, dtype=np.int64), np.empty(pools + 1, dtype=np.int64)
+    start[-1], order_start[-1] = positions, orders
+    return PoolRows(
+        np.empty(pools, dtype=np.int64),
+        np.empty(pools, dtype=np.int64),
+        np.empty(pools),
+        start,
+        np.empty(positions, dtype=index),
+        np.empty(positions, dtype=np.int32 if whole else np.float64),
+        order_start,
+        np.empty(pools, dtype=np.int64),
+        np.empty(orders, dtype=index),
+        np.empty(orders),
+        np.empty(orders),
+        np.empty(pools),
+    )
