@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from margrave.core.rounding import CLOSE
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, coin_pools, empty_margins
+from margrave.kernels.compiled.coin_pools import CoinTerms, Levels, bits_of_dates, coin_pools, empty_margins
 from margrave.kernels.compiled.columns import (
     GridOptions,
     Holdings,
@@ -30,6 +31,7 @@ from margrave.kernels.ladder import progressive_deduction
 
 FLOORS = np.array([0.0, 5e4, 2.5e5, 1e6, 1e7, 2e7, 5e7, 1e8, 2e8, 3e8])
 RATES = np.array([0.004, 0.005, 0.01, 0.025, 0.05, 0.1, 0.125, 0.15, 0.25, 0.5])
+LEVELS = Levels(1.0, 0.8, 1.05, (1e-9, 1e9, CLOSE))
 
 
 def options(dice: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
@@ -95,7 +97,9 @@ def tier_positions(dice: np.random.Generator, count: int) -> tuple[TierPositions
     return positions, np.abs(quantity) * mark * dice.uniform(-0.2, 1.4, count)
 
 
-def coins(dice: np.random.Generator, table: np.ndarray, held: Holdings) -> tuple[CoinTerms, Contracts, Columns]:
+def coins(
+    dice: np.random.Generator, table: np.ndarray, held: Holdings
+) -> tuple[CoinTerms, Contracts, Columns]:
     """Instruments on two coins, options among them, and the accounts of some holdings with a balance and orders."""
     instruments, accounts, positions = len(table) - 2, len(held.start) - 1, len(held.index)
     terms = CoinTerms(
@@ -145,8 +149,13 @@ def without_orders(columns: Columns) -> Columns:
 def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list[np.ndarray]:
     """What the kernel says of pools, piece by piece in a pool's threads."""
     out, count = empty_margins(rows), len(rows.account)
-    in_pieces(lambda a, b: coin_pools(terms, rows, (a, b), out), count, lambda: even_bounds(count, 1, 1), pool)
-    return [out.equity, out.worst, out.charge, out.fills]
+    in_pieces(
+        lambda a, b: coin_pools(terms, LEVELS, rows, (a, b), out),
+        count,
+        lambda: even_bounds(count, 1, 1),
+        pool,
+    )
+    return [getattr(out, field.name) for field in fields(out)]
 
 
 def digest(pool: Executor | None = None) -> str:

@@ -82,9 +82,10 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
     halves = scaled + scaled  # whole ones are steps and the middles between them
     with np.errstate(invalid="ignore"):  # infinities stay what they are
         away = np.abs(halves - np.rint(halves))
-    clear = away > 2.0 * _CLOSE * np.maximum(np.abs(scaled), 1.0)
-    if abs(per_unit * rule.step - 1.0) > 1e-12:  # a step of 0.3: no whole number of them makes one
+    clear = away > CLOSE * np.maximum(np.abs(scaled), 1.0)
+    if not makes_whole(rule):
         clear = np.zeros(amounts.shape, dtype=bool)
+    clear |= scaled == 0.0
     moved = _WHOLE[rule.direction](scaled) / per_unit
     if clear.all():
         return moved
@@ -94,8 +95,17 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
     return moved
 
 
-# Fifteen digits are an amount to within 5e-15 of itself, and scaling it adds less than a float's own last digit.
-_CLOSE = 2e-14
+def makes_whole(rule: Step) -> bool:
+    """Whether a whole number of steps makes one unit: not so a step of 0.3."""
+    return abs(round(1.0 / rule.step) * rule.step - 1.0) <= 1e-12
+
+
+CLOSE = 4e-14
+"""How near a whole number of half steps a number of half steps, over the larger of one and the steps, may lie to be one.
+
+Fifteen digits are an amount to within 5e-15 of itself, and scaling it adds less than a float's own last digit.
+"""
+
 _WHOLE: dict[Direction, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     Direction.NEAREST: np.rint,
     Direction.HALF_EVEN: np.rint,

@@ -12,9 +12,10 @@ from margrave.core.errors import Issue
 from margrave.domain.book import Book
 from margrave.domain.market import Market
 from margrave.engine.books.laid import LaidBook, are_same, contracts_of, lay_out, some_accounts
-from margrave.engine.books.swept import UNKNOWN, SweptPools, sweep_of, swept
+from margrave.engine.books.swept import sweep_of, swept
 from margrave.engine.books.venue import BookAssessment, PoolColumns, assess_resolved
 from margrave.kernels.arrays import Bools
+from margrave.kernels.compiled.coin_pools import UNFINISHED, PoolMargins
 from margrave.margin.resolve import Resolved, resolve
 from margrave.rulebook.schema import Rulebook
 
@@ -130,7 +131,7 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
         return replace(found, notes=(*found.notes, note))
     found_pools = swept(sweep, laid.rows, pool)
     slow = laid.others.copy()
-    slow[laid.rows.account[found_pools.status == UNKNOWN]] = True
+    slow[laid.rows.account[found_pools.standing == UNFINISHED]] = True
     others = assess_resolved(some_accounts(book, slow), resolved, chunk=ways.chunk, threads=ways.threads)
     if ways.told is not None:
         ways.told(len(book.names))
@@ -143,7 +144,7 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
     return replace(others, names=book.names, pools=pools, issues=issues, notes=(*others.notes, note))
 
 
-def _columns(laid: LaidBook, found: SweptPools) -> PoolColumns:
+def _columns(laid: LaidBook, found: PoolMargins) -> PoolColumns:
     return PoolColumns(
         laid.rows.account,
         laid.rows.currency,
@@ -153,7 +154,7 @@ def _columns(laid: LaidBook, found: SweptPools) -> PoolColumns:
         found.initial,
         found.maintenance,
         found.order_margin,
-        found.status,
+        found.standing,
     )
 
 

@@ -11,21 +11,19 @@ from typing import final
 
 import numpy as np
 
-from numpy.typing import NDArray
-
-from margrave.core.rounding import Direction, Step, round_all
+from margrave.core.rounding import CLOSE, Direction, Step, makes_whole, round_all
 from margrave.domain.book import Book, book_of
-from margrave.engine.assessment import Status
-from margrave.engine.books.venue import STATUSES, status_of
-from margrave.kernels.arrays import F64, Bools
+from margrave.engine.books.venue import status_of
+from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.coin_pools import (
     BOUGHT,
     DELTA,
     HELD,
     OPTION_DELTA,
-    SOLD,
+    UNFINISHED,
     VALUE,
     CoinTerms,
+    Levels,
     PoolMargins,
     bits_of_dates,
     check_terms,
@@ -54,9 +52,6 @@ from margrave.rulebook.portfolio import (
 from margrave.rulebook.schema import CrossPool, OrderBasis, OrderRule, Rulebook
 from margrave.valuation.table import Table
 
-UNKNOWN = STATUSES.index(Status.UNKNOWN)
-"""Status of a pool that the kernel cannot value."""
-
 _PIECE = 20_000  # positions that are worth a thread
 
 
@@ -66,22 +61,8 @@ class Sweep:
     """A rulebook in a market as the kernel takes it."""
 
     terms: CoinTerms
-    initial: float
-    maintenance: float
-    digits: int | None  # to which the worst loss is rounded
-    closing: float  # margin balance over maintenance below which a pool is closed
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SweptPools:
-    """What pools have and are asked, (K,), in coins; NaN where the kernel cannot say."""
-
-    equity: F64
-    initial: F64  # with open orders
-    maintenance: F64
-    order_margin: F64
-    status: NDArray[np.int8]  # row of `venue.STATUSES`
+    levels: Levels
+    rounding: Step | None  # of the worst loss
 
 
 def is_expressible(rulebook: Rulebook) -> bool:
@@ -94,7 +75,9 @@ def is_expressible(rulebook: Rulebook) -> bool:
         return False
     plain = model.unit is UnitOf.UNDERLYING and account.profit_credit == 1.0 and account.option_value_credit
     known = account.orders is OrderRule.NONE or (
-        account.orders is OrderRule.WORST_FILL and account.order_basis is OrderBasis.ORDER and account.open_loss
+        account.orders is OrderRule.WORST_FILL
+        and account.order_basis is OrderBasis.ORDER
+        and account.open_loss
     )
     return plain and known and all(_are_plain(terms) for terms in model.terms)
 
@@ -131,7 +114,7 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
         return None
     count, coins = len(symbols), len(table.assets)
     cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
-    rows = empty_rows(count + coins, cells + OPTION_DELTA + 1)
+    rows = empty_rows(count + coins, cells + len((VALUE, DELTA, OPTION_DELTA)))
     rows[:], rows[:, cells:] = np.nan, 0.0
     for block in margin.workings.blocks:
         _fill(block, rows, cells)
@@ -145,12 +128,25 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     for coin, name in enumerate(table.assets):
         terms = terms_of(model, name)
         if terms is not None:
-            _padded(rows[count + coin : count + coin + 1], _damper(terms, grid_of(terms.cells)) / price[coin], cells)
+            _padded(
+                rows[count + coin : count + coin + 1],
+                _damper(terms, grid_of(terms.cells)) / price[coin],
+                cells,
+            )
             _charges(terms, dates, share[coin, : len(dates)], liquidity[coin])
     terms = CoinTerms(rows, cells, bits_of_dates(date, len(dates)), share, liquidity, price)
     check_terms(terms)
+    rounding = None if model.worst_digits is None else Step(10.0**-model.worst_digits, Direction.NEAREST)
     closing = liquidation_ratio(resolved.rulebook.account.bands)
-    return Sweep(terms, model.levels.initial, model.levels.maintenance, model.worst_digits, closing)
+    levels = Levels(model.levels.initial, model.levels.maintenance, closing, _grid(rounding))
+    return Sweep(terms, levels, rounding)
+
+
+def _grid(rounding: Step | None) -> tuple[float, float, float]:
+    # Steps that no whole number makes a unit of are never clear: what is close to one is everything.
+    if rounding is None:
+        return 0.0, 0.0, 0.0
+    return rounding.step, float(round(1.0 / rounding.step)), CLOSE if makes_whole(rounding) else np.inf
 
 
 def _one_of_each(symbols: tuple[str, ...], mark: F64) -> Book:
@@ -191,7 +187,7 @@ def _fill(block: Block, rows: F64, cells: int) -> None:
     rows[at, cells + VALUE] = table.a[at] * mark - bought
     delta = coin_deltas(scene)[0]
     rows[at, cells + DELTA] = delta
-    rows[at, cells + OPTION_DELTA] = np.where(table.is_option[at], delta, 0.0)
+    rows[at, OPTION_DELTA] = np.where(table.is_option[at], delta, 0.0)
 
 
 def _padded(rows: F64, values: F64, cells: int, at: slice | np.ndarray = slice(None)) -> None:
@@ -225,7 +221,7 @@ def _charges(terms: UnitTerms, dates: F64, share: F64, liquidity: F64) -> None:
             liquidity[:] = charge.free, charge.increment, charge.most
 
 
-def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> SweptPools:
+def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> PoolMargins:
     """Pools in a market.
 
     Parameters
@@ -239,33 +235,30 @@ def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> SweptPo
 
     Returns
     -------
-    SweptPools
+    PoolMargins
         Within 1e-12 of the gross of what is summed of the calculation in NumPy, and where the rulebook rounds the
-        worst loss, one step where it lies between two.
+        worst loss, one step where it lies between two. `UNFINISHED` is what the kernel cannot value.
     """
-    count = len(rows.account)
-    room, asked = empty_margins(rows), np.zeros(count)
-    out = SweptPools(room.equity, np.empty(count), np.empty(count), asked, np.empty(count, dtype=np.int8))
+    count, out = len(rows.account), empty_margins(rows)
 
     def run(first: int, past: int) -> None:
-        coin_pools(sweep.terms, rows, (first, past), room)
-        _levels(sweep, room, slice(first, past), out)
+        coin_pools(sweep.terms, sweep.levels, rows, (first, past), out)
+        unfinished = first + np.flatnonzero(out.standing[first:past] == UNFINISHED)
+        if unfinished.size:
+            _finish(sweep, out, unfinished)
 
     in_pieces(run, count, lambda: row_bounds(rows.start, _PIECE), pool)
     return out
 
 
-def _levels(sweep: Sweep, room: PoolMargins, part: slice, out: SweptPools) -> None:
-    # Of a piece, so that its columns stand in the nearest cache.
-    worst = room.worst[:, part]
-    if sweep.digits is not None:
-        worst = round_all(worst, Step(10.0**-sweep.digits, Direction.NEAREST))
-    risk = worst + room.charge[:, part]
-    initial = sweep.initial * risk
-    asked, maintenance = initial[HELD], sweep.maintenance * risk[HELD]
+def _finish(sweep: Sweep, out: PoolMargins, pools: I64) -> None:
+    # What lies near a step is rounded where everything is; what is NaN stays unfinished.
+    levels = sweep.levels
+    risk = round_all(out.worst[:, pools], sweep.rounding) + out.charge[:, pools]
+    initial, maintenance = levels.initial * risk, levels.maintenance * risk[HELD]
+    more = np.zeros(len(pools))
     if len(risk) > 1:
-        more = np.maximum(np.maximum(initial[BOUGHT], initial[SOLD]) - asked, 0.0)
-        out.order_margin[part] = room.fills[part] + more
-        asked = asked + out.order_margin[part]
-    out.initial[part], out.maintenance[part] = asked, maintenance
-    out.status[part] = status_of(out.equity[part], asked, maintenance, sweep.closing, np.False_)
+        more = out.fills[pools] + np.maximum(initial[BOUGHT:].max(axis=0) - initial[HELD], 0.0)
+    equity, asked = out.equity[pools], initial[HELD] + more
+    out.initial[pools], out.maintenance[pools], out.order_margin[pools] = asked, maintenance, more
+    out.standing[pools] = status_of(equity, asked, maintenance, levels.closing, np.isnan(initial.sum(axis=0)))

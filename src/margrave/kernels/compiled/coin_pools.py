@@ -19,17 +19,25 @@ from margrave.kernels.compiled.rows import WIDTH, check_rows
 FREE, INCREMENT, MOST = range(3)
 """Columns of `CoinTerms.liquidity`."""
 
-VALUE, DELTA, OPTION_DELTA = range(3)
+VALUE, DELTA = range(2)
 """What stands behind the cells of a row."""
+
+OPTION_DELTA = -1
+"""Lane of a row that counts where a position is long."""
 
 HELD, BOUGHT, SOLD = range(3)
 """Rows of `PoolMargins.worst` and `charge`: without open orders, with all buys filled, with all sells filled."""
+
+HEALTHY, CALL, LIQUIDATABLE, UNFINISHED = range(4)
+"""Values of `PoolMargins.standing`."""
 
 _Steps: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 _Terms: TypeAlias = tuple[F64, NDArray[Any], F64, F64, F64]
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, I64]
 _Waiting: TypeAlias = tuple[I64, I64, NDArray[Any], F64, F64, F64]
-_Out: TypeAlias = tuple[F64, F64, F64, F64]
+_Levels: TypeAlias = tuple[float, float, float, tuple[float, float, float]]
+_Parts: TypeAlias = tuple[F64, F64, F64]
+_Ends: TypeAlias = tuple[F64, F64, F64, F64, NDArray[np.int8]]
 
 
 @final
@@ -41,9 +49,26 @@ class CoinTerms:
     # [coin], and of a coin the damper of cells at its price. NaN in what is not known makes pools NaN.
     cells: int
     dated: NDArray[np.uint8]  # (I, D / 8) a bit a date, set for the expiry of an instrument
-    share: F64  # (N, D) of an expiry's net delta that a roll costs; D is a multiple of 8, zeros behind the dates
-    liquidity: F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
+    share: (
+        F64  # (N, D) of an expiry's net delta that a roll costs; D is a multiple of 8, zeros behind the dates
+    )
+    liquidity: (
+        F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
+    )
     price: F64  # (N,) of a coin
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What pools are asked for their risk, and where it stands."""
+
+    initial: float  # of the risk
+    maintenance: float
+    closing: float  # margin balance over maintenance below which a pool is closed
+    grid: tuple[
+        float, float, float
+    ]  # step of the worst loss, steps a unit, and what is close to one; zeros for none
 
 
 @final
@@ -54,35 +79,41 @@ class PoolMargins:
     equity: F64
     worst: F64  # (V, K) largest loss, >= 0
     charge: F64  # (V, K) roll and liquidity, >= 0
-    fills: F64  # (K,) premium of bought options, and loss of orders beyond the mark
+    fills: F64  # (K,) premium of bought options, and loss of orders beyond the mark; empty where there are no orders
+    initial: F64  # with open orders
+    maintenance: F64
+    order_margin: F64
+    standing: NDArray[
+        np.int8
+    ]  # `HEALTHY`, `CALL`, `LIQUIDATABLE`; `UNFINISHED`: a worst loss is near a step, or unknown
 
 
 # --- kernels ---
 
 
 @kernel
-def _liquidity(longs: float, both: float, price: float, terms: F64, coin: int) -> float:
+def _large(longs: float, both: float, price: float, terms: tuple[float, float, float]) -> float:
     """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
     rest = both - longs
     low, high = min(both, rest), max(both, rest)
     size = abs(min(high, 0.0)) if rest < 0.0 else max(low, 0.0)
     value = size * price
-    if value <= terms[coin, FREE]:  # almost always
+    if value <= terms[FREE]:  # almost always
         return 0.0
-    amount = (value - terms[coin, FREE]) * size * terms[coin, INCREMENT]
-    return float(min(amount, terms[coin, MOST] * value) / price)
+    amount = (value - terms[FREE]) * size * terms[INCREMENT]
+    return float(min(amount, terms[MOST] * value) / price)
 
 
 @kernel
 def _asked(
-    steps: _Steps, cells: int, terms: _Terms, sums: tuple[F64, F64, int], pool: tuple[int, float]
+    steps: _Steps, cells: int, terms: _Terms, sums: tuple[F64, F64, int], coin: int
 ) -> tuple[float, float]:
-    """Worst loss and charges of row ``sums[2]`` of lanes and net deltas, for a pool's coin and long options' delta."""
-    lane, net, row = sums
-    coin, longs = pool
+    """Worst loss and charges of row ``sums[2]`` of lanes and net deltas, which are spent."""
+    (lane, net, row), (_table, _dated, share, liquidity, price) = sums, terms
     least = least_of(steps[0], lane, row, cells)
-    large = _liquidity(longs, lane[row, cells + DELTA], terms[4][coin], terms[3], coin)
-    return 0.0 if least >= 0.0 else -least, spent(steps[1], net, row, terms[2], coin) + large
+    large = liquidity[coin, FREE], liquidity[coin, INCREMENT], liquidity[coin, MOST]
+    charge = _large(lane[row, OPTION_DELTA], lane[row, cells + DELTA], price[coin], large)
+    return 0.0 if least >= 0.0 else -least, charge + spent(steps[1], net, row, share, coin)
 
 
 @kernel
@@ -98,60 +129,107 @@ def _fills(waiting: _Waiting, table: F64, value: int, pool: int) -> float:
 
 
 @kernel
+def _on_grid(amount: float, grid: tuple[float, float, float]) -> tuple[float, bool]:
+    """An amount on its grid, and whether it lies clearly between two steps: `core.rounding` decides on the others."""
+    step, per_unit, close = grid
+    if step == 0.0:
+        return amount, True
+    scaled = amount / step
+    halves = scaled + scaled
+    clear = scaled == 0.0 or abs(halves - np.rint(halves)) > close * max(abs(scaled), 1.0)
+    return np.rint(scaled) / per_unit, clear
+
+
+@kernel
+def _required(levels: _Levels, worst: float, charge: float) -> tuple[float, float, bool]:
+    """Initial and maintenance margin of a worst loss and charges, and whether the loss lies clearly on its grid."""
+    lost, clear = _on_grid(worst, levels[3])
+    return levels[0] * (lost + charge), levels[1] * (lost + charge), clear
+
+
+@kernel
+def _standing(levels: _Levels, equity: float, initial: float, maintenance: float, clear: bool) -> int:
+    """Where a pool stands; what is NaN is unfinished."""
+    if not clear or np.isnan(equity + initial + maintenance):
+        return UNFINISHED
+    return LIQUIDATABLE if equity < levels[2] * maintenance else CALL if equity < initial else HEALTHY
+
+
+@kernel
 def pool_rows(
-    steps: _Steps, cells: int, terms: _Terms, rows: tuple[_Held, _Waiting], span: tuple[int, int], out: _Out
+    steps: _Steps,
+    cells: int,
+    terms: tuple[_Terms, _Levels],
+    rows: tuple[_Held, _Waiting],
+    span: tuple[int, int],
+    out: tuple[_Parts, _Ends],
 ) -> None:
     """Pools ``span[0]`` to ``span[1] - 1`` without open orders."""
-    table, dated = terms[0], terms[1]
+    (table, dated, share, _liquidity, _price), levels = terms
     start, index, quantity, base, currency = rows[0]
-    equity, worst, charge, _ = out
-    sums, net = np.zeros((1, table.shape[1])), np.zeros((1, terms[2].shape[1]))
+    (worst, charge, _), (equity, initial, maintenance, order_margin, standing) = out
+    sums, net = np.zeros((1, table.shape[1])), np.zeros((1, share.shape[1]))
     columns = table, index, quantity, dated
     for pool in range(span[0], span[1]):
         coin, first, past = currency[pool], start[pool], start[pool + 1]
         equity[pool], worst[HELD, pool], charge[HELD, pool] = base[pool], 0.0, 0.0
-        if first == past:
-            continue
-        long = add_rows(steps, columns, first, past, (table, len(dated) + coin, sums, 0, net), cells + DELTA)
-        equity[pool] += sums[0, cells + VALUE]
-        worst[HELD, pool], charge[HELD, pool] = _asked(steps, cells, terms, (sums, net, 0), (coin, long))
+        if first < past:
+            places = (table, len(dated) + coin, sums, 0, net)
+            add_rows(steps, columns, first, past, places, cells + DELTA)
+            equity[pool] += sums[0, cells + VALUE]
+            asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
+            worst[HELD, pool], charge[HELD, pool] = asked
+        held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
+        initial[pool], maintenance[pool], order_margin[pool] = held, least, 0.0
+        standing[pool] = _standing(levels, equity[pool], held, least, clear)
 
 
 @kernel
 def pool_rows_ordered(
-    steps: _Steps, cells: int, terms: _Terms, rows: tuple[_Held, _Waiting], span: tuple[int, int], out: _Out
+    steps: _Steps,
+    cells: int,
+    terms: tuple[_Terms, _Levels],
+    rows: tuple[_Held, _Waiting],
+    span: tuple[int, int],
+    out: tuple[_Parts, _Ends],
 ) -> None:
     """`pool_rows` with open orders: what all buys, and all sells, would add to what is held."""
-    table, dated = terms[0], terms[1]
+    (table, dated, share, _liquidity, _price), levels = terms
     start, index, quantity, base, currency = rows[0]
     order_start, sells, order_index, order_quantity, _paid, _premium = rows[1]
-    equity, worst, charge, fills = out
-    sums, net = np.zeros((2, table.shape[1])), np.zeros((2, terms[2].shape[1]))
+    (worst, charge, fills), (equity, initial, maintenance, order_margin, standing) = out
+    sums, net = np.zeros((2, table.shape[1])), np.zeros((2, share.shape[1]))
     columns, orders = (table, index, quantity, dated), (table, order_index, order_quantity, dated)
     on_top, delta = (sums, 0, sums, 1, net), cells + DELTA
     for pool in range(span[0], span[1]):
-        coin, begin, end = currency[pool], order_start[pool], order_start[pool + 1]
-        equity[pool], fills[pool], worst[:, pool], charge[:, pool] = base[pool], 0.0, 0.0, 0.0
-        if start[pool] == start[pool + 1] and begin == end:
-            continue
-        places = (table, len(dated) + coin, sums, 0, net)
-        long = add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
-        equity[pool] += sums[0, cells + VALUE]
+        coin, begin, middle, end = currency[pool], order_start[pool], sells[pool], order_start[pool + 1]
+        equity[pool], fills[pool] = base[pool], 0.0
+        for side in (HELD, BOUGHT, SOLD):
+            worst[side, pool] = charge[side, pool] = 0.0
+        if start[pool] < start[pool + 1] or begin < end:
+            places = (table, len(dated) + coin, sums, 0, net)
+            add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
+            equity[pool] += sums[0, cells + VALUE]
         if begin < end:
             fills[pool] = _fills(rows[1], table, cells + VALUE, pool)
-            net[1] = net[0]
-            more = long + add_rows(steps, orders, begin, sells[pool], on_top, delta)
-            asked = _asked(steps, cells, terms, (sums, net, 1), (coin, more))
-            worst[BOUGHT, pool], charge[BOUGHT, pool] = asked
-            net[1] = net[0]
-            add_rows(steps, orders, sells[pool], end, on_top, delta)
-            asked = _asked(steps, cells, terms, (sums, net, 1), (coin, long))
-            worst[SOLD, pool], charge[SOLD, pool] = asked
+            for side, first, past in ((BOUGHT, begin, middle), (SOLD, middle, end)):
+                net[1] = net[0]
+                add_rows(steps, orders, first, past, on_top, delta)
+                asked = _asked(steps, cells, terms[0], (sums, net, 1), coin)
+                worst[side, pool], charge[side, pool] = asked
         if start[pool] < start[pool + 1]:
-            asked = _asked(steps, cells, terms, (sums, net, 0), (coin, long))
+            asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
             worst[HELD, pool], charge[HELD, pool] = asked
-        if begin == end:
-            worst[BOUGHT:, pool], charge[BOUGHT:, pool] = worst[HELD, pool], charge[HELD, pool]
+            if begin == end:
+                worst[BOUGHT, pool], charge[BOUGHT, pool] = asked
+                worst[SOLD, pool], charge[SOLD, pool] = asked
+        held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
+        bought, _, sure = _required(levels, worst[BOUGHT, pool], charge[BOUGHT, pool])
+        sold, _, certain = _required(levels, worst[SOLD, pool], charge[SOLD, pool])
+        more = fills[pool] + max(max(bought, sold) - held, 0.0)
+        initial[pool], maintenance[pool], order_margin[pool] = held + more, least, more
+        known = clear and sure and certain and not np.isnan(bought + sold)
+        standing[pool] = _standing(levels, equity[pool], held + more, least, known)
 
 
 # --- what callers use ---
@@ -168,8 +246,16 @@ def bits_of_dates(date: I64, dates: int) -> NDArray[np.uint8]:
 def empty_margins(rows: PoolRows) -> PoolMargins:
     """Room for the pools of some rows."""
     count, variants = len(rows.account), 3 if len(rows.order_index) else 1
-    fills = np.empty(count) if variants == SOLD + 1 else np.zeros(0)
-    return PoolMargins(np.empty(count), np.empty((variants, count)), np.empty((variants, count)), fills)
+    return PoolMargins(
+        np.empty(count),
+        np.empty((variants, count)),
+        np.empty((variants, count)),
+        np.empty(count if variants > 1 else 0),
+        np.empty(count),
+        np.empty(count),
+        np.empty(count),
+        np.empty(count, dtype=np.int8),
+    )
 
 
 def check_terms(terms: CoinTerms) -> None:
@@ -179,25 +265,32 @@ def check_terms(terms: CoinTerms) -> None:
     if len(terms.table) != count + coins:
         raise ValueError(f"the table has {len(terms.table)} rows for {count} instruments and {coins} coins")
     if terms.share.shape[1] != WIDTH * terms.dated.shape[1] or not terms.share.flags.c_contiguous:
-        raise ValueError(f"shares of {terms.share.shape[1]} dates do not match {terms.dated.shape[1]} bytes of dates")
-    if terms.cells + OPTION_DELTA >= terms.table.shape[1]:
+        raise ValueError(
+            f"shares of {terms.share.shape[1]} dates do not match {terms.dated.shape[1]} bytes of dates"
+        )
+    if terms.cells + len((VALUE, DELTA, OPTION_DELTA)) > terms.table.shape[1]:
         raise ValueError(f"rows of {terms.table.shape[1]} lanes have no room behind {terms.cells} cells")
 
 
-def coin_pools(terms: CoinTerms, rows: PoolRows, span: tuple[int, int], out: PoolMargins) -> None:
-    """Equity, worst scenario and charges of some pools.
+def coin_pools(
+    terms: CoinTerms, levels: Levels, rows: PoolRows, span: tuple[int, int], out: PoolMargins
+) -> None:
+    """Equity, requirements and standing of some pools.
 
     Parameters
     ----------
     terms : CoinTerms
         Of the instruments that the rows name, checked by `check_terms`; indices are not checked.
+    levels : Levels
+        What is asked for the risk.
     rows : PoolRows
         Pools, laid out.
     span : (int, int)
         The first pool, and the one after the last.
     out : PoolMargins
         Gets them. [coin] NaN where something in a pool is not known, and in `fills` where orders of both sides of
-        one pool would lose at their price, which is charged instrument by instrument.
+        one pool would lose at their price, which is charged instrument by instrument. Where the standing is
+        `UNFINISHED`, requirements are not what they should be; equity, `worst`, `charge` and `fills` are.
     """
     told: _Terms = terms.table, terms.dated, terms.share, terms.liquidity, terms.price
     plain = (
@@ -212,6 +305,7 @@ def coin_pools(terms: CoinTerms, rows: PoolRows, span: tuple[int, int], out: Poo
         ),
     )
     steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1]
-    room: _Out = out.equity, out.worst, out.charge, out.fills
+    asked: _Levels = levels.initial, levels.maintenance, levels.closing, levels.grid
+    ends: _Ends = out.equity, out.initial, out.maintenance, out.order_margin, out.standing
     run = pool_rows_ordered if len(out.worst) > 1 else pool_rows
-    run(steps, terms.cells, told, plain, span, room)
+    run(steps, terms.cells, (told, asked), plain, span, ((out.worst, out.charge, out.fills), ends))

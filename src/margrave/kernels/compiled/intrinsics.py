@@ -99,33 +99,24 @@ def _add_rows(  # noqa: PLR0913 - what a loop needs
     ``steps`` is two tuples, of n and m integers. ``rows`` is (table, index, quantity, dated), ``places`` (source, at,
     sums, to, net). Row ``to`` of ``sums`` (T, 8 n) becomes row ``at`` of ``source`` (R, 8 n) plus
     ``quantity[p] table[index[p]]``, each lane a chain of fused multiply-adds in the order of positions. Row ``to`` of
-    ``net`` (T, 8 m) gets the lane ``delta`` of each position where ``dated`` (I, m), a bit a date, says. What comes
-    back is the sum of the lane behind it over positive quantities. Nothing is checked.
+    ``net`` (T, 8 m) gets the lane ``delta`` of each position where ``dated`` (I, m), a bit a date, says. The
+    last lane of a row counts for positive quantities alone. Nothing is checked.
     """
-    signature = types.float64(steps, rows, types.intp, types.intp, places, types.intp)
+    signature = types.void(steps, rows, types.intp, types.intp, places, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lanes, dates = (kind.count for kind in signature.args[0].types)
         table, index, quantity, dated = (
             _member(context, builder, signature.args[1], arguments[1], k) for k in range(4)
         )
-        source, sums, net = (
-            _member(context, builder, signature.args[4], arguments[4], k) for k in (0, 2, 4)
-        )
+        source, sums, net = (_member(context, builder, signature.args[4], arguments[4], k) for k in (0, 2, 4))
         at, to = (builder.extract_value(arguments[4], k) for k in (1, 3))
         nets = _row(builder, net, to, dates)
         slots = _slots(builder, [_loaded(builder, nets, step, _SCALAR) for step in range(dates)])
         fused = _fused(builder, _VECTOR, f"v{WIDTH}f64")
-        multiply = _fused(builder, _DOUBLE, "f64")
         zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
-        longs = cgutils.alloca_once(builder, _DOUBLE)
-        builder.store(_DOUBLE(0.0), longs)
 
-        def beside(row: Any, weight: Any, start: Any) -> None:
-            one = builder.extract_element(weight, ir.IntType(32)(0))
-            long = builder.select(builder.fcmp_ordered(">", one, _DOUBLE(0.0)), one, _DOUBLE(0.0))
-            behind = builder.load(builder.gep(start, [builder.add(arguments[5], _LONG(1))]))
-            builder.store(builder.call(multiply, [long, behind, builder.load(longs)]), longs)
+        def by_date(row: Any, weight: Any, start: Any) -> None:
             each = _everywhere(builder, builder.load(builder.gep(start, [arguments[5]])))
             bits = builder.gep(dated.data, [builder.mul(row, _LONG(dates))])
             for step, slot in enumerate(slots):
@@ -138,10 +129,10 @@ def _add_rows(  # noqa: PLR0913 - what a loop needs
         begin = _row(builder, source, at, lanes)
         vectors = [_loaded(builder, begin, step, _SCALAR) for step in range(lanes)]
         columns = signature.args[1].types, table, index, quantity
-        ends = _chained(builder, vectors, columns, arguments[2:4], beside)
+        ends = _chained(builder, vectors, columns, arguments[2:4], (_of_longs, by_date))
         _put(builder, ends, _row(builder, sums, to, lanes))
         _put(builder, [builder.load(slot) for slot in slots], nets)
-        return builder.load(longs)
+        return context.get_dummy_value()
 
     return signature, build
 
@@ -283,7 +274,7 @@ double_of: Callable[[int], float] = intrinsic(_double_of)
 worst_lane: Callable[..., tuple[float, int]] = intrinsic(_worst_lane)
 worst_lane_adding: Callable[..., tuple[float, int]] = intrinsic(_worst_lane_adding)
 least_lane: Callable[..., tuple[float, int]] = intrinsic(_least_lane)
-add_rows: Callable[..., float] = intrinsic(_add_rows)
+add_rows: Callable[..., None] = intrinsic(_add_rows)
 least_of: Callable[[tuple[int, ...], F64, int, int], float] = intrinsic(_least_of)
 spent: Callable[[tuple[int, ...], F64, int, F64, int], float] = intrinsic(_spent)
 count_below: Callable[[F64, int, tuple[int, ...], float], int] = intrinsic(_count_below)
@@ -317,6 +308,14 @@ def _row(builder: Any, array: Any, row: Any, count: int) -> Any:
     return builder.bitcast(start, _VECTOR.as_pointer())
 
 
+def _of_longs(builder: Any, weight: Any) -> Any:
+    """A weight whose last lane is zero unless it is positive."""
+    zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
+    long = builder.select(builder.fcmp_ordered(">", weight, zero), weight, zero)
+    last = ir.Constant(ir.VectorType(ir.IntType(1), WIDTH), [0] * (WIDTH - 1) + [1])
+    return builder.select(last, long, weight)
+
+
 def _slots(builder: Any, values: list[Any]) -> list[Any]:
     """Places for vectors that a loop changes; the compiler makes registers of them."""
     slots = [cgutils.alloca_once(builder, _VECTOR) for _ in values]
@@ -331,7 +330,9 @@ def _put(builder: Any, values: list[Any], vectors: Any) -> None:
 
 
 def _fused(builder: Any, kind: Any, name: str) -> Any:
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.{name}")
+    return cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.{name}"
+    )
 
 
 def _extended(builder: Any, kind: Any, array: Any, place: Any) -> Any:
@@ -358,9 +359,12 @@ def _chained(
     begin: list[Any],
     columns: tuple[Any, Any, Any, Any],
     span: Any,
-    beside: Callable[[Any, Any, Any], None] = lambda _row, _weight, _start: None,
+    apart: tuple[Callable[[Any, Any], Any], Callable[[Any, Any, Any], None]] | None = None,
 ) -> list[Any]:
-    """Emit the loop over positions, from lanes that are there; ``beside`` emits what else is done with each."""
+    """Emit the loop over positions, from lanes that are there.
+
+    ``apart`` is what weighs the last vector of a row, and what emits all else that is done with a position.
+    """
     kinds, table, index, quantity = columns
     sums = _slots(builder, begin)
     fused = _fused(builder, _VECTOR, f"v{WIDTH}f64")
@@ -372,10 +376,13 @@ def _chained(
         weight = _everywhere(builder, one)
         vectors = _row(builder, table, row, len(begin))
         start = builder.bitcast(vectors, _DOUBLE.as_pointer())
+        weights = [weight] * len(sums)
+        if apart is not None:
+            weights[-1] = apart[0](builder, weight)
+            apart[1](row, weight, start)
         for step, slot in enumerate(sums):
             value = _loaded(builder, vectors, step)
-            builder.store(builder.call(fused, [weight, value, builder.load(slot)]), slot)
-        beside(row, weight, start)
+            builder.store(builder.call(fused, [weights[step], value, builder.load(slot)]), slot)
     return [builder.load(slot) for slot in sums]
 
 

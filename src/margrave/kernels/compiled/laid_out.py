@@ -22,7 +22,10 @@ _Contracts: TypeAlias = tuple[I64, F64, F64, Bools]
 _Trades: TypeAlias = tuple[I64, NDArray[Any], F64, F64]
 _Rows: TypeAlias = tuple[_Trades, tuple[I64, NDArray[Any], F64], _Trades]
 _Out: TypeAlias = tuple[
-    tuple[I64, I64, F64, F64], tuple[I64, I64, I64], tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], F64, F64]
+    tuple[I64, I64, F64, F64],
+    tuple[I64, I64, I64],
+    tuple[NDArray[Any], NDArray[Any]],
+    tuple[NDArray[Any], F64, F64],
 ]
 
 
@@ -209,9 +212,7 @@ def _lay_orders(
 
 
 @kernel
-def lay(
-    contracts: _Contracts, rows: _Rows, coins: int, pools: I64, span: tuple[int, int], out: _Out
-) -> None:
+def lay(contracts: _Contracts, rows: _Rows, coins: int, pools: I64, span: tuple[int, int], out: _Out) -> None:
     """Pools of accounts ``span[0]`` to ``span[1] - 1``, account a's from ``pools[a]`` on."""
     settlement, (held, _cash, waiting) = contracts[0], rows
     currency, (start, order_start, sells) = out[0][1], out[1]
@@ -282,9 +283,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         (made.index, made.quantity),
         (made.order_index, made.order_quantity, made.paid),
     )
-    in_pieces(
-        lambda a, b: lay(told, plain, contracts.coins, pools, (a, b), out), accounts, pieces, pool
-    )
+    in_pieces(lambda a, b: lay(told, plain, contracts.coins, pools, (a, b), out), accounts, pieces, pool)
     return made
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, coin_pools, empty_margins
+from margrave.kernels.compiled.coin_pools import CoinTerms, Levels, bits_of_dates, coin_pools, empty_margins
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
 from margrave.kernels.compiled.laid_out import Columns, Contracts, laid_out
 from margrave.kernels.compiled.rows import padded_rows
@@ -55,7 +55,13 @@ def _worst(vectors: int, index: type, quantity: type) -> None:
 
 
 def _coins() -> None:
-    one, row, start, none = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1]), np.zeros(2, dtype=np.int64)
+    one, row, start, none = (
+        np.ones(1),
+        np.zeros(1, dtype=np.int64),
+        np.array([0, 1]),
+        np.zeros(2, dtype=np.int64),
+    )
+    levels = Levels(1.0, 1.0, 1.0, (0.0, 0.0, 0.0))
     contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
     for vectors in VECTORS:
         cells = 8 * vectors - 3
@@ -78,7 +84,7 @@ def _coins() -> None:
                     order_price=waits + 1.0,
                 )
                 rows = laid_out(contracts, columns)
-                coin_pools(terms, rows, (0, 1), empty_margins(rows))
+                coin_pools(terms, levels, rows, (0, 1), empty_margins(rows))
 
 
 def _tiers(one: F64) -> None:
