@@ -33,12 +33,12 @@ from margrave.kernels.compiled.coin_pools import (
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
 from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import empty_rows, lanes_of
-from margrave.margin.pooled import evaluate, prepare_in
+from margrave.margin.pooled import prepare_in
 from margrave.margin.resolve import Resolved
-from margrave.margin.scenario.cells import Grid, grid_of
-from margrave.margin.scenario.scenarios import ScenarioMargin
-from margrave.margin.scenario.scene import coin_deltas
-from margrave.margin.scenario.unit_risk import Block, cell_weights
+from margrave.margin.scenario.cells import Grid, cell_worth, grid_of
+from margrave.margin.scenario.scenarios import Portfolio, scene_of, terms_and_units
+from margrave.margin.scenario.scene import Scene, coin_deltas
+from margrave.margin.scenario.unit_risk import cell_weights
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.rulebook.portfolio import (
     LiquidityCharge,
@@ -50,6 +50,7 @@ from margrave.rulebook.portfolio import (
     terms_of,
 )
 from margrave.rulebook.schema import CrossPool, OrderBasis, OrderRule, Rulebook
+from margrave.valuation.scenarios import now
 from margrave.valuation.table import Table
 
 _PIECE = 20_000  # positions that are worth a thread
@@ -109,15 +110,17 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
         return None
     assert isinstance(model, ScenarioModel)
     probe = prepare_in(resolved, _one_of_each(symbols, table.mark))
-    margin = evaluate(probe).workings.joint
-    if margin is None or not isinstance(margin.workings, ScenarioMargin):
+    if probe.joined is None or probe.joined.units is None:
         return None
     count, coins = len(symbols), len(table.assets)
     cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
     rows = empty_rows(count + coins, cells + len((VALUE, DELTA, OPTION_DELTA)))
     rows[:], rows[:, cells:] = np.nan, 0.0
-    for block in margin.workings.blocks:
-        _fill(block, rows, cells)
+    units, one = probe.joined.units, np.ones(len(probe.joined.units.instrument))
+    none = np.zeros((1, len(units.bucket)))
+    held = Portfolio(model, table, now(table), probe.pools, units, one, none)
+    for unit_terms, unit in terms_and_units(held):
+        _fill(scene_of(held, unit_terms, unit), rows, cells)
     sick = np.zeros(count, dtype=np.bool_)
     sick[probe.pools.account[list(probe.issues)]] = True
     price, other = _coin_prices(table, ~sick)
@@ -126,14 +129,11 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     dates, date = np.unique(table.years, return_inverse=True)
     share, liquidity = np.zeros((coins, lanes_of(len(dates)))), np.zeros((coins, 3))
     for coin, name in enumerate(table.assets):
-        terms = terms_of(model, name)
-        if terms is not None:
-            _padded(
-                rows[count + coin : count + coin + 1],
-                _damper(terms, grid_of(terms.cells)) / price[coin],
-                cells,
-            )
-            _charges(terms, dates, share[coin, : len(dates)], liquidity[coin])
+        of_coin = terms_of(model, name)
+        if of_coin is not None:
+            damper = _damper(of_coin, grid_of(of_coin.cells)) / price[coin]
+            _padded(rows[count + coin : count + coin + 1], damper, cells)
+            _charges(of_coin, dates, share[coin, : len(dates)], liquidity[coin])
     terms = CoinTerms(rows, cells, bits_of_dates(date, len(dates)), share, liquidity, price)
     check_terms(terms)
     rounding = None if model.worst_digits is None else Step(10.0**-model.worst_digits, Direction.NEAREST)
@@ -177,11 +177,11 @@ def _one_of_each(symbols: tuple[str, ...], mark: F64) -> Book:
     )
 
 
-def _fill(block: Block, rows: F64, cells: int) -> None:
-    scene, grid = block.scene, block.worth.grid
-    table, at = scene.table, scene.units.instrument
+def _fill(scene: Scene, rows: F64, cells: int) -> None:
+    # What one contract of each instrument gains in the cells of its unit, and what else of it a pool sums.
+    grid, table, at = grid_of(scene.terms.cells), scene.table, scene.units.instrument
     weights = cell_weights(scene, grid)[:, scene.units.unit]
-    _padded(rows, (block.worth.member[0] * weights).T, cells, at)
+    _padded(rows, (cell_worth(scene, grid).member[0] * weights).T, cells, at)
     mark, c = table.mark[at], table.c[at]
     bought = np.divide(c, mark, out=np.zeros(len(at)), where=(c > 0.0) & ~table.is_option[at])
     rows[at, cells + VALUE] = table.a[at] * mark - bought
