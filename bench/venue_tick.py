@@ -11,6 +11,8 @@ from bench.measure import Gate, Run, Section, Setting, difference, interleaved, 
 from margrave.adapters.made_book import made_book, made_market
 from margrave.domain.book import Book
 from margrave.domain.market import Market
+from margrave.engine.books.compiled_path import assess_kept, keep
+from margrave.engine.books.laid import lay_out
 from margrave.engine.books.swept import Sweep, sweep_of, swept
 from margrave.engine.books.venue import assess_book
 from margrave.kernels.compiled.columns import Holdings, holdings_of
@@ -22,14 +24,17 @@ ACCOUNTS, EACH, FEW = 200_000, 20, 20_000
 RULES, STEP = "deribit.spm", 1e-9
 BARE, WIDE = "bare worst scenario, 6 bytes a position", "bare worst scenario, 12 bytes a position"
 FULL, TICK = "margrave, full margin of every pool", "margrave, full tick: repricing, then margin"
+LAY = "margrave, laying the book out, once"
 IN_C = "C, worst scenario alone, 12 bytes a position"
 BOOK, NUMPY = "margrave, assess_book compiled", "margrave, assess_book in NumPy"
+KEPT = "margrave, a kept book in a new market"
+SIZES = (10_000, 100_000, 1_000_000, 2_000_000)
 
 
 def run(setting: Setting) -> list[Section]:
     """The pass by itself; then the whole answer beside the one in NumPy."""
     market = made_market()
-    return [one_pass(market, setting.pool), whole(market)]
+    return [one_pass(market, setting.pool), whole(market), millions(market)]
 
 
 def held_book(market: Market, count: int) -> Book:
@@ -72,8 +77,8 @@ def held_book(market: Market, count: int) -> Book:
 def one_pass(market: Market, pool: Executor) -> Section:
     """One thread, ratios of one run: every side in turn, the least of each."""
     book = held_book(market, ACCOUNTS)
-    resolved = resolve(book.symbols, book.assets, market, in_force(RULES, market.at))
-    sweep = ready(resolved, book)
+    resolved = fresh(book, market)
+    sweep, laid = ready(resolved, book), lay_out(book, resolved.table, resolved.rulebook)
     table = sweep.terms.table
     start = np.arange(0, len(book.account) + 1, EACH)
     small = holdings_of(start, book.instrument.astype(np.uint16), book.quantity.astype(np.int32))
@@ -81,15 +86,22 @@ def one_pass(market: Market, pool: Executor) -> Section:
     runs: dict[str, Run] = {
         BARE: lambda: worst_cells(table, small)[0],
         WIDE: lambda: worst_cells(table, wide)[0],
-        FULL: lambda: swept(sweep, book).maintenance,
-        TICK: lambda: swept(ready(fresh(book, market), book), book).maintenance,
+        FULL: lambda: swept(sweep, laid.rows).maintenance,
+        TICK: lambda: swept(ready(fresh(book, market), book), laid.rows).maintenance,
+        LAY: lambda: lay_out(book, resolved.table, resolved.rulebook).rows.base,
         **in_c_way(table, wide),
     }
     seconds = interleaved(runs, repeats=9)
-    both = quicker(lambda: swept(sweep, book), lambda: swept(sweep, book, pool))
+    both = quicker(lambda: swept(sweep, laid.rows), lambda: swept(sweep, laid.rows, pool))
     gates = [
         Gate("G4", f"{RULES}: full margin over the bare sweep, 6 bytes", seconds[BARE] / seconds[FULL], 0.4),
         Gate("G4", f"{RULES}: full margin over the bare sweep, 12 bytes", seconds[WIDE] / seconds[FULL], 0.4),
+        Gate(
+            "G4",
+            f"{RULES}: full margin over the bare sweep, 12 bytes: the aim",
+            seconds[WIDE] / seconds[FULL],
+            0.7,
+        ),
         Gate("G5", f"{RULES}: full tick over the bare sweep, 12 bytes", seconds[WIDE] / seconds[TICK], 0.4),
         Gate("G13", f"{RULES}: full margin, 2 threads over 1, on the wall's clock", both, 1.6),
     ]
@@ -108,7 +120,7 @@ def fresh(book: Book, market: Market) -> Resolved:
 
 def ready(resolved: Resolved, book: Book) -> Sweep:
     """The sweep, which this rulebook has."""
-    sweep = sweep_of(resolved, book)
+    sweep = sweep_of(resolved, book.symbols)
     assert sweep is not None
     return sweep
 
@@ -121,22 +133,48 @@ def in_c_way(table: np.ndarray, held: Holdings) -> dict[str, Run]:
 
 
 def whole(market: Market) -> Section:
-    """From book and market to columns with statuses, with the difference."""
+    """From market to columns with statuses, of a kept book or a new one, with the difference."""
     book, rulebook = held_book(market, FEW), in_force(RULES, market.at)
+    kept = keep(book, market, rulebook)
     runs: dict[str, Run] = {
+        KEPT: partial(assess_kept, kept, market),
         BOOK: partial(assess_book, book, market, rulebook, compiled=True),
         NUMPY: partial(assess_book, book, market, rulebook),
     }
-    quick, plain = (
-        assess_book(book, market, rulebook, compiled=compiled).pools for compiled in (True, False)
-    )
+    quick, plain = assess_kept(kept, market).pools, assess_book(book, market, rulebook).pools
     scale = np.abs(plain.maintenance).max()
     error = difference(quick.maintenance, plain.maintenance, scale)
     assert error < 1e-12 + STEP / scale, error  # a worst loss between two steps may round either way
     seconds = interleaved(runs, repeats=3, clock=time.perf_counter)
     return Section(
-        f"{RULES}: {FEW:,} accounts of {EACH} positions, book and market to columns",
+        f"{RULES}: {FEW:,} accounts of {EACH} positions, market to columns",
         "account",
-        rows(seconds, FEW, errors={BOOK: error}),
-        facts={"NumPy over compiled": seconds[NUMPY] / seconds[BOOK]},
+        rows(seconds, FEW, errors={KEPT: error}),
+        facts={
+            "NumPy over compiled": seconds[NUMPY] / seconds[BOOK],
+            "over kept": seconds[NUMPY] / seconds[KEPT],
+        },
     )
+
+
+def millions(market: Market) -> Section:
+    """A made venue, a seventh of it with open orders, tick after tick: how time grows, and what threads give."""
+    rulebook = in_force(RULES, market.at)
+    kept = {count: keep(made_book(count, 7, market), market, rulebook) for count in SIZES}
+    runs: dict[str, Run] = {
+        f"{count:,} accounts": partial(assess_kept, book, market) for count, book in kept.items()
+    }
+    seconds = interleaved(runs, repeats=5, clock=time.perf_counter)
+    each = [seconds[f"{count:,} accounts"] / count for count in SIZES]
+    most = kept[SIZES[-1]]
+    both = quicker(partial(assess_kept, most, market), partial(assess_kept, most, market, threads=2))
+    gates = [
+        Gate(
+            "growth",
+            f"{RULES}: time an account, {SIZES[-1]:,} over {SIZES[0]:,}",
+            each[-1] / each[0],
+            most=1.1,
+        ),
+        Gate("G13", f"{RULES}: a tick of {SIZES[-1]:,} made accounts, 2 threads over 1", both, 1.6),
+    ]
+    return Section(f"{RULES}: ticks of a made book, open orders among it", "tick", rows(seconds, 1), gates)
