@@ -95,8 +95,8 @@ class PoolMargins:
 def _large(longs: float, both: float, price: float, terms: tuple[float, float, float]) -> float:
     """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
     rest = both - longs
-    low, high = min(both, rest), max(both, rest)
-    size = abs(min(high, 0.0)) if rest < 0.0 else max(low, 0.0)
+    short, long = max(-max(both, rest), 0.0), max(min(both, rest), 0.0)  # both, so that nothing branches on a sign
+    size = short if rest < 0.0 else long
     value = size * price
     if value <= terms[FREE]:  # almost always
         return 0.0

@@ -310,10 +310,9 @@ def _row(builder: Any, array: Any, row: Any, count: int) -> Any:
 
 def _of_longs(builder: Any, weight: Any) -> Any:
     """A weight whose last lane is zero unless it is positive."""
-    zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
-    long = builder.select(builder.fcmp_ordered(">", weight, zero), weight, zero)
-    last = ir.Constant(ir.VectorType(ir.IntType(1), WIDTH), [0] * (WIDTH - 1) + [1])
-    return builder.select(last, long, weight)
+    one, zero = builder.extract_element(weight, ir.IntType(32)(0)), _DOUBLE(0.0)
+    long = builder.select(builder.fcmp_ordered(">", one, zero), one, zero)
+    return builder.insert_element(weight, long, ir.IntType(32)(WIDTH - 1))
 
 
 def _slots(builder: Any, values: list[Any]) -> list[Any]:
