@@ -33,14 +33,16 @@ def test_the_commands_print_what_the_guide_shows(tmp_path, monkeypatch):
 def test_the_code_runs_and_gives_what_it_says():
     pl = pytest.importorskip("polars")
     pytest.importorskip("numba")
-    (code,) = re.findall(r"```python\n(.*?)```", SECTION, flags=re.DOTALL)
+    code, kept = re.findall(r"```python\n(.*?)```", SECTION, flags=re.DOTALL)
     names: dict[str, object] = {}
-    exec(code, names)  # the guide's own code
+    exec(code + kept, names)  # the guide's own code
     frame = names["pools_like"](names["found"], names["held"])  # type: ignore[operator]
     assert isinstance(frame, pl.DataFrame)
     assert frame["account"].to_list() == ["ann", "bob"]
     quick, found = names["quick"].pools, names["found"].pools  # type: ignore[attr-defined]
     assert quick.maintenance == pytest.approx(found.maintenance, abs=2e-9)
+    again = names["assess_kept"](names["kept"], names["market"]).pools  # type: ignore[operator]
+    assert again.maintenance.tobytes() == quick.maintenance.tobytes()
 
 
 def test_the_code_on_safe_intervals_runs_and_gives_what_it_says():

@@ -1,6 +1,6 @@
 """The compiled sweep of a book beside the calculation in NumPy: the same pools, statuses and issues, and money to 1e-12."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 
 import msgspec
@@ -16,6 +16,7 @@ from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Order, Position
 from margrave.domain.book import Book, account_of, book_of
 from margrave.domain.market import Quote
+from margrave.engine.books.compiled_path import assess_kept, keep
 from margrave.engine.books.swept import is_expressible
 from margrave.engine.books.venue import assess_book
 from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, check_terms
@@ -198,3 +199,51 @@ def test_an_account_alone_has_the_same_bytes_as_in_its_book():
         mine = whole.account == row
         for name in ("equity", "initial", "maintenance"):
             assert getattr(whole, name)[mine].tobytes() == getattr(alone, name).tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_kept_book_answers_in_any_market_what_a_new_one_does(threads):
+    book = made_book(2_000, 9, MARKET)
+    kept = keep(book, MARKET, SPM, threads=threads)
+    quotes = {s: replace(q, mark=1.07 * q.mark) for s, q in MARKET.quotes.items()}
+    for market in (MARKET, replace(MARKET, quotes=quotes)):
+        found, anew = (
+            assess_kept(kept, market, threads=threads),
+            assess_book(book, market, SPM, compiled=True),
+        )
+        for field in fields(anew.pools):
+            mine, theirs = getattr(found.pools, field.name), getattr(anew.pools, field.name)
+            assert mine.tobytes() == theirs.tobytes(), field.name
+
+
+def test_a_kept_book_is_laid_out_anew_where_its_contracts_are_others():
+    held = [Account(positions=(Position(symbol="BTC-PERPETUAL", quantity=500.0, entry=60_000.0),))]
+    kept = keep(named(held), MARKET, SPM)
+    other = MARKET.instruments["BTC-PERPETUAL"]
+    larger = replace(other, payoff=replace(other.payoff, contract_value=100.0))
+    market = replace(MARKET, instruments={**MARKET.instruments, "BTC-PERPETUAL": larger})
+    before, after = assess_kept(kept, MARKET).pools, assess_kept(kept, market).pools
+    assert after.initial[0] == pytest.approx(10.0 * before.initial[0], rel=1e-6)
+    assert after.equity[0] == pytest.approx(10.0 * before.equity[0])
+
+
+def test_a_book_is_kept_for_rules_that_have_no_compiled_form():
+    book, rulebook = made_book(20, 1, MARKET), in_force("deribit.xpm", MADE_AT)
+    found = assess_kept(keep(book, MARKET, rulebook), MARKET)
+    assert found.pools.initial.tobytes() == assess_book(book, MARKET, rulebook).pools.initial.tobytes()
+
+
+def test_orders_that_lose_on_both_sides_are_charged_by_instrument():
+    """A buy above and a sell below the mark of two futures: NumPy asks each instrument for its worse side."""
+    perpetual, future = "BTC-PERPETUAL", "BTC-27NOV26"
+    crossing = [
+        Order(symbol=perpetual, quantity=1_000.0, price=1.02 * MARKET.quotes[perpetual].mark),
+        Order(symbol=future, quantity=-500.0, price=0.98 * MARKET.quotes[future].mark),
+    ]
+    cash = (Balance(asset="BTC", amount=2.0),)
+    held = [
+        Account(balances=cash, orders=tuple(crossing)),
+        Account(balances=cash, orders=tuple(crossing[:1])),
+    ]
+    found = same(named(held), MARKET, SPM)
+    assert found.notes[-1].startswith("1 of 2 accounts")

@@ -95,7 +95,10 @@ class PoolMargins:
 def _large(longs: float, both: float, price: float, terms: tuple[float, float, float]) -> float:
     """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
     rest = both - longs
-    short, long = max(-max(both, rest), 0.0), max(min(both, rest), 0.0)  # both, so that nothing branches on a sign
+    short, long = (
+        max(-max(both, rest), 0.0),
+        max(min(both, rest), 0.0),
+    )  # both, so that nothing branches on a sign
     size = short if rest < 0.0 else long
     value = size * price
     if value <= terms[FREE]:  # almost always
