@@ -1,6 +1,6 @@
 """A storm of ticks: ten minutes of a crash at ten times their speed over a live book, with nothing lost.
 
-``python -m bench.storm [ACCOUNTS] [--prices DIR] [--rules ID]``. Events arrive by the clock of the machine whether the book is ready or not;
+``python -m bench.storm [ACCOUNTS] [--prices DIR] [--rules ID] [--compiled]``. Events arrive by the clock of the machine whether the book is ready or not;
 what waits is taken together, ticks of one input coalesced, and the lag of every event that was answered is the time from its arrival
 to the answer. At the end all events are accounted for, and the state is compared bit for bit with the full recompute and with the same
 events folded at once, without a clock or a queue. ``--growth``: bytes an account and time a tick, by the size of the book.
@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--speed", type=float, default=10.0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     if options.growth:
@@ -195,7 +196,7 @@ def main() -> None:
     market = made_market()
     book = made_book(options.accounts, 1, market)
     storm = script(book, market, options.prices, options.minutes * 60.0)
-    before = started(book, market, in_force(options.rules, market.at))
+    before = started(book, market, in_force(options.rules, market.at), compiled=options.compiled)
     advance(before, [Clock(market.at + timedelta(milliseconds=1))])  # warm
     after, figures = stormed(before, storm, options.speed, threads=options.threads)
     print(f"{options.rules}, {options.accounts:,} made accounts\n{report(figures, storm, options.speed)}")

@@ -1,6 +1,7 @@
 """The compiled sweep of a book beside the calculation in NumPy: the same pools, statuses and issues, and money to 1e-12."""
 
 from dataclasses import fields, replace
+from datetime import timedelta
 from functools import cache
 
 import msgspec
@@ -19,6 +20,8 @@ from margrave.domain.market import Quote
 from margrave.engine.books.compiled_path import assess_kept, keep
 from margrave.engine.books.swept import is_expressible
 from margrave.engine.books.venue import assess_book
+from margrave.engine.live.events import Clock, Deposited, Filled, Input, OrderPlaced, Tick
+from margrave.engine.live.venue import advance, audited, started
 from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, check_terms
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.rulebook.catalogue import in_force
@@ -247,3 +250,36 @@ def test_orders_that_lose_on_both_sides_are_charged_by_instrument():
     ]
     found = same(named(held), MARKET, SPM)
     assert found.notes[-1].startswith("1 of 2 accounts")
+
+
+def _events(seed):
+    """Ticks of every kind, clocks, deposits, fills and orders over the made book."""
+    rng, at = np.random.default_rng(seed), MADE_AT
+    for _ in range(60):
+        at += timedelta(seconds=1)
+        name, symbol = f"M{int(rng.integers(0, 300)):08d}", SYMBOLS[int(rng.integers(0, len(SYMBOLS)))]
+        mark, moved = MARKET.quotes[symbol].mark, float(np.exp(rng.normal(0.0, 0.03)))
+        size = float(rng.integers(1, 50))
+        yield (
+            Tick(at, Input.INDEX, "BTC", MARKET.index["BTC"] * moved),
+            Tick(at, Input.MARK, symbol, mark * moved),
+            Clock(at),
+            Deposited(at=at, account=name, asset="BTC", amount=moved),
+            Filled(at=at, account=name, symbol=symbol, quantity=size, price=mark + 1e-6),
+            OrderPlaced(at=at, account=name, order=Order(symbol=symbol, quantity=-size, price=mark + 1e-6)),
+        )[int(rng.integers(0, 6))]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_compiled_live_book_is_its_own_full_recompute_and_stands_where_numpy_does(seed):
+    book = made_book(300, 2, MARKET)
+    quick, plain = (started(book, MARKET, SPM, compiled=compiled) for compiled in (True, False))
+    for events in zip(*[_events(seed)] * 20, strict=True):
+        (quick, told), (plain, same_told) = advance(quick, events), advance(plain, events)
+        assert told.touched == same_told.touched > 0
+        assert not told.refused
+        assert audited(quick, threads=2) is None
+        assert (quick.pools.columns.status == plain.pools.columns.status).all()
+        np.testing.assert_allclose(
+            quick.pools.columns.initial, plain.pools.columns.initial, rtol=1e-9, atol=2e-9
+        )

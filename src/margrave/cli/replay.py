@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import click
 import numpy as np
@@ -44,6 +45,11 @@ _TOLD_MAX = 10
     metavar="ID@DATE|FILE",
     help="Rulebook that takes effect when the clock reaches its first day; by default those of the same id that ship.",
 )
+@click.option(
+    "--compiled",
+    is_flag=True,
+    help="Through the compiled sweep where it serves (extra fast); see margrave warm.",
+)
 @click.option("--audit", is_flag=True, help="Compare with the full recompute after every batch.")
 @click.option(
     "--workers",
@@ -59,6 +65,7 @@ def replay(
     every: float,
     threads: int,
     later: tuple[str, ...],
+    compiled: bool,
     audit: bool,
     workers: int,
 ) -> int:
@@ -70,10 +77,9 @@ def replay(
     rulebook = read_rules(rules, venue.case)
     coming = _coming(rulebook, rules or venue.case.rules or "", [read_rules(n, venue.case) for n in later])
     told, took = [], []
+    ways = _Ways(threads, compiled)
     place = (
-        _spread(venue, rulebook, coming, threads, workers)
-        if workers
-        else _alone(venue, rulebook, coming, threads)
+        _spread(venue, rulebook, coming, ways, workers) if workers else _alone(venue, rulebook, coming, ways)
     )
     with place as (step, check), ticks.open(encoding="utf-8") as lines:
         for batch in _batches(read_events(lines, str(ticks)), every):
@@ -97,9 +103,18 @@ def replay(
 _Place: TypeAlias = Iterator[tuple[Callable[[list[Event]], Changes], Callable[[], Difference | None]]]
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    # How pools are computed.
+    threads: int
+    compiled: bool
+
+
 @contextmanager
-def _alone(venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], threads: int) -> _Place:
-    state = started(venue.book, venue.market, rulebook, later=coming, threads=threads)
+def _alone(venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], ways: _Ways) -> _Place:
+    threads = ways.threads
+    state = started(venue.book, venue.market, rulebook, later=coming, threads=threads, compiled=ways.compiled)
 
     def step(batch: list[Event]) -> Changes:
         nonlocal state
@@ -111,14 +126,15 @@ def _alone(venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], threads
 
 @contextmanager
 def _spread(
-    venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], threads: int, workers: int
+    venue: Venue, rulebook: Rulebook, coming: Sequence[Rulebook], ways: _Ways, workers: int
 ) -> _Place:
     try:
         cluster, shards = (import_module(f"margrave.cluster.{name}") for name in ("venue", "shards"))
     except ImportError as fault:
         message = "workers need Ray; install it with: pip install 'margrave[cluster]'"
         raise invalid("ray", Reason.NOT_FOUND, message) from fault
-    parts, settings = shards.split(venue.book, workers), cluster.Settings(threads=threads)
+    parts = shards.split(venue.book, workers)
+    settings = cluster.Settings(threads=ways.threads, compiled=ways.compiled)
     with cluster.started(parts, venue.market, rulebook, settings, later=coming) as spread:
         yield spread.advance, spread.audited
 

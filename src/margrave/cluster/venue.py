@@ -40,6 +40,7 @@ class Settings:
     """How shards are kept."""
 
     threads: int = 1  # of each worker; also the processors that Ray reserves for it
+    compiled: bool = False  # through the compiled sweep where it serves
     patience: float | None = None  # [s] after which a worker that does not answer is replaced; None: waits
     snapshot_every: int | None = (
         256  # batches after which a shard's state is kept; None: repeats all from the start
@@ -139,7 +140,8 @@ class Cluster:
     def _begin(self, k: int) -> Any:
         # A worker for a shard, at its snapshot or its book: what it answers once it stands there.
         shard, threads = self._shards[k], self._settings.threads
-        actor = ray.remote(Worker).options(num_cpus=threads, max_restarts=0).remote(threads)
+        worker = ray.remote(Worker).options(num_cpus=threads, max_restarts=0)
+        actor = worker.remote(threads, self._settings.compiled)
         shard.actor = actor
         if shard.snapshot is not None:
             return actor.resume.remote(shard.snapshot)

@@ -21,8 +21,9 @@ Numbered: TypeAlias = Sequence[tuple[int, Event]]
 class Worker:
     """One shard. The only thing here that changes is which `LiveBook` it keeps."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, compiled: bool = False) -> None:
         self._threads = threads
+        self._compiled = compiled
         self._state: LiveBook | None = None
 
     def start(
@@ -37,7 +38,9 @@ class Worker:
         """Compute a shard from its book, and tell how many accounts it has."""
         book = load()
         require_shard(book, shard, count)
-        self._state = started(book, market, rulebook, later=later, threads=self._threads)
+        self._state = started(
+            book, market, rulebook, later=later, threads=self._threads, compiled=self._compiled
+        )
         return len(book.names)
 
     def resume(self, state: LiveBook) -> None:

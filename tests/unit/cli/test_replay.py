@@ -175,3 +175,11 @@ def test_workers_tell_what_one_process_tells(run):
     told, others = (sorted(out.splitlines()[:-1]) for out in (alone, spread[1]))
     assert told == others
     assert any("liquidatable" in line for line in told)
+
+
+def test_the_compiled_sweep_is_audited_by_itself(run):
+    pytest.importorskip("numba")
+    lines = [tick(50_000, "1.1"), DEPOSIT, tick(45_000, "9.2")]
+    code, out, err = run(*lines, more=("--rules", "deribit.spm", "--audit", "--compiled"))
+    assert (code, err) == (0, "")
+    assert "3 events in 3 batches: 3 applied" in out

@@ -129,12 +129,7 @@ def assess_book(  # noqa: PLR0913 - three inputs, and how they are gone through
         ``compiled`` without a compiler; the message says what to install.
     """
     resolved = resolve(book.symbols, book.assets, market, rulebook)
-    if compiled:
-        # The only import of the compiler, for those who ask for it.
-        from margrave.engine.books.compiled_path import assess_compiled
-
-        return assess_compiled(book, resolved, chunk=chunk, threads=threads, told=told)
-    return assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told)
+    return assess_resolved(book, resolved, chunk=chunk, threads=threads, told=told, compiled=compiled)
 
 
 def assess_resolved(
@@ -144,8 +139,14 @@ def assess_resolved(
     chunk: int | None = None,
     threads: int = 1,
     told: Callable[[int], None] | None = None,
+    compiled: bool = False,
 ) -> BookAssessment:
     """Assess a book, or some accounts of one, whose instruments and assets are resolved already."""
+    if compiled:
+        # The only import of the compiler, for those who ask for it.
+        from margrave.engine.books.compiled_path import assess_compiled
+
+        return assess_compiled(book, resolved, chunk=chunk, threads=threads, told=told)
     bounds = list(chunk_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
 
     def run(bound: tuple[int, int]) -> _Part:

@@ -44,7 +44,9 @@ from margrave.kernels.arrays import I64, Bools
 from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Rulebook
 
-_MOST: Final = 0.75  # share of the accounts beyond which computing all is quicker than picking them out
+# Share of the accounts beyond which computing all is quicker than picking them out, in NumPy and compiled.
+_MOST: Final = 0.75
+_MOST_COMPILED: Final = 0.5
 
 
 def nobody() -> I64:
@@ -67,6 +69,7 @@ class LiveBook:
     seen: Seen  # ids of the events that were applied
     holders: Holders
     owed: I64  # accounts, ascending, that a screen left out: their status holds, their numbers are of an earlier market
+    compiled: bool  # computed through the compiled sweep where it serves
 
     @property
     def market(self) -> Market:
@@ -115,7 +118,13 @@ class Changes:
 
 
 def started(
-    book: Book, market: Market, rulebook: Rulebook, *, later: Iterable[Rulebook] = (), threads: int = 1
+    book: Book,
+    market: Market,
+    rulebook: Rulebook,
+    *,
+    later: Iterable[Rulebook] = (),
+    threads: int = 1,
+    compiled: bool = False,
 ) -> LiveBook:
     """Compute a whole book, ready for events.
 
@@ -131,6 +140,9 @@ def started(
         Rules that take effect when a clock reaches their ``valid_from``.
     threads : int
         Chunks that are computed at the same time; no number of them changes a digit.
+    compiled : bool
+        Whether accounts go through the compiled sweep where it serves, now and after every event, as `assess_book` has it.
+        Every answer, and the audit, then has the bits of that sweep.
     """
     named = {asset for instrument in market.instruments.values() for asset in assets_of(instrument)}
     book = with_tables(book, market.instruments, (*market.index, *sorted(named)))
@@ -139,7 +151,7 @@ def started(
     rulebooks = (rulebook, *sorted(later, key=lambda r: r.valid_from))
     rules = in_force_at(rulebooks, market.at)
     resolved = resolved_in(None, book, prices_of(prices, instants), prices, rules)
-    found = assess_resolved(book, resolved, threads=threads)
+    found = assess_resolved(book, resolved, threads=threads, compiled=compiled)
     rows = {name: row for row, name in enumerate(book.names.tolist())}
     return LiveBook(
         book,
@@ -152,6 +164,7 @@ def started(
         (),
         holders_of(book),
         nobody(),
+        compiled,
     )
 
 
@@ -230,6 +243,7 @@ def _moved(state: LiveBook, fold: Fold) -> LiveBook:
         with_ids(state.seen, fold.ids),
         retold(state.holders, book, traded) if traded.size else state.holders,
         state.owed,
+        state.compiled,
     )
 
 
@@ -249,11 +263,11 @@ def _computed(
     if not rows.size:
         return state, ()
     book, resolved = state.book, state.resolved
-    is_most = len(rows) > _MOST * len(book.names)
+    is_most = len(rows) > (_MOST_COMPILED if state.compiled else _MOST) * len(book.names)
     if is_most:
         rows = np.arange(len(book.names))
     part = book if is_most else unnamed(book, rows)
-    fresh = pools_from(assess_resolved(part, resolved, threads=threads), rows)
+    fresh = pools_from(assess_resolved(part, resolved, threads=threads, compiled=state.compiled), rows)
     words = Words(book.names, book.symbols, resolved.table.assets)
     statuses = changed_statuses(state.pools, fresh, rows, words, at)
     owed = np.setdiff1d(state.owed, rows, assume_unique=True) if state.owed.size else state.owed
@@ -281,7 +295,9 @@ def audited(state: LiveBook, *, threads: int = 1) -> Difference | None:
         The first account that differs in a bit of a number, in a pool or in why it is unknown; None where none does. Of
         accounts that are ``owed`` the statuses are compared.
     """
-    full = pools_from(assess_book(state.book, state.market, state.rulebook, threads=threads))
+    full = pools_from(
+        assess_book(state.book, state.market, state.rulebook, threads=threads, compiled=state.compiled)
+    )
     return first_difference(with_numbers_of(state.pools, full, state.owed), full, state.book.names)
 
 
