@@ -21,7 +21,7 @@ from margrave.margin.resolve import Resolved, resolve
 from margrave.rulebook.catalogue import in_force
 
 ACCOUNTS, EACH, FEW = 200_000, 20, 20_000
-RULES, STEP = "deribit.spm", 1e-9
+RULES, STEP = ("deribit.spm", "deribit.xpm"), 1e-9
 BARE, WIDE = "bare worst scenario, 6 bytes a position", "bare worst scenario, 12 bytes a position"
 FULL, TICK = "margrave, full margin of every pool", "margrave, full tick: repricing, then margin"
 LAY = "margrave, laying the book out, once"
@@ -32,9 +32,10 @@ SIZES = (10_000, 100_000, 1_000_000, 2_000_000)
 
 
 def run(setting: Setting) -> list[Section]:
-    """The pass by itself; then the whole answer beside the one in NumPy."""
+    """Segregated pools in coins, then pools in dollars that span coins: the pass, the whole answer, and ticks."""
     market = made_market()
-    return [one_pass(market, setting.pool), whole(market), millions(market)]
+    passes = [one_pass(name, market, setting.pool) for name in RULES]
+    return [*passes, *(whole(name, market) for name in RULES), *(millions(name, market) for name in RULES)]
 
 
 def held_book(market: Market, count: int) -> Book:
@@ -74,10 +75,10 @@ def held_book(market: Market, count: int) -> Book:
     )
 
 
-def one_pass(market: Market, pool: Executor) -> Section:
+def one_pass(name: str, market: Market, pool: Executor) -> Section:
     """One thread, ratios of one run: every side in turn, the least of each."""
     book = held_book(market, ACCOUNTS)
-    resolved = fresh(book, market)
+    resolved = fresh(name, book, market)
     sweep, laid = ready(resolved, book), lay_out(book, resolved.table, resolved.rulebook)
     table = sweep.terms.table
     start = np.arange(0, len(book.account) + 1, EACH)
@@ -86,36 +87,36 @@ def one_pass(market: Market, pool: Executor) -> Section:
     runs: dict[str, Run] = {
         BARE: lambda: worst_cells(table, small)[0],
         WIDE: lambda: worst_cells(table, wide)[0],
-        FULL: lambda: swept(sweep, laid.rows).maintenance,
-        TICK: lambda: swept(ready(fresh(book, market), book), laid.rows).maintenance,
+        FULL: lambda: swept(sweep, laid).maintenance,
+        TICK: lambda: swept(ready(fresh(name, book, market), book), laid).maintenance,
         LAY: lambda: lay_out(book, resolved.table, resolved.rulebook).rows.base,
         **in_c_way(table, wide),
     }
     seconds = interleaved(runs, repeats=9)
-    both = quicker(lambda: swept(sweep, laid.rows), lambda: swept(sweep, laid.rows, pool))
+    both = quicker(lambda: swept(sweep, laid), lambda: swept(sweep, laid, pool))
     gates = [
-        Gate("G4", f"{RULES}: full margin over the bare sweep, 6 bytes", seconds[BARE] / seconds[FULL], 0.4),
-        Gate("G4", f"{RULES}: full margin over the bare sweep, 12 bytes", seconds[WIDE] / seconds[FULL], 0.4),
+        Gate("G4", f"{name}: full margin over the bare sweep, 6 bytes", seconds[BARE] / seconds[FULL], 0.4),
+        Gate("G4", f"{name}: full margin over the bare sweep, 12 bytes", seconds[WIDE] / seconds[FULL], 0.4),
         Gate(
             "G4",
-            f"{RULES}: full margin over the bare sweep, 12 bytes: the aim",
+            f"{name}: full margin over the bare sweep, 12 bytes: the aim",
             seconds[WIDE] / seconds[FULL],
             0.7,
         ),
-        Gate("G5", f"{RULES}: full tick over the bare sweep, 12 bytes", seconds[WIDE] / seconds[TICK], 0.4),
-        Gate("G13", f"{RULES}: full margin, 2 threads over 1, on the wall's clock", both, 1.6),
+        Gate("G5", f"{name}: full tick over the bare sweep, 12 bytes", seconds[WIDE] / seconds[TICK], 0.4),
+        Gate("G13", f"{name}: full margin, 2 threads over 1, on the wall's clock", both, 1.6),
     ]
     if IN_C in seconds:
         gates.append(Gate("G3", "bare sweep, 6 bytes, over C, 12 bytes", seconds[IN_C] / seconds[BARE], 1.2))
     title = (
-        f"{RULES}: {ACCOUNTS:,} accounts of {EACH} positions, 35 scenarios, {len(book.symbols)} instruments"
+        f"{name}: {ACCOUNTS:,} accounts of {EACH} positions, 35 scenarios, {len(book.symbols)} instruments"
     )
     return Section(title, "account", rows(seconds, ACCOUNTS), gates)
 
 
-def fresh(book: Book, market: Market) -> Resolved:
+def fresh(name: str, book: Book, market: Market) -> Resolved:
     """A market as it comes in."""
-    return resolve(book.symbols, book.assets, market, in_force(RULES, market.at))
+    return resolve(book.symbols, book.assets, market, in_force(name, market.at))
 
 
 def ready(resolved: Resolved, book: Book) -> Sweep:
@@ -132,9 +133,9 @@ def in_c_way(table: np.ndarray, held: Holdings) -> dict[str, Run]:
     return {} if compiled is None else {IN_C: compiled}
 
 
-def whole(market: Market) -> Section:
+def whole(name: str, market: Market) -> Section:
     """From market to columns with statuses, of a kept book or a new one, with the difference."""
-    book, rulebook = held_book(market, FEW), in_force(RULES, market.at)
+    book, rulebook = held_book(market, FEW), in_force(name, market.at)
     kept = keep(book, market, rulebook)
     runs: dict[str, Run] = {
         KEPT: partial(assess_kept, kept, market),
@@ -147,7 +148,7 @@ def whole(market: Market) -> Section:
     assert error < 1e-12 + STEP / scale, error  # a worst loss between two steps may round either way
     seconds = interleaved(runs, repeats=3, clock=time.perf_counter)
     return Section(
-        f"{RULES}: {FEW:,} accounts of {EACH} positions, market to columns",
+        f"{name}: {FEW:,} accounts of {EACH} positions, market to columns",
         "account",
         rows(seconds, FEW, errors={KEPT: error}),
         facts={
@@ -157,9 +158,9 @@ def whole(market: Market) -> Section:
     )
 
 
-def millions(market: Market) -> Section:
+def millions(name: str, market: Market) -> Section:
     """A made venue, a seventh of it with open orders, tick after tick: how time grows, and what threads give."""
-    rulebook = in_force(RULES, market.at)
+    rulebook = in_force(name, market.at)
     kept = {count: keep(made_book(count, 7, market), market, rulebook) for count in SIZES}
     runs: dict[str, Run] = {
         f"{count:,} accounts": partial(assess_kept, book, market) for count, book in kept.items()
@@ -171,10 +172,10 @@ def millions(market: Market) -> Section:
     gates = [
         Gate(
             "growth",
-            f"{RULES}: time an account, {SIZES[-1]:,} over {SIZES[0]:,}",
+            f"{name}: time an account, {SIZES[-1]:,} over {SIZES[0]:,}",
             each[-1] / each[0],
             most=1.1,
         ),
-        Gate("G13", f"{RULES}: a tick of {SIZES[-1]:,} made accounts, 2 threads over 1", both, 1.6),
+        Gate("G13", f"{name}: a tick of {SIZES[-1]:,} made accounts, 2 threads over 1", both, 1.6),
     ]
-    return Section(f"{RULES}: ticks of a made book, open orders among it", "tick", rows(seconds, 1), gates)
+    return Section(f"{name}: ticks of a made book, open orders among it", "tick", rows(seconds, 1), gates)

@@ -30,7 +30,8 @@ WITHIN = 1e-12  # of the gross of what is summed
 STEP = 1e-9  # Deribit rounds the worst loss to nine digits: one step where it lies between two
 MARKET = made_market()
 SYMBOLS = tuple(MARKET.instruments)
-SPM = in_force("deribit.spm", MADE_AT)
+SPM, XPM = in_force("deribit.spm", MADE_AT), in_force("deribit.xpm", MADE_AT)
+DOLLARS = 1e5  # of a coin, at most
 
 
 @cache
@@ -50,10 +51,10 @@ def gross(book: Book) -> float:
     return 1.0 + 100.0 * held + np.abs(book.balance).sum()
 
 
-def same(book, market, rulebook, **options):
+def same(book, market, rulebook, unit=1.0, **options):
     plain = assess_book(book, market, rulebook)
     fast = assess_book(book, market, rulebook, compiled=True, **options)
-    within = WITHIN * gross(book) + (STEP if rulebook.portfolio.worst_digits else 0.0)
+    within = WITHIN * unit * gross(book) + (STEP if rulebook.portfolio.worst_digits else 0.0)
     for name in ("account", "currency", "instrument"):
         np.testing.assert_array_equal(getattr(fast.pools, name), getattr(plain.pools, name), name)
     for name in ("equity", "margin_balance", "initial", "maintenance", "order_margin"):
@@ -123,6 +124,18 @@ def test_a_random_book_is_the_same(held, rules):
     same(named(held), MARKET, rulebooks()[rules])
 
 
+@settings(max_examples=60, deadline=None)
+@given(accounts)
+def test_a_random_book_of_dollar_pools_is_the_same(held):
+    same(named(held), MARKET, XPM, DOLLARS)
+
+
+def test_a_made_book_of_dollar_pools_is_the_same_on_two_threads():
+    found = same(made_book(3_000, 5, MARKET), MARKET, XPM, DOLLARS, threads=2)
+    assert not any("NumPy" in note for note in found.notes)
+    assert found.pools.order_margin.any()
+
+
 @pytest.mark.parametrize("rules", ["as published", "unrounded"])
 def test_a_made_book_is_the_same_on_two_threads(rules):
     book = made_book(3_000, 5, MARKET)
@@ -172,7 +185,7 @@ def test_a_large_delta_pays_for_liquidity():
 
 
 def test_what_has_no_compiled_form_is_answered_all_the_same():
-    rulebook = in_force("deribit.xpm", MADE_AT)
+    rulebook = in_force("example.portfolio", MADE_AT)
     assert not is_expressible(rulebook)
     found = same(made_book(50, 1, MARKET), MARKET, rulebook)
     assert "no compiled form" in found.notes[-1]
@@ -231,7 +244,7 @@ def test_a_kept_book_is_laid_out_anew_where_its_contracts_are_others():
 
 
 def test_a_book_is_kept_for_rules_that_have_no_compiled_form():
-    book, rulebook = made_book(20, 1, MARKET), in_force("deribit.xpm", MADE_AT)
+    book, rulebook = made_book(20, 1, MARKET), in_force("example.portfolio", MADE_AT)
     found = assess_kept(keep(book, MARKET, rulebook), MARKET)
     assert found.pools.initial.tobytes() == assess_book(book, MARKET, rulebook).pools.initial.tobytes()
 

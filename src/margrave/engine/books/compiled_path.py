@@ -129,13 +129,13 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
         found = assess_resolved(book, resolved, chunk=ways.chunk, threads=ways.threads, told=ways.told)
         note = f"{resolved.rulebook.id} has no compiled form: NumPy answered"
         return replace(found, notes=(*found.notes, note))
-    found_pools = swept(sweep, laid.rows, pool)
+    found_pools = swept(sweep, laid, pool)
     slow = laid.others.copy()
-    slow[laid.rows.account[found_pools.standing == UNFINISHED]] = True
+    slow[laid.account[found_pools.standing == UNFINISHED]] = True
     others = assess_resolved(some_accounts(book, slow), resolved, chunk=ways.chunk, threads=ways.threads)
     if ways.told is not None:
         ways.told(len(book.names))
-    quick = _columns(laid, found_pools)
+    quick = _columns(laid, found_pools, resolved.currency)
     asked = np.flatnonzero(slow)
     if not asked.size:
         return replace(others, names=book.names, pools=quick)
@@ -144,11 +144,12 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
     return replace(others, names=book.names, pools=pools, issues=issues, notes=(*others.notes, note))
 
 
-def _columns(laid: LaidBook, found: PoolMargins) -> PoolColumns:
+def _columns(laid: LaidBook, found: PoolMargins, currency: int) -> PoolColumns:
+    count = len(laid.account)
     return PoolColumns(
-        laid.rows.account,
-        laid.rows.currency,
-        np.full(len(laid.rows.account), -1, dtype=np.int64),
+        laid.account,
+        laid.rows.currency if laid.first is None else np.full(count, currency, dtype=np.int64),
+        np.full(count, -1, dtype=np.int64),
         found.equity,
         found.equity,
         found.initial,

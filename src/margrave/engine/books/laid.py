@@ -9,7 +9,7 @@ import numpy as np
 from margrave.domain.book import Book
 from margrave.kernels.arrays import I64, Bools
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
-from margrave.rulebook.schema import OrderRule, Rulebook
+from margrave.rulebook.schema import CrossPool, OrderRule, Rulebook
 from margrave.valuation.table import Table
 
 
@@ -21,6 +21,17 @@ class LaidBook:
     contracts: Contracts
     rows: PoolRows  # `account` is a row of the book
     others: Bools  # (A,) accounts that are not laid out: they hold isolated positions
+    first: I64 | None  # (K' + 1,) where the parts of each pool begin, where pools span coins
+
+    @property
+    def account(self) -> I64:
+        """Account of each pool."""
+        return self.rows.account if self.first is None else self.rows.account[self.first[:-1]]
+
+
+def spans_coins(rulebook: Rulebook) -> bool:
+    """Whether a pool holds several coins, each with what hangs on it as a part of the pool."""
+    return rulebook.account.cross_pool is CrossPool.ACCOUNT
 
 
 def contracts_of(table: Table) -> Contracts:
@@ -77,7 +88,11 @@ def lay_out(book: Book, table: Table, rulebook: Rulebook, pool: Executor | None 
     )
     if others.any():
         rows = replace(rows, account=np.flatnonzero(~others)[rows.account])
-    return LaidBook(contracts, rows, others)
+    first = None
+    if spans_coins(rulebook):
+        starts = np.flatnonzero(np.diff(rows.account, prepend=-1))
+        first = np.concatenate((starts, [len(rows.account)]))
+    return LaidBook(contracts, rows, others, first)
 
 
 def some_accounts(book: Book, which: Bools) -> Book:

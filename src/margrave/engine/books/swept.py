@@ -13,6 +13,7 @@ import numpy as np
 
 from margrave.core.rounding import CLOSE, Direction, Step, makes_whole, round_all
 from margrave.domain.book import Book, book_of
+from margrave.engine.books.laid import LaidBook, spans_coins
 from margrave.engine.books.venue import status_of
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.coin_pools import (
@@ -28,10 +29,11 @@ from margrave.kernels.compiled.coin_pools import (
     bits_of_dates,
     check_terms,
     coin_pools,
+    empty_joined,
     empty_margins,
+    join_pools,
 )
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
-from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import empty_rows, lanes_of
 from margrave.margin.pooled import prepare_in
 from margrave.margin.resolve import Resolved
@@ -49,11 +51,12 @@ from margrave.rulebook.portfolio import (
     UnitTerms,
     terms_of,
 )
-from margrave.rulebook.schema import CrossPool, OrderBasis, OrderRule, Rulebook
+from margrave.rulebook.schema import OrderBasis, OrderRule, Rulebook
 from margrave.valuation.scenarios import now
 from margrave.valuation.table import Table
 
 _PIECE = 20_000  # positions that are worth a thread
+_TOGETHER = 8_192  # pools of which the parts fit a cache
 
 
 @final
@@ -64,15 +67,19 @@ class Sweep:
     terms: CoinTerms
     levels: Levels
     rounding: Step | None  # of the worst loss
+    rate: F64  # (N,) pool currency per coin, of pools that span coins
 
 
 def is_expressible(rulebook: Rulebook) -> bool:
     """Whether the kernel can serve the rulebook at all."""
     model, account = rulebook.portfolio, rulebook.account
-    if not isinstance(model, ScenarioModel) or account.cross_pool is not CrossPool.SETTLEMENT:
+    if not isinstance(model, ScenarioModel) or model.collateral:
         return False
-    apart = (model.correlation, model.levels.depeg, *(rule.debt for rule in account.collateral))
-    if model.collateral or model.collateral_moves or any(part is not None for part in apart):
+    if spans_coins(rulebook):
+        cut = account.collateral or account.haircut_unlisted or model.worst_digits is not None
+    else:
+        cut = model.collateral_moves or any(rule.debt is not None for rule in account.collateral)
+    if cut or model.correlation is not None or model.levels.depeg is not None:
         return False
     plain = model.unit is UnitOf.UNDERLYING and account.profit_credit == 1.0 and account.option_value_credit
     known = account.orders is OrderRule.NONE or (
@@ -114,8 +121,10 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
         return None
     count, coins = len(symbols), len(table.assets)
     cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
-    rows = empty_rows(count + coins, cells + len((VALUE, DELTA, OPTION_DELTA)))
+    moves, spans = model.collateral_moves, spans_coins(resolved.rulebook)
+    rows = empty_rows(count + coins * (2 if moves else 1), cells + len((VALUE, DELTA, OPTION_DELTA)))
     rows[:], rows[:, cells:] = np.nan, 0.0
+    rows[count : count + coins] = 0.0  # nothing shrinks a loss in a coin on which nothing can be held
     units, one = probe.joined.units, np.ones(len(probe.joined.units.instrument))
     none = np.zeros((1, len(units.bucket)))
     held = Portfolio(model, table, now(table), probe.pools, units, one, none)
@@ -128,18 +137,32 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     rows[:count][sick | other | ~own] = np.nan
     dates, date = np.unique(table.years, return_inverse=True)
     share, liquidity = np.zeros((coins, lanes_of(len(dates)))), np.zeros((coins, 3))
+    asset_price = held.priced.asset_price[0]
+    rate = asset_price / asset_price[resolved.currency]
     for coin, name in enumerate(table.assets):
         of_coin = terms_of(model, name)
-        if of_coin is not None:
-            damper = _damper(of_coin, grid_of(of_coin.cells)) / price[coin]
-            _padded(rows[count + coin : count + coin + 1], damper, cells)
-            _charges(of_coin, dates, share[coin, : len(dates)], liquidity[coin])
-    terms = CoinTerms(rows, cells, bits_of_dates(date, len(dates)), share, liquidity, price)
+        if of_coin is None:
+            continue
+        grid = grid_of(of_coin.cells)
+        per_coin = price[coin] if spans else 1.0
+        damper = (
+            _damper(of_coin, grid) if spans else _damper(of_coin, grid) / ((1.0 + grid.edge) * price[coin])
+        )
+        _padded(rows[count + coin : count + coin + 1], damper, cells)
+        if moves:
+            at = count + coins + coin
+            _padded(rows[at : at + 1], grid.move * grid.weight * rate[coin], cells)
+        _charges(of_coin, dates, share[coin, : len(dates)], liquidity[coin])
+        share[coin] *= per_coin
+        liquidity[coin, 1:] *= per_coin
+    if moves:  # what the pool counts in moves with nothing
+        rows[count + coins + resolved.currency, :cells] = 0.0
+    terms = CoinTerms(rows, cells, bits_of_dates(date, len(dates)), share, liquidity, price, moves)
     check_terms(terms)
     rounding = None if model.worst_digits is None else Step(10.0**-model.worst_digits, Direction.NEAREST)
     closing = liquidation_ratio(resolved.rulebook.account.bands)
     levels = Levels(model.levels.initial, model.levels.maintenance, closing, _grid(rounding))
-    return Sweep(terms, levels, rounding)
+    return Sweep(terms, levels, rounding, rate)
 
 
 def _grid(rounding: Step | None) -> tuple[float, float, float]:
@@ -199,18 +222,18 @@ def _padded(rows: F64, values: F64, cells: int, at: slice | np.ndarray = slice(N
 
 def _coin_prices(table: Table, known: Bools) -> tuple[F64, Bools]:
     # A pool of one underlying takes the index of its first contract: they must be one.
-    price = np.full(len(table.assets), np.nan)
+    price = table.asset_price.copy()  # of a coin on which there is no contract
     first = np.flatnonzero(known)[::-1]
     price[table.settlement[first]] = table.index[first]
     return price, table.index != price[table.settlement]
 
 
 def _damper(terms: UnitTerms, grid: Grid) -> F64:
-    # What shrinks a loss of the tail, at a price of one; gains never count for the worst loss of a pool of one unit.
+    # What shrinks a loss of the tail, in the numeraire; gains never count for the worst loss of a pool of one unit.
     if terms.gains is None or not terms.gains.tail_dampener:
         return np.zeros(len(grid.move))
     beyond = np.maximum(np.abs(grid.move) / grid.range, 1.0) - 1.0
-    return np.where(grid.is_tail, beyond, 0.0) * terms.gains.tail_dampener / (1.0 + grid.edge)
+    return np.where(grid.is_tail, beyond, 0.0) * terms.gains.tail_dampener
 
 
 def _charges(terms: UnitTerms, dates: F64, share: F64, liquidity: F64) -> None:
@@ -221,14 +244,14 @@ def _charges(terms: UnitTerms, dates: F64, share: F64, liquidity: F64) -> None:
             liquidity[:] = charge.free, charge.increment, charge.most
 
 
-def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> PoolMargins:
+def swept(sweep: Sweep, laid: LaidBook, pool: Executor | None = None) -> PoolMargins:
     """Pools in a market.
 
     Parameters
     ----------
     sweep : Sweep
         Rulebook and market.
-    rows : PoolRows
+    laid : LaidBook
         Of instruments as the sweep has them.
     pool : Executor, optional
         Threads; the answer is the same bytes.
@@ -239,6 +262,9 @@ def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> PoolMar
         Within 1e-12 of the gross of what is summed of the calculation in NumPy, and where the rulebook rounds the
         worst loss, one step where it lies between two. `UNFINISHED` is what the kernel cannot value.
     """
+    if laid.first is not None:
+        return _swept_together(sweep, laid, laid.first, pool)
+    rows = laid.rows
     count, out = len(rows.account), empty_margins(rows)
 
     def run(first: int, past: int) -> None:
@@ -248,6 +274,21 @@ def swept(sweep: Sweep, rows: PoolRows, pool: Executor | None = None) -> PoolMar
             _finish(sweep, out, unfinished)
 
     in_pieces(run, count, lambda: row_bounds(rows.start, _PIECE), pool)
+    return out
+
+
+def _swept_together(sweep: Sweep, laid: LaidBook, first: I64, pool: Executor | None) -> PoolMargins:
+    # Pools that span coins: their parts, then each pool's together while they are in the nearest cache.
+    rows, levels = laid.rows, sweep.levels
+    parts, out = empty_margins(rows), empty_joined(first)
+
+    def run(begin: int, past: int) -> None:
+        for a in range(begin, past, _TOGETHER):
+            b = min(a + _TOGETHER, past)
+            coin_pools(sweep.terms, levels, rows, (int(first[a]), int(first[b])), parts)
+            join_pools(levels, sweep.rate, rows, first, parts, (a, b), out)
+
+    in_pieces(run, len(first) - 1, lambda: row_bounds(rows.start[first], _PIECE), pool)
     return out
 
 

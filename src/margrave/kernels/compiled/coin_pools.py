@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.compiled.compiler import kernel
-from margrave.kernels.compiled.intrinsics import add_rows, least_of, spent
+from margrave.kernels.compiled.intrinsics import add_row, add_rows, least_of, spent
 from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import WIDTH, check_rows
 
@@ -31,7 +31,7 @@ HELD, BOUGHT, SOLD = range(3)
 HEALTHY, CALL, LIQUIDATABLE, UNFINISHED = range(4)
 """Values of `PoolMargins.standing`."""
 
-_Steps: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_Steps: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 _Terms: TypeAlias = tuple[F64, NDArray[Any], F64, F64, F64]
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, I64]
 _Waiting: TypeAlias = tuple[I64, I64, NDArray[Any], F64, F64, F64]
@@ -56,6 +56,9 @@ class CoinTerms:
         F64  # (N, 3) free, increment and most of the charge on a large delta; zeros where there is none
     )
     price: F64  # (N,) of a coin
+    moves: bool = (
+        False  # what a pool has moves with its coin: a row a coin more, of what one of it gains in each cell
+    )
 
 
 @final
@@ -176,10 +179,12 @@ def pool_rows(
     for pool in range(span[0], span[1]):
         coin, first, past = currency[pool], start[pool], start[pool + 1]
         equity[pool], worst[HELD, pool], charge[HELD, pool] = base[pool], 0.0, 0.0
-        if first < past:
+        if first < past or len(steps[2]) > 0:
             places = (table, len(dated) + coin, sums, 0, net)
             add_rows(steps, columns, first, past, places, cells + DELTA)
             equity[pool] += sums[0, cells + VALUE]
+            if len(steps[2]) > 0:  # what is had moves with its coin
+                add_row(steps[0], table, len(dated) + len(share) + coin, equity[pool], sums, 0)
             asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
             worst[HELD, pool], charge[HELD, pool] = asked
         held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
@@ -206,13 +211,11 @@ def pool_rows_ordered(
     on_top, delta = (sums, 0, sums, 1, net), cells + DELTA
     for pool in range(span[0], span[1]):
         coin, begin, middle, end = currency[pool], order_start[pool], sells[pool], order_start[pool + 1]
-        equity[pool], fills[pool] = base[pool], 0.0
-        for side in (HELD, BOUGHT, SOLD):
-            worst[side, pool] = charge[side, pool] = 0.0
-        if start[pool] < start[pool + 1] or begin < end:
-            places = (table, len(dated) + coin, sums, 0, net)
-            add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
-            equity[pool] += sums[0, cells + VALUE]
+        places = (table, len(dated) + coin, sums, 0, net)
+        add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
+        equity[pool], fills[pool] = base[pool] + sums[0, cells + VALUE], 0.0
+        if len(steps[2]) > 0:  # what is had moves with its coin
+            add_row(steps[0], table, len(dated) + len(share) + coin, equity[pool], sums, 0)
         if begin < end:
             fills[pool] = _fills(rows[1], table, cells + VALUE, pool)
             for side, first, past in ((BOUGHT, begin, middle), (SOLD, middle, end)):
@@ -220,12 +223,9 @@ def pool_rows_ordered(
                 add_rows(steps, orders, first, past, on_top, delta)
                 asked = _asked(steps, cells, terms[0], (sums, net, 1), coin)
                 worst[side, pool], charge[side, pool] = asked
-        if start[pool] < start[pool + 1]:
-            asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
-            worst[HELD, pool], charge[HELD, pool] = asked
-            if begin == end:
-                worst[BOUGHT, pool], charge[BOUGHT, pool] = asked
-                worst[SOLD, pool], charge[SOLD, pool] = asked
+        asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
+        for side in range(SOLD + 1 if begin == end else HELD + 1):
+            worst[side, pool], charge[side, pool] = asked
         held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
         bought, _, sure = _required(levels, worst[BOUGHT, pool], charge[BOUGHT, pool])
         sold, _, certain = _required(levels, worst[SOLD, pool], charge[SOLD, pool])
@@ -233,6 +233,35 @@ def pool_rows_ordered(
         initial[pool], maintenance[pool], order_margin[pool] = held + more, least, more
         known = clear and sure and certain and not np.isnan(bought + sold)
         standing[pool] = _standing(levels, equity[pool], held + more, least, known)
+
+
+@kernel
+def join_rows(
+    levels: _Levels,
+    parts: tuple[I64, I64, F64],
+    found: tuple[_Parts, _Ends],
+    span: tuple[int, int],
+    out: _Ends,
+) -> None:
+    """Pools ``span[0]`` to ``span[1] - 1`` of several coins, from their parts: what each has and risks, added up."""
+    first, currency, rate = parts
+    (worst, charge, fills), owned = found[0], found[1][0]
+    equity, initial, maintenance, order_margin, standing = out
+    for pool in range(span[0], span[1]):
+        have, held, bought, sold, more = 0.0, 0.0, 0.0, 0.0, 0.0
+        for part in range(first[pool], first[pool + 1]):
+            per_coin = rate[currency[part]]
+            have += owned[part] * per_coin
+            held += worst[HELD, part] + charge[HELD, part]
+            if len(worst) > 1:
+                bought += worst[BOUGHT, part] + charge[BOUGHT, part]
+                sold += worst[SOLD, part] + charge[SOLD, part]
+                more += fills[part] * per_coin
+        asked, least = levels[0] * held, levels[1] * held
+        if len(worst) > 1:
+            more += max(max(levels[0] * bought, levels[0] * sold) - asked, 0.0)
+        equity[pool], initial[pool], maintenance[pool], order_margin[pool] = have, asked + more, least, more
+        standing[pool] = _standing(levels, have, asked + more, least, not np.isnan(bought + sold))
 
 
 # --- what callers use ---
@@ -248,7 +277,15 @@ def bits_of_dates(date: I64, dates: int) -> NDArray[np.uint8]:
 
 def empty_margins(rows: PoolRows) -> PoolMargins:
     """Room for the pools of some rows."""
-    count, variants = len(rows.account), 3 if len(rows.order_index) else 1
+    return _empty(len(rows.account), 3 if len(rows.order_index) else 1)
+
+
+def empty_joined(first: I64) -> PoolMargins:
+    """Room for pools of several coins, (K',), whose parts begin at ``first`` (K' + 1,)."""
+    return _empty(len(first) - 1, 0)
+
+
+def _empty(count: int, variants: int) -> PoolMargins:
     return PoolMargins(
         np.empty(count),
         np.empty((variants, count)),
@@ -265,7 +302,7 @@ def check_terms(terms: CoinTerms) -> None:
     """ValueError unless the terms have rows for every instrument and coin, of lanes that kernels can read."""
     check_rows(terms.table)
     coins, count = len(terms.share), len(terms.dated)
-    if len(terms.table) != count + coins:
+    if len(terms.table) != count + coins * (2 if terms.moves else 1):
         raise ValueError(f"the table has {len(terms.table)} rows for {count} instruments and {coins} coins")
     if terms.share.shape[1] != WIDTH * terms.dated.shape[1] or not terms.share.flags.c_contiguous:
         raise ValueError(
@@ -307,8 +344,42 @@ def coin_pools(
             rows.premium,
         ),
     )
-    steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1]
-    asked: _Levels = levels.initial, levels.maintenance, levels.closing, levels.grid
-    ends: _Ends = out.equity, out.initial, out.maintenance, out.order_margin, out.standing
+    steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1], (0,) * terms.moves
     run = pool_rows_ordered if len(out.worst) > 1 else pool_rows
-    run(steps, terms.cells, (told, asked), plain, span, ((out.worst, out.charge, out.fills), ends))
+    run(steps, terms.cells, (told, _asked_at(levels)), plain, span, _room(out))
+
+
+def join_pools(  # noqa: PLR0913 - pools, their parts, and where both stand
+    levels: Levels,
+    rate: F64,
+    rows: PoolRows,
+    first: I64,
+    parts: PoolMargins,
+    span: tuple[int, int],
+    out: PoolMargins,
+) -> None:
+    """Add the parts of some pools up.
+
+    Parameters
+    ----------
+    levels : Levels
+        What is asked for the risk; parts are not rounded.
+    rate : (N,) ndarray
+        Pool currency per coin.
+    rows, first, parts : PoolRows, (K' + 1,) ndarray, PoolMargins
+        The parts, what `coin_pools` says of them with risks in the pool's currency, and where each pool's begin.
+    span : (int, int)
+        The first pool, and the one after the last.
+    out : PoolMargins
+        From `empty_joined`: gets them.
+    """
+    join_rows(_asked_at(levels), (first, rows.currency, rate), _room(parts), span, _room(out)[1])
+
+
+def _asked_at(levels: Levels) -> _Levels:
+    return levels.initial, levels.maintenance, levels.closing, levels.grid
+
+
+def _room(out: PoolMargins) -> tuple[_Parts, _Ends]:
+    ends = out.equity, out.initial, out.maintenance, out.order_margin, out.standing
+    return (out.worst, out.charge, out.fills), ends

@@ -96,7 +96,7 @@ def _add_rows(  # noqa: PLR0913 - what a loop needs
 ) -> Any:
     """Lanes of positions from ``first`` to ``past - 1``, on top of what is there, and what is no plain sum.
 
-    ``steps`` is two tuples, of n and m integers. ``rows`` is (table, index, quantity, dated), ``places`` (source, at,
+    ``steps`` begins with two tuples, of n and m integers. ``rows`` is (table, index, quantity, dated), ``places`` (source, at,
     sums, to, net). Row ``to`` of ``sums`` (T, 8 n) becomes row ``at`` of ``source`` (R, 8 n) plus
     ``quantity[p] table[index[p]]``, each lane a chain of fused multiply-adds in the order of positions. Row ``to`` of
     ``net`` (T, 8 m) gets the lane ``delta`` of each position where ``dated`` (I, m), a bit a date, says. The
@@ -105,7 +105,7 @@ def _add_rows(  # noqa: PLR0913 - what a loop needs
     signature = types.void(steps, rows, types.intp, types.intp, places, types.intp)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes, dates = (kind.count for kind in signature.args[0].types)
+        lanes, dates = (kind.count for kind in signature.args[0].types[:2])
         table, index, quantity, dated = (
             _member(context, builder, signature.args[1], arguments[1], k) for k in range(4)
         )
@@ -132,6 +132,27 @@ def _add_rows(  # noqa: PLR0913 - what a loop needs
         ends = _chained(builder, vectors, columns, arguments[2:4], (_of_longs, by_date))
         _put(builder, ends, _row(builder, sums, to, lanes))
         _put(builder, [builder.load(slot) for slot in slots], nets)
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def _add_row(typing: Any, lanes: Any, rows: Any, at: Any, weight: Any, sums: Any, to: Any) -> Any:  # noqa: PLR0913
+    """Row ``to`` of ``sums`` (T, 8 n) plus ``weight`` times row ``at`` of ``rows`` (R, 8 n)."""
+    signature = types.void(lanes, rows, types.intp, types.float64, sums, types.intp)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = signature.args[0].count
+        one, two = (
+            _row(builder, context.make_array(signature.args[k])(context, builder, arguments[k]), place, count)
+            for k, place in ((1, arguments[2]), (4, arguments[5]))
+        )
+        fused, every = _fused(builder, _VECTOR, f"v{WIDTH}f64"), _everywhere(builder, arguments[3])
+        added = [
+            builder.call(fused, [every, _loaded(builder, one, step), _loaded(builder, two, step, _SCALAR)])
+            for step in range(count)
+        ]
+        _put(builder, added, two)
         return context.get_dummy_value()
 
     return signature, build
@@ -275,6 +296,7 @@ worst_lane: Callable[..., tuple[float, int]] = intrinsic(_worst_lane)
 worst_lane_adding: Callable[..., tuple[float, int]] = intrinsic(_worst_lane_adding)
 least_lane: Callable[..., tuple[float, int]] = intrinsic(_least_lane)
 add_rows: Callable[..., None] = intrinsic(_add_rows)
+add_row: Callable[[tuple[int, ...], F64, int, float, F64, int], None] = intrinsic(_add_row)
 least_of: Callable[[tuple[int, ...], F64, int, int], float] = intrinsic(_least_of)
 spent: Callable[[tuple[int, ...], F64, int, F64, int], float] = intrinsic(_spent)
 count_below: Callable[[F64, int, tuple[int, ...], float], int] = intrinsic(_count_below)
