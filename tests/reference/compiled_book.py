@@ -8,7 +8,15 @@ import numpy as np
 
 from margrave.core.rounding import CLOSE
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import CoinTerms, Levels, bits_of_dates, coin_pools, empty_margins
+from margrave.kernels.compiled.coin_pools import (
+    CoinTerms,
+    Levels,
+    bits_of_dates,
+    coin_pools,
+    empty_margins,
+    empty_parts,
+    margins_in,
+)
 from margrave.kernels.compiled.columns import (
     GridOptions,
     Holdings,
@@ -19,7 +27,7 @@ from margrave.kernels.compiled.columns import (
 )
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
-from margrave.kernels.compiled.rows import empty_rows
+from margrave.kernels.compiled.rows import empty_rows, padded_rows
 from margrave.kernels.compiled.tiers import (
     inverse_pools,
     inverse_positions,
@@ -148,13 +156,14 @@ def without_orders(columns: Columns) -> Columns:
 
 def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list[np.ndarray]:
     """What the kernel says of pools, piece by piece in a pool's threads."""
-    out, count = empty_margins(rows), len(rows.account)
-    in_pieces(
-        lambda a, b: coin_pools(terms, LEVELS, rows, (a, b), out),
-        count,
-        lambda: even_bounds(count, 1, 1),
-        pool,
-    )
+    count = len(rows.account)
+    out = empty_margins(count)
+
+    def run(first: int, past: int) -> None:
+        parts = empty_parts(rows, past - first)
+        coin_pools(terms, LEVELS, rows, (first, past), parts, margins_in(out, first, past))
+
+    in_pieces(run, count, lambda: even_bounds(count, 1, 1), pool)
     return [getattr(out, field.name) for field in fields(out)]
 
 
@@ -178,6 +187,8 @@ def digest(pool: Executor | None = None) -> str:
         rows = laid_out(contracts, accounts, pool)
         answers += [getattr(rows, field.name) for field in fields(rows)]
         answers += swept_pools(terms, rows, pool)
+        moving = replace(terms, table=padded_rows(np.concatenate((table, table[-2:]))), moves=True)
+        answers += swept_pools(moving, rows, pool)
     return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
 
 

@@ -148,8 +148,8 @@ def _columns(laid: LaidBook, found: PoolMargins, currency: int) -> PoolColumns:
     count = len(laid.account)
     return PoolColumns(
         laid.account,
-        laid.rows.currency if laid.first is None else np.full(count, currency, dtype=np.int64),
-        np.full(count, -1, dtype=np.int64),
+        laid.rows.currency if laid.first is None else np.broadcast_to(np.int64(currency), count),
+        np.broadcast_to(np.int64(-1), count),  # a number for all of them, and no memory
         found.equity,
         found.equity,
         found.initial,

@@ -21,12 +21,8 @@ class LaidBook:
     contracts: Contracts
     rows: PoolRows  # `account` is a row of the book
     others: Bools  # (A,) accounts that are not laid out: they hold isolated positions
-    first: I64 | None  # (K' + 1,) where the parts of each pool begin, where pools span coins
-
-    @property
-    def account(self) -> I64:
-        """Account of each pool."""
-        return self.rows.account if self.first is None else self.rows.account[self.first[:-1]]
+    account: I64  # of each pool
+    first: I64 | None  # (K + 1,) where those of one coin begin, where pools span coins
 
 
 def spans_coins(rulebook: Rulebook) -> bool:
@@ -88,11 +84,11 @@ def lay_out(book: Book, table: Table, rulebook: Rulebook, pool: Executor | None 
     )
     if others.any():
         rows = replace(rows, account=np.flatnonzero(~others)[rows.account])
-    first = None
-    if spans_coins(rulebook):
-        starts = np.flatnonzero(np.diff(rows.account, prepend=-1))
-        first = np.concatenate((starts, [len(rows.account)]))
-    return LaidBook(contracts, rows, others, first)
+    if not spans_coins(rulebook):
+        return LaidBook(contracts, rows, others, rows.account, None)
+    starts = np.flatnonzero(np.diff(rows.account, prepend=-1))
+    first = np.concatenate((starts, [len(rows.account)]))
+    return LaidBook(contracts, rows, others, rows.account[starts], first)
 
 
 def some_accounts(book: Book, which: Bools) -> Book:

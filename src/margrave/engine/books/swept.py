@@ -7,6 +7,7 @@ in NumPy.
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -26,12 +27,14 @@ from margrave.kernels.compiled.coin_pools import (
     CoinTerms,
     Levels,
     PoolMargins,
+    PoolParts,
     bits_of_dates,
     check_terms,
     coin_pools,
-    empty_joined,
     empty_margins,
+    empty_parts,
     join_pools,
+    margins_in,
 )
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
 from margrave.kernels.compiled.rows import empty_rows, lanes_of
@@ -56,7 +59,7 @@ from margrave.valuation.scenarios import now
 from margrave.valuation.table import Table
 
 _PIECE = 20_000  # positions that are worth a thread
-_TOGETHER = 8_192  # pools of which the parts fit a cache
+_AT_ONCE = 16_384  # pools of which the parts fit a cache
 
 
 @final
@@ -262,44 +265,44 @@ def swept(sweep: Sweep, laid: LaidBook, pool: Executor | None = None) -> PoolMar
         Within 1e-12 of the gross of what is summed of the calculation in NumPy, and where the rulebook rounds the
         worst loss, one step where it lies between two. `UNFINISHED` is what the kernel cannot value.
     """
-    if laid.first is not None:
-        return _swept_together(sweep, laid, laid.first, pool)
-    rows = laid.rows
-    count, out = len(rows.account), empty_margins(rows)
-
-    def run(first: int, past: int) -> None:
-        coin_pools(sweep.terms, sweep.levels, rows, (first, past), out)
-        unfinished = first + np.flatnonzero(out.standing[first:past] == UNFINISHED)
-        if unfinished.size:
-            _finish(sweep, out, unfinished)
-
-    in_pieces(run, count, lambda: row_bounds(rows.start, _PIECE), pool)
-    return out
-
-
-def _swept_together(sweep: Sweep, laid: LaidBook, first: I64, pool: Executor | None) -> PoolMargins:
-    # Pools that span coins: their parts, then each pool's together while they are in the nearest cache.
-    rows, levels = laid.rows, sweep.levels
-    parts, out = empty_margins(rows), empty_joined(first)
+    rows, levels, first = laid.rows, sweep.levels, laid.first
+    out = empty_margins(len(laid.account))
 
     def run(begin: int, past: int) -> None:
-        for a in range(begin, past, _TOGETHER):
-            b = min(a + _TOGETHER, past)
-            coin_pools(sweep.terms, levels, rows, (int(first[a]), int(first[b])), parts)
-            join_pools(levels, sweep.rate, rows, first, parts, (a, b), out)
+        room = empty_parts(rows, _span(first, _AT_ONCE, begin, past))
+        for a in range(begin, past, _AT_ONCE):
+            b = min(a + _AT_ONCE, past)
+            mine = margins_in(out, a, b)
+            if first is None:
+                coin_pools(sweep.terms, levels, rows, (a, b), room, mine)
+                _finish(sweep, room, mine)
+                continue
+            begins, ends = int(first[a]), int(first[b])
+            of_coins = empty_margins(ends - begins)
+            coin_pools(sweep.terms, levels, rows, (begins, ends), room, of_coins)
+            join_pools(levels, sweep.rate, rows, first, (room, of_coins), (a, b), mine)
 
-    in_pieces(run, len(first) - 1, lambda: row_bounds(rows.start[first], _PIECE), pool)
+    starts = rows.start if first is None else rows.start[first]
+    in_pieces(run, len(out.equity), lambda: row_bounds(starts, _PIECE), pool)
     return out
 
 
-def _finish(sweep: Sweep, out: PoolMargins, pools: I64) -> None:
+def _span(first: I64 | None, most: int, begin: int, past: int) -> int:
+    # Pools of one coin that are calculated at once.
+    ends = [*range(begin, past, most), past]
+    return max(((b - a) if first is None else int(first[b] - first[a]) for a, b in pairwise(ends)), default=0)
+
+
+def _finish(sweep: Sweep, parts: PoolParts, out: PoolMargins) -> None:
     # What lies near a step is rounded where everything is; what is NaN stays unfinished.
-    levels = sweep.levels
-    risk = round_all(out.worst[:, pools], sweep.rounding) + out.charge[:, pools]
+    pools, levels = np.flatnonzero(out.standing == UNFINISHED), sweep.levels
+    if not pools.size:
+        return
+    risk = round_all(parts.worst[:, pools], sweep.rounding) + parts.charge[:, pools]
     initial, maintenance = levels.initial * risk, levels.maintenance * risk[HELD]
     more = np.zeros(len(pools))
     if len(risk) > 1:
-        more = out.fills[pools] + np.maximum(initial[BOUGHT:].max(axis=0) - initial[HELD], 0.0)
+        more = parts.fills[pools] + np.maximum(initial[BOUGHT:].max(axis=0) - initial[HELD], 0.0)
     equity, asked = out.equity[pools], initial[HELD] + more
     out.initial[pools], out.maintenance[pools], out.order_margin[pools] = asked, maintenance, more
     out.standing[pools] = status_of(equity, asked, maintenance, levels.closing, np.isnan(initial.sum(axis=0)))

@@ -4,7 +4,7 @@ A row of the table is all that a contract is in a market: its profit in each cel
 is one chain of rows, read once; nothing of size pools × scenarios is ever written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -26,7 +26,7 @@ OPTION_DELTA = -1
 """Lane of a row that counts where a position is long."""
 
 HELD, BOUGHT, SOLD = range(3)
-"""Rows of `PoolMargins.worst` and `charge`: without open orders, with all buys filled, with all sells filled."""
+"""Rows of `PoolParts.worst` and `charge`: without open orders, with all buys filled, with all sells filled."""
 
 HEALTHY, CALL, LIQUIDATABLE, UNFINISHED = range(4)
 """Values of `PoolMargins.standing`."""
@@ -76,19 +76,26 @@ class Levels:
 
 @final
 @dataclass(frozen=True, slots=True)
-class PoolMargins:
-    """Pools, (K,), in coins; V is 3 where open orders are, else 1."""
+class PoolParts:
+    """What requirements are made of, (K,) at least: room that is used again and again. V is 3 with open orders, else 1."""
 
-    equity: F64
     worst: F64  # (V, K) largest loss, >= 0
     charge: F64  # (V, K) roll and liquidity, >= 0
     fills: F64  # (K,) premium of bought options, and loss of orders beyond the mark; empty where there are no orders
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PoolMargins:
+    """What pools have and are asked, (K,)."""
+
+    equity: F64
     initial: F64  # with open orders
     maintenance: F64
     order_margin: F64
     standing: NDArray[
         np.int8
-    ]  # `HEALTHY`, `CALL`, `LIQUIDATABLE`; `UNFINISHED`: a worst loss is near a step, or unknown
+    ]  # one of four; `UNFINISHED`: a worst loss is near a step, or something is unknown
 
 
 # --- kernels ---
@@ -170,26 +177,26 @@ def pool_rows(
     span: tuple[int, int],
     out: tuple[_Parts, _Ends],
 ) -> None:
-    """Pools ``span[0]`` to ``span[1] - 1`` without open orders."""
+    """Pools ``span[0]`` to ``span[1] - 1`` without open orders, from the first row of the results on."""
     (table, dated, share, _liquidity, _price), levels = terms
     start, index, quantity, base, currency = rows[0]
     (worst, charge, _), (equity, initial, maintenance, order_margin, standing) = out
     sums, net = np.zeros((1, table.shape[1])), np.zeros((1, share.shape[1]))
     columns = table, index, quantity, dated
-    for pool in range(span[0], span[1]):
+    for k, pool in enumerate(range(span[0], span[1])):
         coin, first, past = currency[pool], start[pool], start[pool + 1]
-        equity[pool], worst[HELD, pool], charge[HELD, pool] = base[pool], 0.0, 0.0
+        equity[k], worst[HELD, k], charge[HELD, k] = base[pool], 0.0, 0.0
         if first < past or len(steps[2]) > 0:
             places = (table, len(dated) + coin, sums, 0, net)
             add_rows(steps, columns, first, past, places, cells + DELTA)
-            equity[pool] += sums[0, cells + VALUE]
+            equity[k] += sums[0, cells + VALUE]
             if len(steps[2]) > 0:  # what is had moves with its coin
-                add_row(steps[0], table, len(dated) + len(share) + coin, equity[pool], sums, 0)
+                add_row(steps[0], table, len(dated) + len(share) + coin, equity[k], sums, 0)
             asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
-            worst[HELD, pool], charge[HELD, pool] = asked
-        held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
-        initial[pool], maintenance[pool], order_margin[pool] = held, least, 0.0
-        standing[pool] = _standing(levels, equity[pool], held, least, clear)
+            worst[HELD, k], charge[HELD, k] = asked
+        held, least, clear = _required(levels, worst[HELD, k], charge[HELD, k])
+        initial[k], maintenance[k], order_margin[k] = held, least, 0.0
+        standing[k] = _standing(levels, equity[k], held, least, clear)
 
 
 @kernel
@@ -209,30 +216,30 @@ def pool_rows_ordered(
     sums, net = np.zeros((2, table.shape[1])), np.zeros((2, share.shape[1]))
     columns, orders = (table, index, quantity, dated), (table, order_index, order_quantity, dated)
     on_top, delta = (sums, 0, sums, 1, net), cells + DELTA
-    for pool in range(span[0], span[1]):
+    for k, pool in enumerate(range(span[0], span[1])):
         coin, begin, middle, end = currency[pool], order_start[pool], sells[pool], order_start[pool + 1]
         places = (table, len(dated) + coin, sums, 0, net)
         add_rows(steps, columns, start[pool], start[pool + 1], places, delta)
-        equity[pool], fills[pool] = base[pool] + sums[0, cells + VALUE], 0.0
+        equity[k], fills[k] = base[pool] + sums[0, cells + VALUE], 0.0
         if len(steps[2]) > 0:  # what is had moves with its coin
-            add_row(steps[0], table, len(dated) + len(share) + coin, equity[pool], sums, 0)
+            add_row(steps[0], table, len(dated) + len(share) + coin, equity[k], sums, 0)
         if begin < end:
-            fills[pool] = _fills(rows[1], table, cells + VALUE, pool)
+            fills[k] = _fills(rows[1], table, cells + VALUE, pool)
             for side, first, past in ((BOUGHT, begin, middle), (SOLD, middle, end)):
                 net[1] = net[0]
                 add_rows(steps, orders, first, past, on_top, delta)
                 asked = _asked(steps, cells, terms[0], (sums, net, 1), coin)
-                worst[side, pool], charge[side, pool] = asked
+                worst[side, k], charge[side, k] = asked
         asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
         for side in range(SOLD + 1 if begin == end else HELD + 1):
-            worst[side, pool], charge[side, pool] = asked
-        held, least, clear = _required(levels, worst[HELD, pool], charge[HELD, pool])
-        bought, _, sure = _required(levels, worst[BOUGHT, pool], charge[BOUGHT, pool])
-        sold, _, certain = _required(levels, worst[SOLD, pool], charge[SOLD, pool])
-        more = fills[pool] + max(max(bought, sold) - held, 0.0)
-        initial[pool], maintenance[pool], order_margin[pool] = held + more, least, more
+            worst[side, k], charge[side, k] = asked
+        held, least, clear = _required(levels, worst[HELD, k], charge[HELD, k])
+        bought, _, sure = _required(levels, worst[BOUGHT, k], charge[BOUGHT, k])
+        sold, _, certain = _required(levels, worst[SOLD, k], charge[SOLD, k])
+        more = fills[k] + max(max(bought, sold) - held, 0.0)
+        initial[k], maintenance[k], order_margin[k] = held + more, least, more
         known = clear and sure and certain and not np.isnan(bought + sold)
-        standing[pool] = _standing(levels, equity[pool], held + more, least, known)
+        standing[k] = _standing(levels, equity[k], held + more, least, known)
 
 
 @kernel
@@ -247,10 +254,11 @@ def join_rows(
     first, currency, rate = parts
     (worst, charge, fills), owned = found[0], found[1][0]
     equity, initial, maintenance, order_margin, standing = out
-    for pool in range(span[0], span[1]):
+    begin = first[span[0]]
+    for k, pool in enumerate(range(span[0], span[1])):
         have, held, bought, sold, more = 0.0, 0.0, 0.0, 0.0, 0.0
-        for part in range(first[pool], first[pool + 1]):
-            per_coin = rate[currency[part]]
+        for part in range(first[pool] - begin, first[pool + 1] - begin):
+            per_coin = rate[currency[begin + part]]
             have += owned[part] * per_coin
             held += worst[HELD, part] + charge[HELD, part]
             if len(worst) > 1:
@@ -260,8 +268,8 @@ def join_rows(
         asked, least = levels[0] * held, levels[1] * held
         if len(worst) > 1:
             more += max(max(levels[0] * bought, levels[0] * sold) - asked, 0.0)
-        equity[pool], initial[pool], maintenance[pool], order_margin[pool] = have, asked + more, least, more
-        standing[pool] = _standing(levels, have, asked + more, least, not np.isnan(bought + sold))
+        equity[k], initial[k], maintenance[k], order_margin[k] = have, asked + more, least, more
+        standing[k] = _standing(levels, have, asked + more, least, not np.isnan(bought + sold))
 
 
 # --- what callers use ---
@@ -275,27 +283,22 @@ def bits_of_dates(date: I64, dates: int) -> NDArray[np.uint8]:
     return bits
 
 
-def empty_margins(rows: PoolRows) -> PoolMargins:
-    """Room for the pools of some rows."""
-    return _empty(len(rows.account), 3 if len(rows.order_index) else 1)
+def empty_margins(count: int) -> PoolMargins:
+    """Room for pools."""
+    equity, initial, maintenance, order_margin = (np.empty(count) for _ in range(4))
+    return PoolMargins(equity, initial, maintenance, order_margin, np.empty(count, dtype=np.int8))
 
 
-def empty_joined(first: I64) -> PoolMargins:
-    """Room for pools of several coins, (K',), whose parts begin at ``first`` (K' + 1,)."""
-    return _empty(len(first) - 1, 0)
+def empty_parts(rows: PoolRows, count: int) -> PoolParts:
+    """Room for the parts of up to ``count`` pools of some rows at once."""
+    variants = SOLD + 1 if len(rows.order_index) else HELD + 1
+    room = np.empty((variants, count)), np.empty((variants, count))
+    return PoolParts(*room, np.empty(count if variants > 1 else 0))
 
 
-def _empty(count: int, variants: int) -> PoolMargins:
-    return PoolMargins(
-        np.empty(count),
-        np.empty((variants, count)),
-        np.empty((variants, count)),
-        np.empty(count if variants > 1 else 0),
-        np.empty(count),
-        np.empty(count),
-        np.empty(count),
-        np.empty(count, dtype=np.int8),
-    )
+def margins_in(out: PoolMargins, first: int, past: int) -> PoolMargins:
+    """Some pools of a whole, in place."""
+    return PoolMargins(*(getattr(out, field.name)[first:past] for field in fields(PoolMargins)))
 
 
 def check_terms(terms: CoinTerms) -> None:
@@ -313,7 +316,12 @@ def check_terms(terms: CoinTerms) -> None:
 
 
 def coin_pools(
-    terms: CoinTerms, levels: Levels, rows: PoolRows, span: tuple[int, int], out: PoolMargins
+    terms: CoinTerms,
+    levels: Levels,
+    rows: PoolRows,
+    span: tuple[int, int],
+    parts: PoolParts,
+    out: PoolMargins,
 ) -> None:
     """Equity, requirements and standing of some pools.
 
@@ -327,59 +335,54 @@ def coin_pools(
         Pools, laid out.
     span : (int, int)
         The first pool, and the one after the last.
-    out : PoolMargins
-        Gets them. [coin] NaN where something in a pool is not known, and in `fills` where orders of both sides of
-        one pool would lose at their price, which is charged instrument by instrument. Where the standing is
-        `UNFINISHED`, requirements are not what they should be; equity, `worst`, `charge` and `fills` are.
+    parts, out : PoolParts, PoolMargins
+        Get them, from their first rows on. [coin] NaN where something in a pool is not known, and in ``fills`` where
+        orders of both sides of one pool would lose at their price, which is charged instrument by instrument. Where the
+        standing is `UNFINISHED`, requirements are not what they should be; equity and parts are.
     """
     told: _Terms = terms.table, terms.dated, terms.share, terms.liquidity, terms.price
-    plain = (
-        (rows.start, rows.index, rows.quantity, rows.base, rows.currency),
-        (
-            rows.order_start,
-            rows.sells,
-            rows.order_index,
-            rows.order_quantity,
-            rows.paid,
-            rows.premium,
-        ),
-    )
+    held: _Held = rows.start, rows.index, rows.quantity, rows.base, rows.currency
+    waiting: _Waiting = (
+        rows.order_start, rows.sells, rows.order_index, rows.order_quantity, rows.paid, rows.premium,
+    )  # fmt: skip
     steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1], (0,) * terms.moves
-    run = pool_rows_ordered if len(out.worst) > 1 else pool_rows
-    run(steps, terms.cells, (told, _asked_at(levels)), plain, span, _room(out))
+    run = pool_rows_ordered if len(parts.worst) > 1 else pool_rows
+    run(steps, terms.cells, (told, _asked_at(levels)), (held, waiting), span, _room(parts, out))
 
 
-def join_pools(  # noqa: PLR0913 - pools, their parts, and where both stand
+def join_pools(  # noqa: PLR0913 - pools, those of their coins, and where both stand
     levels: Levels,
     rate: F64,
     rows: PoolRows,
     first: I64,
-    parts: PoolMargins,
+    found: tuple[PoolParts, PoolMargins],
     span: tuple[int, int],
     out: PoolMargins,
 ) -> None:
-    """Add the parts of some pools up.
+    """Add pools of one coin up to pools that span coins.
 
     Parameters
     ----------
     levels : Levels
-        What is asked for the risk; parts are not rounded.
+        What is asked for the risk, which is not rounded.
     rate : (N,) ndarray
         Pool currency per coin.
-    rows, first, parts : PoolRows, (K' + 1,) ndarray, PoolMargins
-        The parts, what `coin_pools` says of them with risks in the pool's currency, and where each pool's begin.
+    rows, first : PoolRows, (K' + 1,) ndarray
+        Pools of one coin, and where those of each pool begin.
+    found : (PoolParts, PoolMargins)
+        What `coin_pools` says of pools ``first[span[0]]`` to ``first[span[1]] - 1``, with risks in the pool's currency.
     span : (int, int)
         The first pool, and the one after the last.
     out : PoolMargins
-        From `empty_joined`: gets them.
+        Gets them, from its first row on.
     """
-    join_rows(_asked_at(levels), (first, rows.currency, rate), _room(parts), span, _room(out)[1])
+    join_rows(_asked_at(levels), (first, rows.currency, rate), _room(*found), span, _room(found[0], out)[1])
 
 
 def _asked_at(levels: Levels) -> _Levels:
     return levels.initial, levels.maintenance, levels.closing, levels.grid
 
 
-def _room(out: PoolMargins) -> tuple[_Parts, _Ends]:
+def _room(parts: PoolParts, out: PoolMargins) -> tuple[_Parts, _Ends]:
     ends = out.equity, out.initial, out.maintenance, out.order_margin, out.standing
-    return (out.worst, out.charge, out.fills), ends
+    return (parts.worst, parts.charge, parts.fills), ends

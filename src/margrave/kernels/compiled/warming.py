@@ -1,12 +1,21 @@
 """Compile everything before it is needed."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 
-from margrave.kernels.arrays import F64
+from margrave.kernels.arrays import F64, I64
 from margrave.kernels.compiled.black import grid_values, option_values
-from margrave.kernels.compiled.coin_pools import CoinTerms, Levels, bits_of_dates, coin_pools, empty_margins
+from margrave.kernels.compiled.coin_pools import (
+    CoinTerms,
+    Levels,
+    bits_of_dates,
+    coin_pools,
+    empty_margins,
+    empty_parts,
+    join_pools,
+)
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
 from margrave.kernels.compiled.laid_out import Columns, Contracts, laid_out
 from margrave.kernels.compiled.rows import padded_rows
@@ -15,6 +24,9 @@ from margrave.kernels.compiled.worst import worst_cells, worst_in_units
 
 VECTORS = (1, 2, 3, 4, 5, 6)
 """Widths of scenario rows, in vectors of eight cells, that are compiled ahead: up to 48 cells."""
+
+_POOL_VECTORS = 5
+"""Width of the rows of pools that the shipped rulebooks need: 35 cells, and what stands behind them."""
 
 _PAIRS = ((np.uint16, np.int32), (np.int32, np.float64))  # the smallest, and what most files hold
 
@@ -55,36 +67,35 @@ def _worst(vectors: int, index: type, quantity: type) -> None:
 
 
 def _coins() -> None:
-    one, row, start, none = (
-        np.ones(1),
-        np.zeros(1, dtype=np.int64),
-        np.array([0, 1]),
-        np.zeros(2, dtype=np.int64),
-    )
+    one, row, first = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1])
     levels = Levels(1.0, 1.0, 1.0, (0.0, 0.0, 0.0))
     contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
-    for vectors in VECTORS:
-        cells = 8 * vectors - 3
-        table = padded_rows(np.ones((2, 8 * vectors)))
-        terms = CoinTerms(table, cells, bits_of_dates(row, 1), np.zeros((1, 8)), np.zeros((1, 3)), one)
-        for quantity in (1.0, 0.5):  # whole contracts take four bytes
-            for orders in (row[:0], row):
-                waits = orders.astype(float)
-                columns = Columns(
-                    start=start,
-                    instrument=row,
-                    quantity=quantity * one,
-                    entry=one,
-                    balance_start=start,
-                    balance_coin=row,
-                    balance=one,
-                    order_start=start if orders.size else none,
-                    order_instrument=orders,
-                    order_quantity=waits,
-                    order_price=waits + 1.0,
-                )
-                rows = laid_out(contracts, columns)
-                coin_pools(terms, levels, rows, (0, 1), empty_margins(rows))
+    table = padded_rows(np.ones((3, 8 * _POOL_VECTORS)))
+    bits, share, liquidity = bits_of_dates(row, 1), np.zeros((1, 8)), np.zeros((1, 3))
+    for quantity, orders in product((1.0, 0.5), (row[:0], row)):  # whole contracts take four bytes
+        rows = laid_out(contracts, _account(quantity * one, orders))
+        parts, out = empty_parts(rows, 1), empty_margins(1)
+        for moves in (False, True):
+            terms = CoinTerms(table, 1, bits, share, liquidity, one, moves)
+            coin_pools(terms, levels, rows, (0, 1), parts, out)
+        join_pools(levels, one, rows, first, (parts, out), (0, 1), out)
+
+
+def _account(quantity: F64, orders: I64) -> Columns:
+    row, first, price = np.zeros(1, dtype=np.int64), np.array([0, 1]), np.ones(1)
+    return Columns(
+        start=first,
+        instrument=row,
+        quantity=quantity,
+        entry=price,
+        balance_start=first,
+        balance_coin=row,
+        balance=price,
+        order_start=first * len(orders),
+        order_instrument=orders,
+        order_quantity=orders.astype(float),
+        order_price=orders.astype(float) + 1.0,
+    )
 
 
 def _tiers(one: F64) -> None:
