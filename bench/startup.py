@@ -20,7 +20,7 @@ FIRST = {
     "from margrave.kernels.compiled.black import option_values\n"
     "one = np.ones(1)\n"
     "option_values(one, one, one, one, one > 0.0)",
-    "first call of every kernel": "from margrave.kernels.compiled.warming import warm\nwarm()",
+    "first call of every kernel": "from margrave.cli import main\nmain(['warm'])",
 }
 TURNS = 3
 

@@ -108,7 +108,7 @@ def one_account(beside: Mapping[str, Run]) -> Section:
         ),
         Gate(
             "G8",
-            f"what-if of {COUNT} positions, JSON to JSON [us]",
+            f"what-if of {COUNT} positions, JSON to the whole assessment in JSON [us]",
             seconds[REQUEST] * _MICROSECONDS,
             most=15.0,
         ),

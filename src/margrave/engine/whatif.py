@@ -108,11 +108,7 @@ def filled(account: Account, market: Market, leg: Leg, rulebook: Rulebook) -> Ac
     price = leg.price if leg.price is not None else (quote.mark if quote else 0.0)
     held = next((p for p in account.positions if p.symbol == leg.symbol), None)
     start = held or Position(symbol=leg.symbol, quantity=0.0, entry=price)
-    after, flows = fill(instrument, start, leg.quantity, price, instrument.taker_fee or 0.0)
-    cash = flows.total
-    if isinstance(instrument.kind, Option):
-        cash = premium(instrument, leg.quantity, price) + flows.fee
-    cash *= conversion(market, payoff_asset(instrument), instrument.settlement)
+    after, cash = taken(instrument, market, start, leg.quantity, price)
     if held is not None and held.mode is MarginMode.ISOLATED:
         after = _with_margin(account, market, rulebook, held, after)
         cash += _margin(account, market, rulebook, held) - (after.isolated_margin or 0.0)
@@ -123,6 +119,34 @@ def filled(account: Account, market: Market, leg: Leg, rulebook: Rulebook) -> Ac
     )
     kept = tuple(p for p in positions if p.quantity != 0)
     return replace(account, positions=kept, balances=_paid(account, instrument, cash))
+
+
+def taken(
+    instrument: Instrument, market: Market, position: Position, quantity: float, price: float
+) -> tuple[Position, float]:
+    """A position after a trade as a taker, and the cash that moves: realised profit or premium, and the fee.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Contract terms of ``position.symbol``.
+    market : Market
+        Converts what is paid in another asset than the settlement's.
+    position : Position
+        Before the trade.
+    quantity, price : float
+        Contracts, buy > 0, and price.
+
+    Returns
+    -------
+    position, cash : Position, float
+        After the trade; cash received > 0. [settlement asset]
+    """
+    after, flows = fill(instrument, position, quantity, price, instrument.taker_fee or 0.0)
+    cash = flows.total
+    if isinstance(instrument.kind, Option):
+        cash = premium(instrument, quantity, price) + flows.fee
+    return after, cash * conversion(market, payoff_asset(instrument), instrument.settlement)
 
 
 def _margin(account: Account, market: Market, rulebook: Rulebook, position: Position) -> float:

@@ -340,14 +340,13 @@ def coin_pools(
         orders of both sides of one pool would lose at their price, which is charged instrument by instrument. Where the
         standing is `UNFINISHED`, requirements are not what they should be; equity and parts are.
     """
-    told: _Terms = terms.table, terms.dated, terms.share, terms.liquidity, terms.price
     held: _Held = rows.start, rows.index, rows.quantity, rows.base, rows.currency
     waiting: _Waiting = (
         rows.order_start, rows.sells, rows.order_index, rows.order_quantity, rows.paid, rows.premium,
     )  # fmt: skip
-    steps = (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1], (0,) * terms.moves
     run = pool_rows_ordered if len(parts.worst) > 1 else pool_rows
-    run(steps, terms.cells, (told, _asked_at(levels)), (held, waiting), span, _room(parts, out))
+    told = plain_terms(terms, levels)
+    run(steps_of(terms), terms.cells, told, (held, waiting), span, _room(parts, out))
 
 
 def join_pools(  # noqa: PLR0913 - pools, those of their coins, and where both stand
@@ -377,6 +376,17 @@ def join_pools(  # noqa: PLR0913 - pools, those of their coins, and where both s
         Gets them, from its first row on.
     """
     join_rows(_asked_at(levels), (first, rows.currency, rate), _room(*found), span, _room(found[0], out)[1])
+
+
+def steps_of(terms: CoinTerms) -> _Steps:
+    """Tuples whose lengths the kernels are compiled for."""
+    return (0,) * (terms.table.shape[1] // WIDTH), (0,) * terms.dated.shape[1], (0,) * terms.moves
+
+
+def plain_terms(terms: CoinTerms, levels: Levels) -> tuple[_Terms, _Levels]:
+    """Terms and levels as the kernels take them."""
+    told = terms.table, terms.dated, terms.share, terms.liquidity, terms.price
+    return told, _asked_at(levels)
 
 
 def _asked_at(levels: Levels) -> _Levels:

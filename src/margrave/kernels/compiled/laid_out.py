@@ -15,7 +15,9 @@ from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
 
 _PIECE = 20_000  # rows that are worth a thread
-_SMALL = np.iinfo(np.uint16).max + 1  # instruments that two bytes can tell apart
+SMALL = np.iinfo(np.uint16).max + 1
+"""Instruments that two bytes can tell apart."""
+
 _WHOLE = 2.0**31  # contracts that four bytes can count
 
 _Contracts: TypeAlias = tuple[I64, F64, F64, Bools]
@@ -288,7 +290,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
 
 
 def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, orders: int) -> PoolRows:
-    small = len(contracts.settlement) <= _SMALL
+    small = len(contracts.settlement) <= SMALL
     whole = whole_numbers(columns.quantity, _WHOLE)
     index: type = np.uint16 if small else np.int32
     start, order_start = np.empty(pools + 1, dtype=np.int64), np.empty(pools + 1, dtype=np.int64)

@@ -1,7 +1,8 @@
 """Compile everything before it is needed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from margrave.kernels.compiled.coin_pools import (
 )
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
 from margrave.kernels.compiled.laid_out import Columns, Contracts, laid_out
+from margrave.kernels.compiled.one_account import one_account, pools_of_one
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
 from margrave.kernels.compiled.worst import worst_cells, worst_in_units
@@ -31,31 +33,55 @@ _POOL_VECTORS = 5
 _PAIRS = ((np.uint16, np.int32), (np.int32, np.float64))  # the smallest, and what most files hold
 
 
-def warm(announce: Callable[[str], object] = lambda _text: None) -> None:
+def warm(announce: Callable[[str], object] = lambda _text: None, groups: Iterable[str] | None = None) -> None:
     """Compile every kernel for the usual types; the machine code is kept on disk, beside the package.
 
     Parameters
     ----------
     announce : callable
         Told what is compiled next, in a few words: the first time it takes a second or so each, later nothing.
+    groups : iterable of str, optional
+        Of `GROUPS`; all by default. No kernel is in two of them, so that processes may take one each.
     """
-    for title, run in _steps():
-        announce(title)
-        run()
+    for group in GROUPS if groups is None else groups:
+        for title, run in GROUPS[group]():
+            announce(title)
+            run()
 
 
-def _steps() -> Iterator[tuple[str, Callable[[], object]]]:
+_Steps: TypeAlias = Iterator[tuple[str, Callable[[], object]]]
+
+
+def _options() -> _Steps:
     one, yes, none = np.ones(1), np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.int64)
     yield "option values", lambda: option_values(one, one, one, one, yes)
     options = GridOptions(forward=one, strike=one, years=one, is_call=yes, in_coin=yes, size=one, mark=one)
     table = padded_rows(np.ones((1, 1)))
     yield "scenario grid", lambda: grid_values(options, one, none, np.ones((1, 1)), table)
+
+
+def _sweeps() -> _Steps:
     for vectors in VECTORS:
         for index, quantity in _PAIRS:
             name = f"{8 * vectors} scenarios, index {index.__name__}, quantity {quantity.__name__}"
             yield f"worst of {name}", lambda v=vectors, i=index, q=quantity: _worst(v, i, q)  # type: ignore[misc]
+
+
+def _pools() -> _Steps:
     yield "pools of coin-settled contracts", _coins
-    yield "tiered margin and liquidation prices", lambda: _tiers(one)
+
+
+def _ladders() -> _Steps:
+    yield "tiered margin and liquidation prices", lambda: _tiers(np.ones(1))
+
+
+GROUPS: Final[Mapping[str, Callable[[], _Steps]]] = {
+    "pools": _pools,
+    "options": _options,
+    "sweeps": _sweeps,
+    "tiers": _ladders,
+}
+"""What can be compiled apart, the longest first."""
 
 
 def _worst(vectors: int, index: type, quantity: type) -> None:
@@ -79,6 +105,8 @@ def _coins() -> None:
             terms = CoinTerms(table, 1, bits, share, liquidity, one, moves)
             coin_pools(terms, levels, rows, (0, 1), parts, out)
         join_pools(levels, one, rows, first, (parts, out), (0, 1), out)
+    market = one_account(CoinTerms(table[:2], 1, bits, share, liquidity, one), levels, contracts, one, None)
+    pools_of_one(market, (row, one, one, row, one, row, one, one))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:
