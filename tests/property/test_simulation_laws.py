@@ -18,10 +18,13 @@ from margrave.engine.simulation.run import Ending, simulate
 from margrave.engine.simulation.settings import (
     AverageMark,
     Behaviour,
+    BestLeg,
     CloseFactor,
     Costs,
     Deleveraging,
     Depth,
+    EveryLeg,
+    FirstShare,
     Impact,
     IndexMark,
     LastMark,
@@ -29,13 +32,25 @@ from margrave.engine.simulation.settings import (
     MedianMark,
     PremiumFunding,
     Recorded,
+    Rounds,
     Settings,
     StepDown,
     Takeover,
+    TowardNeutral,
 )
 from margrave.engine.simulation.state import Party, party_units, same, totals
 from tests.unit.made_books import INDEX, MARKET, accounts, rulebooks
 
+RULES = (
+    Takeover(),
+    Takeover(keeps_rest=True),
+    CloseFactor(0.3),
+    StepDown(1),
+    StepDown(None),
+    FirstShare(large=1_000.0),
+    Rounds(contracts=(5.0, 50.0, 500.0)),
+)
+LEGS = (EveryLeg(), BestLeg(), TowardNeutral())
 RULEBOOKS = {book.id: book for book in rulebooks()}
 STEPS = 4
 OFFSET = np.array([0.001, 0.005, 0.02])
@@ -68,9 +83,8 @@ def made_settings(rng, book):
         liquidity=liquidity,
         mark=marks[rng.integers(0, len(marks))],
         index_share=float(rng.choice([0.0, 0.3])),
-        rule=(Takeover(), Takeover(keeps_rest=True), CloseFactor(0.3), StepDown(1), StepDown(None))[
-            rng.integers(0, 5)
-        ],
+        rule=RULES[rng.integers(0, len(RULES))],
+        legs=LEGS[rng.integers(0, len(LEGS))],
         costs=Costs(slippage=0.001, fee_rate=0.0005, penalty_rate=0.002) if rng.random() < 0.7 else Costs(),
         fund={a: 1e4 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.5},
         backstop={a: 5e3 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.3},

@@ -28,21 +28,27 @@ from margrave.engine.simulation.run import Ending, Run, simulate
 from margrave.engine.simulation.settings import (
     AverageMark,
     Behaviour,
+    BestLeg,
     CloseFactor,
     Costs,
     Deleveraging,
     Depth,
+    EveryLeg,
+    FirstShare,
     Impact,
     IndexMark,
     LastMark,
+    Legs,
     Liquidity,
     MarkRule,
     MedianMark,
+    Rounds,
     Rule,
     Settings,
     Shares,
     StepDown,
     Takeover,
+    TowardNeutral,
 )
 from margrave.engine.simulation.state import same
 from margrave.kernels import generators
@@ -64,6 +70,13 @@ SHARES: Final[Mapping[str, Shares | None]] = {
 }
 """Rules of deleveraging by the words of the options."""
 
+_CLOSES: Final[Mapping[str, Rule]] = {
+    "takeover": Takeover(),
+    "step-down": StepDown(),
+    "rounds": Rounds(),
+    "first-share": FirstShare(),
+}
+_LEGS: Final[Mapping[str, Legs]] = {"every": EveryLeg(), "best": BestLeg(), "neutral": TowardNeutral()}
 _MARKS: Final[Mapping[str, Callable[[float], MarkRule]]] = {
     "last": lambda _: LastMark(),
     "index": lambda _: IndexMark(),
@@ -143,7 +156,14 @@ class World:
     default="takeover",
     show_default=True,
     metavar="RULE",
-    help="takeover, step-down, or a share such as 20%.",
+    help="takeover, step-down, rounds (10, 200, then 400 contracts), first-share, or a share such as 20%.",
+)
+@click.option(
+    "--legs",
+    type=click.Choice(list(_LEGS)),
+    default="every",
+    show_default=True,
+    help="Which legs of a pool the rule closes: every, the best by margin relieved per cost, or toward a delta of zero.",
 )
 @click.option(
     "--mark",
@@ -185,7 +205,7 @@ class World:
 def cascade(
     book: str, rules: str | None, schedule: str | None, market: str | None, shocks: tuple[str, ...], file: Path | None,
     columns: tuple[str, ...], law: str | None, block: float | None, vol: float, steps: int, every: float, depth: float, impact: float,
-    exponent: float, half_life: float | None, rule: str, mark: str, fee: float, penalty: float, funds: tuple[str, ...],
+    exponent: float, half_life: float | None, rule: str, legs: str, mark: str, fee: float, penalty: float, funds: tuple[str, ...],
     shares: str, socialised: bool, top_up: float, seed: int, threads: int, save: Path | None, replay: Path | None, kind: str,
 ) -> int:  # fmt: skip
     """What a margin rule sets off: liquidations of BOOK move the price on which everybody's margin is asked.
@@ -206,6 +226,7 @@ def cascade(
             ),
             mark=_MARKS[mark](every),
             rule=_rule(rule),
+            legs=_LEGS[legs],
             costs=Costs(fee_rate=fee, penalty_rate=penalty),
             fund=dict(_pair(text, "--fund", "BTC=2.5") for text in funds),
             deleveraging=Deleveraging(shares=SHARES[shares], socialised=socialised),
@@ -254,9 +275,9 @@ def _liquidity(book: Book, depth: float, law: Callable[[], Impact]) -> dict[str,
 
 
 def _rule(text: str) -> Rule:
-    if text in ("takeover", "step-down"):
-        return Takeover() if text == "takeover" else StepDown()
-    return CloseFactor(fraction(text, "--close", "takeover, step-down, or a share such as 20%"))
+    if text in _CLOSES:
+        return _CLOSES[text]
+    return CloseFactor(fraction(text, "--close", f"{', '.join(_CLOSES)}, or a share such as 20%"))
 
 
 def fraction(text: str, option: str, like: str) -> float:

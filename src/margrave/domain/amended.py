@@ -1,6 +1,6 @@
 """Some accounts of a book: picked out as a book of their own, and put back after they changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -42,6 +42,11 @@ def rows_of_owners(owner: I64, wanted: I64) -> tuple[I64, I64]:
     """
     if len(wanted) > _MANY * len(owner):
         return _rows_of_many(owner, wanted)
+    return _rows_of_each(owner, wanted)
+
+
+def _rows_of_each(owner: I64, wanted: I64) -> tuple[I64, I64]:
+    # A search for each owner, who may be wanted more than once.
     wanted = _as(wanted, owner)
     first, last = owner.searchsorted(wanted), owner.searchsorted(wanted, side="right")
     count = last - first
@@ -67,12 +72,21 @@ def picked(book: Book, accounts: I64) -> Book:
 
 def unnamed(book: Book, accounts: I64) -> Book:
     """As `picked`, without names: they are most of the work, and no number reads them."""
+    return _chosen(book, accounts, rows_of_owners)
+
+
+def copies(book: Book, accounts: I64) -> Book:
+    """As `unnamed`, an account as often as it is named: each copy is an account of its own."""
+    return _chosen(book, accounts, _rows_of_each)
+
+
+def _chosen(book: Book, accounts: I64, rows_of: Callable[[I64, I64], tuple[I64, I64]]) -> Book:
     nobody = no_parents(len(accounts))
     changed: dict[str, Any] = {"names": nobody, "parents": nobody}
     for owner, columns in _TABLES.items():
-        rows, changed[owner] = rows_of_owners(getattr(book, owner), accounts)
+        rows, changed[owner] = rows_of(getattr(book, owner), accounts)
         changed |= {name: _wide(name, getattr(book, name)[rows]) for name in columns}
-    rows, which = rows_of_owners(book.memory.account, accounts)
+    rows, which = rows_of(book.memory.account, accounts)
     kept = {name: _wide(name, getattr(book.memory, name)[rows]) for name in _KEPT}
     return replace(book, **changed, memory=Memories(account=which, **kept))
 

@@ -11,7 +11,9 @@ from margrave.cli.main import cli
 
 @pytest.mark.slow
 def test_it_says_what_it_compiles():
-    run = subprocess.run([sys.executable, "-m", "margrave", "warm"], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "margrave", "warm"], capture_output=True, text=True, check=True
+    )
     assert run.stdout == "the kernels are compiled\n"
     assert "compiling option values" in run.stderr
     assert "compiling pools of coin-settled contracts" in run.stderr

@@ -5,11 +5,11 @@ it, and against winners otherwise.
 """
 
 from dataclasses import dataclass
-from typing import Final, assert_never, final
+from typing import Final, final
 
 import numpy as np
 
-from margrave.core.words import MAINTENANCE
+from margrave.engine.simulation.choosing import closed_first
 from margrave.engine.simulation.events import Cancelled, Cause, Event, Traded, payments
 from margrave.engine.simulation.prices import Pressure, fill_prices, pressed
 from margrave.engine.simulation.scene import (
@@ -21,19 +21,11 @@ from margrave.engine.simulation.scene import (
     marks,
     notional,
 )
-from margrave.engine.simulation.settings import CloseFactor, FirstShare, StepDown, Takeover
 from margrave.engine.simulation.state import Party
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.liquidation.portions import first_part
-from margrave.margin.ladder import Sized, ladder_margin_of
-from margrave.valuation.positions import value_positions
-from margrave.valuation.scenarios import now
 
 PAYERS: Final = (Party.FUND, Party.BACKSTOP)
 """Who pays a deficit before winners do, in order."""
-
-_ALMOST: Final = 1.0 - 1e-12
-"""Shares are floats: a whole number of lots and its rounding error are not a lot more."""
 
 
 @final
@@ -61,7 +53,7 @@ def planned(scene: Scene) -> Plan:
     """Choose what is closed in this round."""
     position = scene.legs(scene.liquidated)
     held = np.abs(scene.state.lots[position])
-    chosen = np.minimum(_chosen(scene, position, held), held)
+    chosen = closed_first(scene, position, held, _cost)
     price, _ = _filled(scene, position, chosen)
     pool = scene.frame.position_pool[position]
     bankrupt = _equity_closed(scene, position, price) < 0.0
@@ -81,41 +73,6 @@ def in_market(scene: Scene, position: I64) -> Plan:
     return Plan(position, lots, np.zeros_like(lots), price, after)
 
 
-def _chosen(scene: Scene, position: I64, held: I64) -> I64:
-    match scene.settings.rule:
-        case Takeover():
-            return held
-        case CloseFactor(share=share):
-            return np.asarray(np.ceil(held * share * _ALMOST), dtype=np.int64)
-        case StepDown(tiers=tiers):
-            return _stepped_down(scene, position, held, tiers)
-        case FirstShare(share=share, large=large):
-            at = scene.book.instrument[position]
-            price = scene.resolved.table.asset_price[scene.frame.settlement[at]]
-            value = notional(scene, at, scene.book.quantity[position], marks(scene)[at]) * price
-            return np.rint(first_part(held.astype(np.float64), value, large, share, 1.0)).astype(np.int64)
-        case unknown:
-            assert_never(unknown)
-
-
-def _stepped_down(scene: Scene, position: I64, held: I64, tiers: int | None) -> I64:
-    resolved, book = scene.resolved, scene.book
-    at, quantity = book.instrument[position], book.quantity[position]
-    valued = value_positions(resolved.table, now(resolved.table), at, quantity, book.entry[position])
-    sized = Sized(
-        at, quantity, book.leverage[position], valued.notional, valued.notional_entry, valued.notional
-    )
-    ladder = ladder_margin_of(resolved.plan, resolved.ladders, resolved.table, sized, MAINTENANCE)
-    flat = resolved.plan.flat[MAINTENANCE]
-    first = flat.start[resolved.ladders.ladder[at]]
-    row, size = ladder.row[0], ladder.size[0]
-    target = first if tiers is None else np.maximum(row - tiers, first)
-    ceiling = flat.floor[np.minimum(target + 1, len(flat.floor) - 1)]
-    tiered = (row > first) & resolved.ladders.is_ladder[at]  # what has no tier below is closed
-    stays = np.where(tiered, ceiling / np.where(tiered, size, 1.0), 0.0)
-    return np.maximum(np.ceil(held * (1.0 - stays) * _ALMOST), 1.0).astype(np.int64)
-
-
 def _filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
     # The price of each leg if these lots of the legs are closed together, and the pressure that they leave.
     instrument = scene.book.instrument[position]
@@ -126,6 +83,16 @@ def _filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
     after = pressed(scene.world, scene.pressure, flow)
     price = fill_prices(scene.world, scene.pressure, after)[instrument]
     return price * (1.0 + scene.world.slippage * side), after
+
+
+def _cost(scene: Scene, position: I64, lots: I64) -> F64:
+    # Of closing lots of each leg, together with the others: what the fill is worse than the mark, fee and penalty [pool currency].
+    price, _ = _filled(scene, position, lots)
+    instrument, costs = scene.book.instrument[position], scene.settings.costs
+    contracts = scene.frame.contracts(instrument, np.sign(scene.state.lots[position]) * lots)
+    worse = -gain(scene, instrument, contracts, marks(scene)[instrument], price)
+    fees = (costs.fee_rate + costs.penalty_rate) * notional(scene, instrument, contracts, price)
+    return np.maximum(worse + fees, 0.0) * in_pool(scene, position)
 
 
 def _equity_closed(scene: Scene, position: I64, price: F64) -> F64:

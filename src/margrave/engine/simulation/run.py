@@ -30,7 +30,16 @@ from margrave.engine.simulation.prices import (
     rested,
     world_of,
 )
-from margrave.engine.simulation.scene import NO_POOLS, Scene, Told, after_state, loosened, margined, moved_on
+from margrave.engine.simulation.scene import (
+    NO_POOLS,
+    Scene,
+    Told,
+    after_state,
+    counted,
+    loosened,
+    margined,
+    moved_on,
+)
 from margrave.engine.simulation.screen import NEVER
 from margrave.engine.simulation.settings import Settings, StatedFunding
 from margrave.engine.simulation.shortfall import STAGES, flat_purses
@@ -208,6 +217,7 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
         stale,
         stale,
         np.full(pools, NEVER),
+        np.zeros(pools, dtype=np.int64),
         np.zeros(len(frame.assets) + 1),
     )
 
@@ -312,7 +322,9 @@ def _closed(loop: _Loop, plan: Plan) -> int:
         loop.margin(everybody=True)  # whoever wins has to be known as it stands now
     matches = matched(loop.scene, plan)
     count = loop.apply(closed(loop.scene, plan))
-    loop.scene = replace(loop.scene, pressure=plan.after)
+    acted = np.unique(loop.scene.frame.position_pool[plan.position[plan.lots > 0]])
+    rounds = counted(loop.scene.rounds, acted, loop.scene.rounds[acted] + 1)
+    loop.scene = replace(loop.scene, pressure=plan.after, rounds=rounds)
     if plan.deleveraged.any():
         count += loop.apply(deleveraged(loop.scene, matches))
         legs = plan.position[plan.deleveraged > 0]

@@ -47,6 +47,7 @@ class Scene:
     stale: Bools  # (A,) accounts that are to be margined before anything is decided
     loose: Bools  # (A,) accounts that prices touched, and that are certain to be healthy all the same
     deadline: F64  # (K,) length of the way of the pool's prices from which on it is to be margined
+    rounds: I64  # (K,) rounds of the pool's present liquidation in which something of it was closed
     way: F64  # (N + 1,) length of the way of the prices of each asset, and of whichever moved most
 
     @property
@@ -136,8 +137,25 @@ def margined(scene: Scene, threads: int, told: Told | None) -> tuple[Scene, Leve
     deadline = scene.deadline.copy()
     deadline[which] = _deadlines(scene, fresh.columns, which, level)
     loose = scene.loose & ~scene.stale
-    after = replace(scene, pools=pools, stale=np.zeros_like(scene.stale), loose=loose, deadline=deadline)
+    over = which[(level != scene.settings.ladder.liquidation) & (scene.rounds[which] > 0)]
+    after = replace(
+        scene,
+        pools=pools,
+        stale=np.zeros_like(scene.stale),
+        loose=loose,
+        deadline=deadline,
+        rounds=counted(scene.rounds, over, 0),
+    )
     return after, Levelled(which[moved], level[moved]) if moved.size else None
+
+
+def counted(rounds: I64, pools: I64, count: I64 | int) -> I64:
+    """Rounds of all pools, some of them as told."""
+    if not pools.size:
+        return rounds
+    rounds = rounds.copy()
+    rounds[pools] = count
+    return rounds
 
 
 def _deadlines(scene: Scene, columns: PoolColumns, pools: I64, level: I8) -> F64:

@@ -14,7 +14,7 @@ from margrave.domain.checks import require
 from margrave.engine.simulation.candidates import Candidates, by_score
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
-from margrave.liquidation.portions import FIRST_SHARE, LARGE
+from margrave.liquidation.portions import FIRST_SHARE, LARGE, ROUNDS
 
 UNIT: Final = 1e-8
 """Smallest amount of money of an asset where none is stated."""
@@ -187,7 +187,47 @@ class FirstShare:
         require(0.0 <= self.large < _INF, "large", self.large, "zero or more")
 
 
-Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """A number of contracts of a leg each round, more in later rounds, until the pool is safe (spec deribit.md 5, row FM-5)."""
+
+    contracts: tuple[float, ...] = (
+        ROUNDS  # of the first round, the second and so on; the last holds for all later
+    )
+
+    def __post_init__(self) -> None:
+        good = len(self.contracts) > 0 and all(0.0 < each < _INF for each in self.contracts)
+        require(good, "rounds.contracts", self.contracts, "one number above zero or more")
+
+
+Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare | Rounds
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EveryLeg:
+    """The rule takes its part of every leg of a pool: hedges keep their proportion."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BestLeg:
+    """One leg of a pool each round: the one whose part relieves most maintenance margin per cost (rows CMM-6, PM-5).
+
+    Relief is what the margin engine asks before and after, so that a hedge whose closing raises the requirement stays. Where
+    no leg relieves, the rule takes its part of every one.
+    """
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TowardNeutral:
+    """Legs of the side that is too much, futures first, until the delta of each underlying is zero; then every leg."""
+
+
+Legs: TypeAlias = EveryLeg | BestLeg | TowardNeutral
+"""Which legs of a pool a round closes; how much of them is the `Rule`'s."""
 
 
 @final
@@ -315,6 +355,7 @@ class Settings:
     mark: MarkRule = LastMark()
     index_share: float = 0.0  # of the venue's own impact that the index shows
     rule: Rule = Takeover()
+    legs: Legs = EveryLeg()
     costs: Costs = Costs()
     ladder: Ladder = Ladder()
     fund: Mapping[str, float] = field(default_factory=dict)  # [asset] insurance fund at the start
