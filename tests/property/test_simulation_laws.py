@@ -23,6 +23,7 @@ from margrave.engine.simulation.settings import (
     Costs,
     Deleveraging,
     Depth,
+    DutchAuction,
     EveryLeg,
     FirstShare,
     Impact,
@@ -39,6 +40,7 @@ from margrave.engine.simulation.settings import (
     TowardNeutral,
 )
 from margrave.engine.simulation.state import Party, party_units, same, totals
+from margrave.liquidation.dutch_auction import DERIVE
 from tests.unit.made_books import INDEX, MARKET, accounts, rulebooks
 
 RULES = (
@@ -49,6 +51,7 @@ RULES = (
     StepDown(None),
     FirstShare(large=1_000.0),
     Rounds(contracts=(5.0, 50.0, 500.0)),
+    DutchAuction(terms=DERIVE, wanted=0.1),
 )
 LEGS = (EveryLeg(), BestLeg(), TowardNeutral())
 RULEBOOKS = {book.id: book for book in rulebooks()}

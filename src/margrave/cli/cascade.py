@@ -33,6 +33,7 @@ from margrave.engine.simulation.settings import (
     Costs,
     Deleveraging,
     Depth,
+    DutchAuction,
     EveryLeg,
     FirstShare,
     Impact,
@@ -52,6 +53,7 @@ from margrave.engine.simulation.settings import (
 )
 from margrave.engine.simulation.state import same
 from margrave.kernels import generators
+from margrave.liquidation.dutch_auction import DERIVE
 from margrave.report.number import money, percent
 from margrave.report.tables import Column, plain
 from margrave.rulebook.reform import with_schedule
@@ -75,6 +77,7 @@ _CLOSES: Final[Mapping[str, Rule]] = {
     "step-down": StepDown(),
     "rounds": Rounds(),
     "first-share": FirstShare(),
+    "auction": DutchAuction(terms=DERIVE),
 }
 _LEGS: Final[Mapping[str, Legs]] = {"every": EveryLeg(), "best": BestLeg(), "neutral": TowardNeutral()}
 _MARKS: Final[Mapping[str, Callable[[float], MarkRule]]] = {
@@ -156,7 +159,7 @@ class World:
     default="takeover",
     show_default=True,
     metavar="RULE",
-    help="takeover, step-down, rounds (10, 200, then 400 contracts), first-share, or a share such as 20%.",
+    help="takeover, step-down, rounds (10, 200, then 400 contracts), first-share, auction, or a share such as 20%.",
 )
 @click.option(
     "--legs",

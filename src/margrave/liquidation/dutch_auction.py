@@ -6,7 +6,7 @@ here. Source of every formula: specification of the protocols 1.6 (Derive).
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from margrave.core.errors import Reason, invalid
 
@@ -33,6 +33,18 @@ class Auction:
             raise _wrong("windows", "must be finite and not negative")
         if not (0.0 <= self.fee <= 1.0 and 0.0 <= self.buffer < float("inf")):
             raise _wrong("fee and buffer", "must satisfy 0 <= fee <= 1 and 0 <= buffer")
+
+
+DERIVE: Final = Auction(
+    start=0.95,
+    cutoff=0.7,
+    fast_seconds=900.0,
+    slow_seconds=43_200.0,
+    insolvent_seconds=3_600.0,
+    fee=0.1,
+    buffer=0.15,
+)
+"""Constants of Derive's main net (specification of the protocols 1.6)."""
 
 
 @final

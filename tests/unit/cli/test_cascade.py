@@ -141,7 +141,7 @@ def test_a_recorded_path_moves_the_market(run, venue, tmp_path):
         (("--depth", "0"), "depth"),
         (("--fund", "BTC=-1"), "fund.BTC"),
         (("--fund", "DOGE=1"), "DOGE"),
-        (("--close", "half"), "rounds, first-share, or a share"),
+        (("--close", "half"), "first-share, auction, or a share"),
         (("--close", "0%"), "close factor"),
         (("--path", "nowhere.parquet"), "is not there"),
         (("--exponent", "0"), "impact.exponent"),

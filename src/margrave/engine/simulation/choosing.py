@@ -13,6 +13,7 @@ from margrave.engine.simulation.scene import Scene, marks, notional
 from margrave.engine.simulation.settings import (
     BestLeg,
     CloseFactor,
+    DutchAuction,
     EveryLeg,
     FirstShare,
     Rounds,
@@ -158,6 +159,8 @@ def _part(scene: Scene, position: I64, held: I64) -> I64:
             return np.rint(first_part(held.astype(np.float64), value, large, share, 1.0)).astype(np.int64)
         case Rounds(contracts=contracts):
             return _in_rounds(scene, position, held, contracts)
+        case DutchAuction():
+            raise TypeError("bidders take a share of every leg: see `auction`")
         case unknown:
             assert_never(unknown)
 

@@ -9,6 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
+from margrave.engine.simulation.auction import Sale, sold
 from margrave.engine.simulation.choosing import closed_first
 from margrave.engine.simulation.events import Cancelled, Cause, Event, Traded, payments
 from margrave.engine.simulation.prices import Pressure, fill_prices, pressed
@@ -21,6 +22,7 @@ from margrave.engine.simulation.scene import (
     marks,
     notional,
 )
+from margrave.engine.simulation.settings import DutchAuction
 from margrave.engine.simulation.state import Party
 from margrave.kernels.arrays import F64, I64, Bools
 
@@ -38,6 +40,7 @@ class Plan:
     deleveraged: I64  # (n,) lots that go to winners instead, >= 0
     price: F64  # (n,) fill in the market
     after: Pressure
+    sale: Sale | None = None  # to bidders, at the mark, instead of the market
 
 
 def cancellations(scene: Scene) -> Cancelled | None:
@@ -53,6 +56,8 @@ def planned(scene: Scene) -> Plan:
     """Choose what is closed in this round."""
     position = scene.legs(scene.liquidated)
     held = np.abs(scene.state.lots[position])
+    if isinstance(scene.settings.rule, DutchAuction):
+        return _auctioned(scene, position, held, sold(scene, scene.settings.rule))
     chosen = closed_first(scene, position, held, _cost)
     price, _ = _filled(scene, position, chosen)
     pool = scene.frame.position_pool[position]
@@ -64,6 +69,13 @@ def planned(scene: Scene) -> Plan:
         lots = np.where(covered < 1.0, np.floor(held * covered).astype(np.int64), lots)
         price, after = _filled(scene, position, lots)
     return Plan(position, lots, np.where(covered < 1.0, held - lots, 0), price, after)
+
+
+def _auctioned(scene: Scene, position: I64, held: I64, sale: Sale) -> Plan:
+    pool = scene.frame.position_pool[position]
+    lots = np.ceil(held * sale.fraction[pool] * (1.0 - 1e-12)).astype(np.int64)
+    price = marks(scene)[scene.book.instrument[position]]
+    return Plan(position, lots, np.zeros_like(lots), price, scene.pressure, sale)
 
 
 def in_market(scene: Scene, position: I64) -> Plan:
@@ -135,9 +147,27 @@ def closed(scene: Scene, plan: Plan, cause: Cause = Cause.LIQUIDATION) -> list[E
     told = [
         Traded(cause, position, -side * lots, price),
         payments(Cause.PROFIT, clearing, purse, realised),
-        *_costs(scene, position, contracts, price),
+        *(
+            _costs(scene, position, contracts, price)
+            if plan.sale is None
+            else _sale(scene, position, plan.sale)
+        ),
     ]
     return [event for event in told if event is not None]
+
+
+def _sale(scene: Scene, position: I64, sale: Sale) -> list[Event | None]:
+    # Out of the purse of each pool's first leg, in its settlement asset.
+    frame = scene.frame
+    pool, first = np.unique(frame.position_pool[position], return_index=True)
+    leg = position[first]
+    asset, purse = frame.settlement[scene.book.instrument[leg]], frame.position_purse[leg]
+    rate = in_pool(scene, leg)
+    told = ((Cause.AUCTION, Party.CLEARING, sale.discount), (Cause.PENALTY, Party.FUND, sale.fee))
+    return [
+        payments(cause, purse, frame.purse_of(party, asset), frame.units(asset, amount[pool] / rate))
+        for cause, party, amount in told
+    ]
 
 
 def _costs(scene: Scene, position: I64, contracts: F64, price: F64) -> list[Event | None]:

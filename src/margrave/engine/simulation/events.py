@@ -18,6 +18,7 @@ class Cause(StrEnum):
     LIQUIDATION = "liquidation"
     DELEVERAGING = "deleveraging"
     PROFIT = "realised profit"
+    AUCTION = "auction discount"
     FEE = "fee"
     PENALTY = "penalty"
     MARGIN = "isolated margin freed"

@@ -218,6 +218,7 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
         stale,
         np.full(pools, NEVER),
         np.zeros(pools, dtype=np.int64),
+        np.full(pools, np.nan),
         np.zeros(len(frame.assets) + 1),
     )
 

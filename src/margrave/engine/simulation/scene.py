@@ -48,6 +48,7 @@ class Scene:
     loose: Bools  # (A,) accounts that prices touched, and that are certain to be healthy all the same
     deadline: F64  # (K,) length of the way of the pool's prices from which on it is to be margined
     rounds: I64  # (K,) rounds of the pool's present liquidation in which something of it was closed
+    since: F64  # (K,) [s] when it began; NaN where there is none
     way: F64  # (N + 1,) length of the way of the prices of each asset, and of whichever moved most
 
     @property
@@ -137,7 +138,8 @@ def margined(scene: Scene, threads: int, told: Told | None) -> tuple[Scene, Leve
     deadline = scene.deadline.copy()
     deadline[which] = _deadlines(scene, fresh.columns, which, level)
     loose = scene.loose & ~scene.stale
-    over = which[(level != scene.settings.ladder.liquidation) & (scene.rounds[which] > 0)]
+    inside = level == scene.settings.ladder.liquidation
+    over = which[~inside & (scene.rounds[which] > 0)]
     after = replace(
         scene,
         pools=pools,
@@ -145,6 +147,7 @@ def margined(scene: Scene, threads: int, told: Told | None) -> tuple[Scene, Leve
         loose=loose,
         deadline=deadline,
         rounds=counted(scene.rounds, over, 0),
+        since=_since(scene, which, inside),
     )
     return after, Levelled(which[moved], level[moved]) if moved.size else None
 
@@ -156,6 +159,16 @@ def counted(rounds: I64, pools: I64, count: I64 | int) -> I64:
     rounds = rounds.copy()
     rounds[pools] = count
     return rounds
+
+
+def _since(scene: Scene, which: I64, inside: Bools) -> F64:
+    was = ~np.isnan(scene.since[which])
+    moved = np.flatnonzero(inside != was)
+    if not moved.size:
+        return scene.since
+    since = scene.since.copy()
+    since[which[moved]] = np.where(inside[moved], scene.seconds, np.nan)
+    return since
 
 
 def _deadlines(scene: Scene, columns: PoolColumns, pools: I64, level: I8) -> F64:

@@ -14,6 +14,7 @@ from margrave.domain.checks import require
 from margrave.engine.simulation.candidates import Candidates, by_score
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
+from margrave.liquidation.dutch_auction import Auction
 from margrave.liquidation.portions import FIRST_SHARE, LARGE, ROUNDS
 
 UNIT: Final = 1e-8
@@ -201,7 +202,23 @@ class Rounds:
         require(good, "rounds.contracts", self.contracts, "one number above zero or more")
 
 
-Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare | Rounds
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutchAuction:
+    """A share of every leg goes to bidders at the mark, at a discount of the pool's equity that grows with time (spec defi.md 1.6).
+
+    The auction of a pool begins when it enters liquidation. Bidders come as soon as the discount is what they want, and take
+    what brings the buffer margin to zero; from a pool that is insolvent they take all, and are paid for it.
+    """
+
+    terms: Auction
+    wanted: float = 0.1  # discount at which bidders come, of the pool's equity
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.wanted <= 1.0, "auction.wanted", self.wanted, "a share")
+
+
+Rule: TypeAlias = Takeover | CloseFactor | StepDown | FirstShare | Rounds | DutchAuction
 
 
 @final
