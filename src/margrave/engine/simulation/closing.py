@@ -59,15 +59,15 @@ def planned(scene: Scene) -> Plan:
     if isinstance(scene.settings.rule, DutchAuction):
         return _auctioned(scene, position, held, sold(scene, scene.settings.rule))
     chosen = closed_first(scene, position, held, _cost)
-    price, _ = _filled(scene, position, chosen)
+    price, _ = filled(scene, position, chosen)
     pool = scene.frame.position_pool[position]
     bankrupt = _equity_closed(scene, position, price) < 0.0
     lots = np.where(bankrupt[pool], held, chosen)
-    price, after = _filled(scene, position, lots)
+    price, after = filled(scene, position, lots)
     covered = _covered(scene, position, price, bankrupt)[pool]
     if (covered < 1.0).any():
         lots = np.where(covered < 1.0, np.floor(held * covered).astype(np.int64), lots)
-        price, after = _filled(scene, position, lots)
+        price, after = filled(scene, position, lots)
     return Plan(position, lots, np.where(covered < 1.0, held - lots, 0), price, after)
 
 
@@ -81,12 +81,12 @@ def _auctioned(scene: Scene, position: I64, held: I64, sale: Sale) -> Plan:
 def in_market(scene: Scene, position: I64) -> Plan:
     """Close all of some legs in the market, whatever it costs."""
     lots = np.abs(scene.state.lots[position])
-    price, after = _filled(scene, position, lots)
+    price, after = filled(scene, position, lots)
     return Plan(position, lots, np.zeros_like(lots), price, after)
 
 
-def _filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
-    # The price of each leg if these lots of the legs are closed together, and the pressure that they leave.
+def filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
+    """The price of each leg if these lots of the legs are closed together, and the pressure that they leave."""
     instrument = scene.book.instrument[position]
     side = -np.sign(scene.state.lots[position])
     traded = scene.frame.contracts(instrument, side * lots)
@@ -99,7 +99,7 @@ def _filled(scene: Scene, position: I64, lots: I64) -> tuple[F64, Pressure]:
 
 def _cost(scene: Scene, position: I64, lots: I64) -> F64:
     # Of closing lots of each leg, together with the others: what the fill is worse than the mark, fee and penalty [pool currency].
-    price, _ = _filled(scene, position, lots)
+    price, _ = filled(scene, position, lots)
     instrument, costs = scene.book.instrument[position], scene.settings.costs
     contracts = scene.frame.contracts(instrument, np.sign(scene.state.lots[position]) * lots)
     worse = -gain(scene, instrument, contracts, marks(scene)[instrument], price)

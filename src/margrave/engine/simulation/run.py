@@ -15,7 +15,7 @@ from margrave.engine.live.pools import LivePools
 from margrave.engine.paths.memory import needs_memory, observed
 from margrave.engine.simulation.closing import Plan, cancellations, closed, in_market, planned
 from margrave.engine.simulation.deleveraging import deleveraged, matched
-from margrave.engine.simulation.events import Entry, Event, Priced, Remembered, Ruled, applied
+from margrave.engine.simulation.events import Cause, Entry, Event, Priced, Remembered, Ruled, applied
 from margrave.engine.simulation.factor import Moving, begun, moved
 from margrave.engine.simulation.flows import funding, holders
 from margrave.engine.simulation.opening import opened
@@ -45,6 +45,7 @@ from margrave.engine.simulation.settings import Settings, StatedFunding
 from margrave.engine.simulation.shortfall import STAGES, flat_purses
 from margrave.engine.simulation.state import Frame, State, book_of_state
 from margrave.engine.simulation.steps import Row, Steps, Tally, fund, open_notional, row_of, seen, steps_of
+from margrave.engine.simulation.vault import places_of, rest_taken, taken_over, unwound, with_vault
 from margrave.margin.pooled import evaluate, prepare_in
 from margrave.margin.resolve import resolve
 from margrave.rulebook.reform import with_rates
@@ -195,7 +196,9 @@ def simulate(  # noqa: PLR0913 - what a run is made of
 
 
 def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, settings: Settings) -> Scene:
-    frame, state = opened(book, resolve(book.symbols, book.assets, market, rulebook), settings)
+    resolved = resolve(book.symbols, book.assets, market, rulebook)
+    book = with_vault(book, resolved, settings.vault)
+    frame, state = opened(book, resolved, settings)
     symbols = frame.book.symbols
     resolved = resolve(symbols, frame.book.assets, market, rulebook)
     _require_rates(settings, path, symbols)
@@ -219,6 +222,7 @@ def _opening(book: Book, market: Market, rulebook: Rulebook, path: Path, setting
         np.full(pools, NEVER),
         np.zeros(pools, dtype=np.int64),
         np.full(pools, np.nan),
+        places_of(frame, settings.vault),
         np.zeros(len(frame.assets) + 1),
     )
 
@@ -254,6 +258,7 @@ def _step(loop: _Loop, step: int, seed: int) -> bool:
         loop.margin(everybody=loop.scene.settings.behaviour.withdraw > 0.0)
         if loop.apply(holders(loop.scene, seed)):
             loop.margin()
+        _unwound(loop)
         goes_on = _rounds(loop)
         if goes_on and needs_memory(loop.scene.resolved.rulebook):
             loop.apply([Remembered(_memory(loop.scene))])
@@ -294,12 +299,27 @@ def _repriced(loop: _Loop) -> bool:
     return True
 
 
+def _unwound(loop: _Loop) -> None:
+    """The vault sells a part of what it has taken over; the price answers, and so do accounts."""
+    plan = unwound(loop.scene)
+    if plan is None or not in_range(loop.scene.world, plan.after):
+        return
+    loop.apply(closed(loop.scene, plan, Cause.UNWINDING))
+    loop.scene = replace(loop.scene, pressure=plan.after)
+    _repriced(loop)
+    loop.margin()
+
+
 def _rounds(loop: _Loop) -> bool:
     # Whatever a round does it does to whom is in liquidation: it ends when there is nothing left to do.
     for number in range(1, loop.scene.settings.rounds + 1):
         cancelled = cancellations(loop.scene)
         if cancelled is not None:
             loop.apply([cancelled])
+            loop.margin()
+        taken = taken_over(loop.scene)
+        if loop.apply(taken):
+            loop.apply([rest_taken(loop.scene)])
             loop.margin()
         plan = planned(loop.scene)
         if not in_range(loop.scene.world, plan.after):

@@ -49,6 +49,9 @@ class Scene:
     deadline: F64  # (K,) length of the way of the pool's prices from which on it is to be margined
     rounds: I64  # (K,) rounds of the pool's present liquidation in which something of it was closed
     since: F64  # (K,) [s] when it began; NaN where there is none
+    vault: tuple[
+        I64, I64
+    ]  # (I,), (N,) its position in each instrument, and its purse of each asset; -1 without
     way: F64  # (N + 1,) length of the way of the prices of each asset, and of whichever moved most
 
     @property

@@ -15,7 +15,7 @@ from margrave.engine.simulation.candidates import Candidates, by_score
 from margrave.engine.simulation.factor import DynamicRate
 from margrave.kernels.arrays import F64, I64
 from margrave.liquidation.dutch_auction import Auction
-from margrave.liquidation.portions import FIRST_SHARE, LARGE, ROUNDS
+from margrave.liquidation.portions import BACKSTOP, FIRST_SHARE, LARGE, ROUNDS
 
 UNIT: Final = 1e-8
 """Smallest amount of money of an asset where none is stated."""
@@ -294,6 +294,20 @@ class Ladder:
         return len(self.enter) + 1
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """An account of the book that takes over pools far below maintenance, with all that they have or lack, and keeps them."""
+
+    account: str
+    below: float = BACKSTOP  # share of maintenance below which it takes a pool over (spec defi.md 5)
+    unwinds: float = 0.0  # share of every leg that it closes in the market at each step
+
+    def __post_init__(self) -> None:
+        require(0.0 < self.below <= 1.0, "vault.below", self.below, "a share above zero")
+        require(0.0 <= self.unwinds <= 1.0, "vault.unwinds", self.unwinds, "a share")
+
+
 Shares: TypeAlias = Callable[[Candidates, int], I64]
 """Lots that each candidate loses, (K,), summing to what is wanted or to everything where there is less."""
 
@@ -379,6 +393,7 @@ class Settings:
     backstop: Mapping[str, float] = field(
         default_factory=dict
     )  # [asset] of a provider that pays after the fund
+    vault: Vault | None = None
     deleveraging: Deleveraging = Deleveraging()
     funding: FundingRule | None = None
     behaviour: Behaviour = Behaviour()

@@ -42,6 +42,8 @@ class Steps:
     liquidated_contracts: F64  # (T, I)
     deleveraged: F64  # (T,) notional of bankrupt legs that winners took
     deleveraged_contracts: F64  # (T, I)
+    taken_over: F64  # (T,) notional that a vault took
+    auction_discount: F64  # (T,) that bidders got beside what they took
     fee: F64  # (T,)
     penalty: F64  # (T,)
     surplus: F64  # (T,) to the fund, beside penalties
@@ -66,6 +68,8 @@ _COUNTED: Final = {
     "liquidated": Cause.LIQUIDATION,
     "deleveraged": Cause.DELEVERAGING,
     "socialised": Cause.SOCIALISED,
+    "taken_over": Cause.TAKEOVER,
+    "auction_discount": Cause.AUCTION,
     "fee": Cause.FEE,
     "penalty": Cause.PENALTY,
     "surplus": Cause.SURPLUS,
@@ -111,8 +115,10 @@ class Tally:
             size = np.abs(scene.frame.contracts(instrument, event.lots[forced]))
             worth = notional(scene, instrument, size, event.price[forced])
             self.money[event.cause] += float((worth * price[scene.frame.settlement[instrument]]).sum())
-            count = self.deleveraged if event.cause is Cause.DELEVERAGING else self.liquidated
-            count += _by_instrument(scene, instrument, size)
+            if event.cause is Cause.DELEVERAGING:
+                self.deleveraged += _by_instrument(scene, instrument, size)
+            elif event.cause is Cause.LIQUIDATION:
+                self.liquidated += _by_instrument(scene, instrument, size)
 
 
 def row_of(scene: Scene, prices: Prices, tally: Tally, rounds: int, multiplier: float) -> Row:
