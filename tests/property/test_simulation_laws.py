@@ -90,6 +90,7 @@ def made_settings(rng, book):
         index_share=float(rng.choice([0.0, 0.3])),
         rule=RULES[rng.integers(0, len(RULES))],
         legs=LEGS[rng.integers(0, len(LEGS))],
+        notice_seconds=float(rng.choice([0.0, 0.0, 900.0])),
         costs=Costs(slippage=0.001, fee_rate=0.0005, penalty_rate=0.002) if rng.random() < 0.7 else Costs(),
         fund={a: 1e4 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.5},
         backstop={a: 5e3 / INDEX[a] for a in INDEX if a in book.assets and rng.random() < 0.3},

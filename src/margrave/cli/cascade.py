@@ -50,6 +50,7 @@ from margrave.engine.simulation.settings import (
     StepDown,
     Takeover,
     TowardNeutral,
+    Vault,
 )
 from margrave.engine.simulation.state import same
 from margrave.kernels import generators
@@ -162,6 +163,13 @@ class World:
     help="takeover, step-down, rounds (10, 200, then 400 contracts), first-share, auction, or a share such as 20%.",
 )
 @click.option(
+    "--notice",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0.0),
+    help="Seconds from when a pool is liquidatable to its first closing.",
+)
+@click.option(
     "--legs",
     type=click.Choice(list(_LEGS)),
     default="every",
@@ -180,6 +188,9 @@ class World:
 @click.option("--penalty", default=0.005, show_default=True, help="Fraction of notional to the fund.")
 @click.option("--fund", "funds", multiple=True, metavar="ASSET=AMOUNT", help="Insurance fund at the start.")
 @click.option("--deleveraging", "shares", type=click.Choice(list(SHARES)), default="score", show_default=True)
+@click.option(
+    "--vault", metavar="ACCOUNT", help="Account that takes over pools below two thirds of maintenance."
+)
 @click.option("--socialised", is_flag=True, help="What is left is cut from all profits.")
 @click.option(
     "--top-up",
@@ -208,8 +219,8 @@ class World:
 def cascade(
     book: str, rules: str | None, schedule: str | None, market: str | None, shocks: tuple[str, ...], file: Path | None,
     columns: tuple[str, ...], law: str | None, block: float | None, vol: float, steps: int, every: float, depth: float, impact: float,
-    exponent: float, half_life: float | None, rule: str, legs: str, mark: str, fee: float, penalty: float, funds: tuple[str, ...],
-    shares: str, socialised: bool, top_up: float, seed: int, threads: int, save: Path | None, replay: Path | None, kind: str,
+    exponent: float, half_life: float | None, rule: str, notice: float, legs: str, mark: str, fee: float, penalty: float, funds: tuple[str, ...],
+    shares: str, vault: str | None, socialised: bool, top_up: float, seed: int, threads: int, save: Path | None, replay: Path | None, kind: str,
 ) -> int:  # fmt: skip
     """What a margin rule sets off: liquidations of BOOK move the price on which everybody's margin is asked.
 
@@ -230,8 +241,10 @@ def cascade(
             mark=_MARKS[mark](every),
             rule=_rule(rule),
             legs=_LEGS[legs],
+            notice_seconds=notice,
             costs=Costs(fee_rate=fee, penalty_rate=penalty),
             fund=dict(_pair(text, "--fund", "BTC=2.5") for text in funds),
+            vault=None if vault is None else Vault(account=vault),
             deleveraging=Deleveraging(shares=SHARES[shares], socialised=socialised),
             behaviour=Behaviour(top_up=top_up),
         )

@@ -132,6 +132,22 @@ def test_a_recorded_path_moves_the_market(run, venue, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        ("--close", "rounds", "--legs", "best"),
+        ("--close", "10%", "--legs", "neutral"),
+        ("--close", "first-share"),
+        ("--close", "auction", "--steps", "4"),
+        ("--close", "20%", "--notice", "60", "--vault", "M00000001"),
+    ],
+)
+def test_every_rule_of_closing_is_an_option(run, venue, more):
+    code, out, _ = run(venue, "--rules", "example.inverse", "--shock", "BTC=-15%", *more)
+    assert code == 0
+    assert "liquidated" in out
+
+
+@pytest.mark.parametrize(
     ("wrong", "told"),
     [
         (("--shock", "BTC=-100%"), "nothing can be valued at zero"),
@@ -143,6 +159,7 @@ def test_a_recorded_path_moves_the_market(run, venue, tmp_path):
         (("--fund", "DOGE=1"), "DOGE"),
         (("--close", "half"), "first-share, auction, or a share"),
         (("--close", "0%"), "close factor"),
+        (("--vault", "nobody"), "no account of the book"),
         (("--path", "nowhere.parquet"), "is not there"),
         (("--exponent", "0"), "impact.exponent"),
         (("--bootstrap", "5"), "name it by --path"),

@@ -49,7 +49,7 @@ def sold(scene: Scene, rule: DutchAuction) -> Sale:
     columns, terms = scene.columns, rule.terms
     count = len(columns.account)
     fraction, paid, fee = np.zeros(count), np.zeros(count), np.zeros(count)
-    for pool in np.flatnonzero(scene.liquidated).tolist():
+    for pool in np.flatnonzero(scene.due).tolist():
         value = float(columns.equity[pool])
         account = Auctioned(value, float(columns.margin_balance[pool] - columns.maintenance[pool]))
         elapsed = scene.seconds - float(scene.since[pool])

@@ -54,7 +54,7 @@ def cancellations(scene: Scene) -> Cancelled | None:
 
 def planned(scene: Scene) -> Plan:
     """Choose what is closed in this round."""
-    position = scene.legs(scene.liquidated)
+    position = scene.legs(scene.due)
     held = np.abs(scene.state.lots[position])
     if isinstance(scene.settings.rule, DutchAuction):
         return _auctioned(scene, position, held, sold(scene, scene.settings.rule))

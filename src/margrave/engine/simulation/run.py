@@ -333,7 +333,7 @@ def _rounds(loop: _Loop) -> bool:
             return True
         _repriced(loop)
         loop.margin()
-    loop.is_spent |= bool(loop.scene.legs(loop.scene.liquidated).size)
+    loop.is_spent |= bool(loop.scene.legs(loop.scene.due).size)
     return True
 
 

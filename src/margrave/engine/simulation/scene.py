@@ -69,6 +69,16 @@ class Scene:
         """Pools in the level of liquidation, (K,)."""
         return np.asarray(self.state.level == self.settings.ladder.liquidation)
 
+    @property
+    def due(self) -> Bools:
+        """Pools in liquidation whose notice is over, or of which nothing is left to wait for, (K,)."""
+        notice = self.settings.notice_seconds
+        if not notice:
+            return self.liquidated
+        with np.errstate(invalid="ignore"):  # of what is not in liquidation
+            waited = self.seconds - self.since >= notice
+        return self.liquidated & (waited | ~(self.columns.equity > 0.0))
+
     def legs(self, pools: Bools) -> I64:
         """Positions of some pools that are not flat, in the order of the book."""
         return np.flatnonzero(pools[self.frame.position_pool] & (self.state.lots != 0))

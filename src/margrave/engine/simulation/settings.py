@@ -387,6 +387,9 @@ class Settings:
     index_share: float = 0.0  # of the venue's own impact that the index shows
     rule: Rule = Takeover()
     legs: Legs = EveryLeg()
+    notice_seconds: float = (
+        0.0  # from when a pool is liquidatable to its first closing; without equity it is closed at once
+    )
     costs: Costs = Costs()
     ladder: Ladder = Ladder()
     fund: Mapping[str, float] = field(default_factory=dict)  # [asset] insurance fund at the start
@@ -407,6 +410,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         require(0.0 <= self.index_share <= 1.0, "index_share", self.index_share, "a share")
+        require(0.0 <= self.notice_seconds < _INF, "notice_seconds", self.notice_seconds, "zero or more")
         require(1 <= self.rounds <= 1_000_000, "rounds", self.rounds, "between one and a million")
         require(
             0 <= self.totals_every <= 1_000_000_000, "totals_every", self.totals_every, "a number of steps"

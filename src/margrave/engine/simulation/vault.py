@@ -85,7 +85,7 @@ def taken_over(scene: Scene) -> list[Event]:
     below = is_for_backstop(
         np.nan_to_num(columns.margin_balance), np.nan_to_num(columns.maintenance), vault.below
     )
-    legs = scene.legs(scene.liquidated & below & ~own)
+    legs = scene.legs(scene.due & below & ~own)
     if not legs.size:
         return []
     lots, at = scene.state.lots[legs], scene.book.instrument[legs]

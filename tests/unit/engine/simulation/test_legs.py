@@ -14,6 +14,7 @@ from margrave.engine.simulation.events import Traded
 from margrave.engine.simulation.path import Path
 from margrave.engine.simulation.run import simulate
 from margrave.engine.simulation.settings import (
+    Behaviour,
     BestLeg,
     CloseFactor,
     Costs,
@@ -132,6 +133,25 @@ def test_an_option_without_vol_has_no_delta_and_every_leg_is_closed():
 def test_rounds_say_what_is_wrong(contracts):
     with pytest.raises(ValueError, match=r"rounds\.contracts"):
         Rounds(contracts=contracts)
+
+
+def test_a_called_holder_has_the_time_of_the_notice_to_pay_in_or_be_lucky():
+    """Liquidatable from the first minute on: closed two minutes later, unless the price is back or the holder pays."""
+    held = account(0.82, (PERPETUAL, 30_000.0))
+    falls = (1.0, 0.98, 0.98, 0.98, 0.98)
+    late = run([held], *falls, rule=CloseFactor(0.2), notice_seconds=120.0)
+    assert next(e.step for e in late.log if isinstance(e.event, Traded)) == 3
+    assert (
+        next(e.step for e in run([held], *falls, rule=CloseFactor(0.2)).log if isinstance(e.event, Traded))
+        == 1
+    )
+    assert not closed(run([held], 1.0, 0.98, 1.02, 1.02, rule=CloseFactor(0.2), notice_seconds=120.0))
+    payer = Behaviour(top_up=1.0, pocket=10.0)
+    assert not closed(run([held], *falls, rule=CloseFactor(0.2), notice_seconds=120.0, behaviour=payer))
+    gone = run([held], 1.0, 0.7, 0.7, rule=CloseFactor(0.2), notice_seconds=1e6)
+    assert next(e.step for e in gone.log if isinstance(e.event, Traded)) == 1, "nothing is left to wait for"
+    with pytest.raises(ValueError, match="notice_seconds"):
+        Settings(notice_seconds=-1.0)
 
 
 def test_copies_of_an_account_are_accounts_of_their_own():
