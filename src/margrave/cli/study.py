@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,21 +12,34 @@ import numpy as np
 from margrave.adapters import made_study, price_paths
 from margrave.cli.book import progress
 from margrave.cli.cascade import SHARES, fraction
+from margrave.domain.account import Account, Balance
+from margrave.domain.amended import amended, with_accounts
 from margrave.domain.market import Market
 from margrave.engine.books.venue import assess_book
 from margrave.engine.simulation.path import Path as PricePath
 from margrave.engine.simulation.settings import (
+    BestLeg,
     CloseFactor,
     Costs,
     Deleveraging,
     Depth,
+    DutchAuction,
+    EveryLeg,
     Impact,
+    Legs,
     Liquidity,
+    Rounds,
+    Rule,
     Settings,
+    Takeover,
+    TowardNeutral,
+    Vault,
 )
 from margrave.engine.study.findings import findings
+from margrave.engine.study.index import Index, indices
 from margrave.engine.study.spreads import spreads
 from margrave.engine.study.trials import Trial, Variant, tried
+from margrave.liquidation.dutch_auction import DERIVE
 from margrave.report import study_page
 from margrave.report.tables import plain
 from margrave.rulebook.catalogue import in_force
@@ -35,6 +48,14 @@ from margrave.rulebook.schema import Rulebook
 
 _RULES: Final[Mapping[str, str | None]] = {"flat": None, "directional": "T1", "ratchet": "ratchet"}
 _BASE: Final = "score"
+_CLOSED: Final = ("flat", "directional")  # rules of which other ways of closing are tried
+_WAYS: Final[Mapping[str, tuple[Rule, Legs]]] = {
+    "the whole pool": (Takeover(), EveryLeg()),
+    "a quarter of the leg that relieves most": (CloseFactor(0.25), BestLeg()),
+    "a quarter toward a delta of zero": (CloseFactor(0.25), TowardNeutral()),
+    "rounds of 10, 200, 400 contracts": (Rounds(), EveryLeg()),
+    "auction": (DutchAuction(terms=DERIVE), EveryLeg()),
+}
 _MAINTENANCE: Final = 0.5  # of initial, under every rule
 _FUND: Final = 0.0005  # of open notional, in the settlement asset
 
@@ -86,11 +107,18 @@ _FUND: Final = 0.0005  # of open notional, in the settlement asset
     type=click.IntRange(1, 1_000),
     help="Draws of the book, from --seed on.",
 )
+@click.option(
+    "--index",
+    default="-5%,-10%,-15%,-20%,-30%,10%,20%",
+    show_default=True,
+    metavar="SHOCKS",
+    help="Shocks of the cascade index; empty for none.",
+)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
 @click.option("--plots/--no-plots", default=True, show_default=True)
 def study(
     out: Path, accounts: int, shock: str, steps: int, every: float, files: tuple[str, ...], depth: float, impact: float,
-    half_life: float, seed: int, seeds: int, threads: int, plots: bool,
+    half_life: float, seed: int, seeds: int, index: str, threads: int, plots: bool,
 ) -> int:  # fmt: skip
     """Flat, directional and ratchet rules and a scenario model, linear and in coin, isolated and cross, on the same risk.
 
@@ -106,8 +134,15 @@ def study(
         for payoff in ("linear", "inverse")
         for v in _variants(payoff, accounts, s, liquidity)
     ]
+    own = [v for v in variants if v.seed == seed and v.deleveraging == _BASE]
+    variants += [c for v in own if v.mode == "cross" and v.rule in _CLOSED for c in _closings(v)]
+    shocks = [fraction(text.strip(), "--index", "-10%") for text in index.split(",") if text.strip()]
+    falls = {
+        move: next(iter(_paths(made_study.study_market("linear"), f"{move:+.6%}", steps, every, ()).values()))
+        for move in shocks
+    }
     done = 0
-    with progress(len(variants) * len(paths), "runs") as told:
+    with progress(len(variants) * len(paths) + len(own) * len(falls), "runs") as told:
 
         def count(_: str) -> None:
             nonlocal done
@@ -115,9 +150,10 @@ def study(
             told(done)
 
         trials = tried(variants, paths, made_study.ASSET, threads=threads, told=count)
-    _write(out, trials, paths, _preface(accounts, depth, impact, half_life, seed), plots)
+        found = indices(own, falls, made_study.ASSET, threads=threads, told=count) if falls else ()
+    _write(out, (trials, found), paths, _preface(accounts, depth, impact, half_life, seed), plots)
     for each in findings(trials):
-        if each.worse and each.deleveraging == _BASE and each.seed == seed:
+        if each.worse and each.deleveraging == _BASE and each.seed == seed and not each.closing:
             click.echo(each.sentence)
     click.echo(f"{out}: study.md, study.html and study.json, {len(trials)} runs", err=True)
     return 0
@@ -197,6 +233,20 @@ def _variants(payoff: str, count: int, seed: int, liquidity: tuple[float, Impact
                 yield Variant(name, payoff, mode, shares, book, market, rulebook, settings(shares), seed)
 
 
+def _closings(variant: Variant) -> Iterator[Variant]:
+    # Other ways of closing, on the same book; the vault is one account more, with a twentieth of all cash.
+    for name, (rule, legs) in _WAYS.items():
+        settings = replace(variant.settings, rule=rule, legs=legs)
+        yield replace(variant, settings=settings, closing=name)
+    book = variant.book
+    cash = Balance(asset=book.assets[0], amount=float(0.05 * book.balance.sum()))
+    held = amended(
+        with_accounts(book, ["vault"], [""]), {len(book.names): Account(name="vault", balances=(cash,))}
+    )
+    settings = replace(variant.settings, vault=Vault(account="vault", below=1.0))
+    yield replace(variant, book=held, settings=settings, closing="a vault takes all over")
+
+
 def _per_contract(payoff: str) -> float:
     # Settlement asset per contract at the price now.
     return 1e-3 * made_study.PRICE if payoff == "linear" else 1.0 / made_study.PRICE
@@ -223,13 +273,18 @@ def _preface(accounts: int, depth: float, impact: float, half_life: float, seed:
 
 
 def _write(
-    out: Path, trials: tuple[Trial, ...], paths: Mapping[str, PricePath], preface: str, plots: bool
+    out: Path,
+    found: tuple[tuple[Trial, ...], tuple[Index, ...]],
+    paths: Mapping[str, PricePath],
+    preface: str,
+    plots: bool,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    trials, index = found
     seconds = {name: np.concatenate(([0.0], path.seconds)) for name, path in paths.items()}
     pictures = study_page.drawn(trials, seconds, out) if plots else []
     title = "Margin rules and the cascades that they cause"
-    page = study_page.markdown(trials, title, preface, pictures)
+    page = study_page.markdown(trials, title, preface, pictures, index)
     (out / "study.md").write_text(page, encoding="utf-8")
     (out / "study.html").write_text(study_page.html(page, title), encoding="utf-8")
     rows = [{**asdict(t), "price": t.price.tolist(), "forced": t.forced.tolist()} for t in trials]
@@ -238,6 +293,7 @@ def _write(
         "trials": rows,
         "findings": [asdict(f) for f in findings(trials)],
         "spreads": [asdict(s) for s in spreads(trials)],
+        "index": [asdict(i) for i in index],
     }
     (out / "study.json").write_text(json.dumps(plain(told), indent=1) + "\n", encoding="utf-8")
 

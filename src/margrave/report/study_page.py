@@ -10,12 +10,13 @@ from tabulate import tabulate
 
 from margrave.core.errors import Reason, invalid
 from margrave.engine.study.findings import Finding, findings
+from margrave.engine.study.index import Index
 from margrave.engine.study.spreads import SECONDS, Spread, spreads
-from margrave.engine.study.trials import Trial
+from margrave.engine.study.trials import HORIZON, Trial
 
 _HEAD: Final = (
     "rule", "payoff", "mode", "deleveraging", "furthest", "amplification", "liquidated", "deleveraged", "bankrupt",
-    "fund paid", "left to others", "first closed", "accounts", "initial margin before", "asked back",
+    "fund paid", "left to others", "first closed", "accounts", "initial margin before", "covered", "asked back",
 )  # fmt: skip
 _STYLE: Final = (
     "body{font:16px/1.5 sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;font-size:13px}"
@@ -31,11 +32,14 @@ def cells(trial: Trial) -> tuple[str, ...]:
     shares = (trial.liquidated, trial.deleveraged, trial.bankrupt, trial.fund_draw, trial.socialised)
     return (
         trial.rule, trial.payoff, trial.mode, trial.deleveraging, f"{trial.deepest:+.2%}", ended,
-        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}", f"{trial.clawback:.2%}",
+        *(f"{share:.3%}" for share in shares), first, f"{trial.accounts_hit:,}", f"{trial.before:.2%}",
+        "" if isnan(trial.covered) else f"{trial.covered:.2%}", f"{trial.clawback:.2%}",
     )  # fmt: skip
 
 
-def markdown(trials: Sequence[Trial], title: str, preface: str, pictures: Sequence[str]) -> str:
+def markdown(
+    trials: Sequence[Trial], title: str, preface: str, pictures: Sequence[str], index: Sequence[Index] = ()
+) -> str:
     """The page in Markdown.
 
     Parameters
@@ -46,23 +50,72 @@ def markdown(trials: Sequence[Trial], title: str, preface: str, pictures: Sequen
         Heading, and what was run, in sentences.
     pictures : sequence of str
         File names of plots, beside the page.
+    index : sequence of Index
+        Worst amplification of each rule over a grid of shocks.
     """
     first = trials[0].seed
     every = spreads(trials)
     trials = [trial for trial in trials if trial.seed == first]
+    others = [trial for trial in trials if trial.closing]
     found = findings(trials)
     parts = [f"# {title}", preface, "## Where a rule makes things worse", _sentences(found, worse=True)]
     parts += ["## Where a rule only helps, or nothing differs", _sentences(found, worse=False)]
     if any(spread.seeds > 1 for spread in every):
         parts += [f"## How firm that is: {every[0].seeds} draws of the book", _firmness(every)]
+    if index:
+        parts += ["## The cascade index: the worst amplification over a grid of shocks", _indices(index)]
     for path in dict.fromkeys(trial.path for trial in trials):
-        mine = [trial for trial in trials if trial.path == path]
+        mine = [trial for trial in trials if trial.path == path and not trial.closing]
         parts.append(
             f"## {path}: {mine[0].outside:+.2%} outside\n\n{tabulate([cells(t) for t in mine], _HEAD, 'github', disable_numparse=True)}"
         )
         parts += [f"![{name}]({name})" for name in pictures if name.startswith(slug(path))]
+        closings = [trial for trial in others if trial.path == path]
+        if closings:
+            parts.append(f"### {path}: ways of closing side by side\n\n{_closings(mine, closings)}")
     parts.append(_LEGEND)
     return "\n\n".join(parts) + "\n"
+
+
+def _indices(index: Sequence[Index]) -> str:
+    head = ("rule", "payoff", "mode", "index", "at", *(f"{shock:+.0%}" for shock in index[0].shocks))
+    rows = [
+        (
+            i.rule,
+            i.payoff,
+            i.mode,
+            f"{i.value:.3f}",
+            f"{i.shock:+.0%}",
+            *(f"{a:.3f}" for a in i.amplification),
+        )
+        for i in index
+    ]
+    return tabulate(rows, head, "github", disable_numparse=True)
+
+
+def _closings(trials: Sequence[Trial], others: Sequence[Trial]) -> str:
+    # Each beside the study's own way, under the same rule.
+    keys = dict.fromkeys((t.rule, t.payoff, t.mode, t.deleveraging) for t in others)
+    rows = []
+    for key in keys:
+        same = [t for t in (*trials, *others) if (t.rule, t.payoff, t.mode, t.deleveraging) == key]
+        for t in same:
+            shares = (
+                t.liquidated,
+                t.deleveraged,
+                t.taken_over,
+                t.discount,
+                t.bankrupt,
+                t.fund_draw,
+                t.socialised,
+            )
+            told = t.rule, t.payoff, t.closing or "a quarter of every leg", f"{t.deepest:+.2%}"
+            rows.append((*told, *(f"{share:.3%}" for share in shares), f"{t.accounts_hit:,}"))
+    head = (
+        "rule", "payoff", "closing", "furthest", "liquidated", "deleveraged", "taken over", "discount", "bankrupt", "fund paid",
+        "left to others", "accounts",
+    )  # fmt: skip
+    return tabulate(rows, head, "github", disable_numparse=True)
 
 
 def _firmness(every: Sequence[Spread]) -> str:
@@ -96,7 +149,8 @@ _FIRM: Final = (
 _LEGEND: Final = (
     "Shares are of the open notional at the start. *Furthest* is the price's largest move with the venue's own impact; "
     "*amplification* the whole log move at the end over that of the path; *bankrupt* the loss beyond collateral, and *left to others* "
-    "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional; *asked back* the "
+    "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional; *covered* the share of pools and "
+    f"horizons of {HORIZON} steps of the path in which a loss is within the initial margin asked at the start; *asked back* the "
     "maintenance that the path's furthest move adds, before anybody is closed, in dollars."
 )
 
@@ -165,7 +219,9 @@ def drawn(trials: Sequence[Trial], seconds: dict[str, Any], folder: Path) -> lis
     base, first = trials[0].deleveraging, trials[0].seed
     for path in dict.fromkeys(trial.path for trial in trials):
         mine = [
-            trial for trial in trials if (trial.path, trial.deleveraging, trial.seed) == (path, base, first)
+            trial
+            for trial in trials
+            if (trial.path, trial.deleveraging, trial.seed, trial.closing) == (path, base, first, "")
         ]
         groups = list(dict.fromkeys((trial.payoff, trial.mode) for trial in mine))
         figure = Figure(figsize=(4.2 * len(groups), 6.0), layout="constrained")

@@ -30,11 +30,13 @@ class Finding:
     seed: int
     worse: tuple[str, ...]
     better: tuple[str, ...]
+    closing: str = ""
 
     @property
     def sentence(self) -> str:
         """The comparison as a person would say it."""
-        where = f"{self.rule} ({self.payoff}, {self.mode}, {self.deleveraging}; {self.path})"
+        words = [self.payoff, self.mode, self.deleveraging, *([self.closing] if self.closing else [])]
+        where = f"{self.rule} ({', '.join(words)}; {self.path})"
         told = []
         if self.worse:
             told.append(f"worse than flat: {'; '.join(self.worse)}")
@@ -79,6 +81,7 @@ def _compared(trial: Trial, flat: Trial) -> Finding:
         trial.seed,
         tuple(worse),
         tuple(better),
+        trial.closing,
     )
 
 

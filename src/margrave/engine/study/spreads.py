@@ -47,6 +47,7 @@ def spreads(trials: Sequence[Trial]) -> tuple[Spread, ...]:
     tuple of Spread
         In the order of the trials. A figure that no draw has under both rules (nobody was closed) is left out.
     """
+    trials = [trial for trial in trials if not trial.closing]  # other ways of closing are run on one draw
     flat = {trial.key: trial for trial in trials if trial.rule == FLAT}
     pairs: dict[tuple[str, str, str, str, str], list[tuple[Trial, Trial]]] = {}
     for trial in trials:

@@ -19,6 +19,9 @@ from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.schema import Rulebook
 from margrave.valuation.scenarios import shifted
 
+HORIZON = 10
+"""Steps over which a loss is held against the initial margin (`Trial.covered`)."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,13 @@ class Variant:
     rulebook: Rulebook
     settings: Settings
     seed: int = 0  # of the book and of the run
+    closing: str = ""  # how pools are closed, where it is another way than the study's own
 
     @property
     def name(self) -> str:
-        """The four words of the variant."""
-        return f"{self.rule}, {self.payoff}, {self.mode}, {self.deleveraging}"
+        """The words of the variant."""
+        words = f"{self.rule}, {self.payoff}, {self.mode}, {self.deleveraging}"
+        return f"{words}, {self.closing}" if self.closing else words
 
 
 @final
@@ -71,11 +76,17 @@ class Trial:
     clawback: float  # maintenance more that the path's furthest move asks of the opening's pools, at the prices of both
     price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
     forced: F64  # (T + 1,) running total of forced volume, as a share
+    closing: str = ""  # as of the variant
+    covered: float = float(
+        "nan"
+    )  # share of the opening's pools whose loss over a horizon is within their initial margin
+    discount: float = 0.0  # share that bidders of auctions got beside what they took
+    taken_over: float = 0.0  # share that a vault took
 
     @property
-    def key(self) -> tuple[str, str, str, str, int]:
+    def key(self) -> tuple[str, str, str, str, int, str]:
         """What a rule is compared at: everything but the rule."""
-        return self.payoff, self.mode, self.deleveraging, self.path, self.seed
+        return self.payoff, self.mode, self.deleveraging, self.path, self.seed, self.closing
 
 
 def tried(
@@ -146,6 +157,10 @@ def _tried(variant: Variant, name: str, path: Path, asset: str, threads: int) ->
         _clawed(variant, asset, 1.0 + furthest) / scale,
         np.asarray(steps.price / steps.price[0]),
         np.asarray(np.cumsum(forced) / scale),
+        variant.closing,
+        _covered(variant, path, asset),
+        float(run.steps.auction_discount.sum()) / scale,
+        float(run.steps.taken_over.sum()) / scale,
     )
 
 
@@ -178,6 +193,21 @@ def _clawed(variant: Variant, asset: str, factor: float) -> float:
     price = (np.nan_to_num(table.asset_price) * moved)[:, prepared.pools.currency]
     margin, balance = np.nan_to_num(found.maintenance * price), np.nan_to_num(found.margin_balance * price)
     return float(clawback_curve(margin[1:], balance[1:], margin[0], balance[0]).asked[0])
+
+
+def _covered(variant: Variant, path: Path, asset: str) -> float:
+    # Of the opening's pools, by every horizon of the path that follows another: a loss within the initial margin asked.
+    prices = path.prices[asset][::HORIZON]
+    if len(prices) < 2:
+        return float("nan")
+    prepared = prepare(variant.book, variant.market, variant.rulebook)
+    table = prepared.table
+    moved = np.ones((len(prices), len(table.assets)))
+    moved[1:, table.assets.index(asset)] = prices[1:] / prices[:-1]
+    found = evaluate(prepared, shifted(table, moved))
+    loss = found.margin_balance[0] - found.margin_balance[1:]
+    known = ~np.isnan(loss + found.initial[0])
+    return float((loss <= found.initial[0])[known].mean()) if known.any() else float("nan")
 
 
 def _flat_at_start(run: Run) -> int:
