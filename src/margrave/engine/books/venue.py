@@ -187,7 +187,9 @@ def in_turn(
         Called with the accounts done, after each span that was taken.
     """
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for part, span in zip(pool.map(run, spans), spans, strict=True):
+        # Who asks for one span, or one thread, waits for no other: the small calls of a loop are many.
+        parts = pool.map(run, spans) if threads > 1 and len(spans) > 1 else map(run, spans)
+        for part, span in zip(parts, spans, strict=True):
             yield part
             if told is not None:
                 told(span[1])

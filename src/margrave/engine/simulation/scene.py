@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
-from margrave.domain.amended import picked, rows_of_owners
+from margrave.domain.amended import rows_of_owners, unnamed
 from margrave.domain.book import Book
 from margrave.engine.assessment import Status
 from margrave.engine.books.venue import STATUSES, PoolColumns, assess_resolved
@@ -140,7 +140,7 @@ def margined(scene: Scene, threads: int, told: Told | None) -> tuple[Scene, Leve
     if not rows.size:
         return scene, None
     whole = len(rows) == len(scene.stale)
-    part = scene.book if whole else picked(scene.book, rows)
+    part = scene.book if whole else unnamed(scene.book, rows)
     fresh = pools_from(assess_resolved(part, scene.resolved, threads=threads), rows)
     if told is not None:
         told(scene.pressure.step, len(rows))
