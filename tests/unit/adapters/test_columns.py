@@ -380,3 +380,24 @@ def test_empty_tables_and_tables_in_pieces():
     nothing = book_from({"positions": table.slice(0, 0)})
     assert len(nothing.names) == len(nothing.account) == 0
     assert book_from({"positions": table.cast(table.schema), "orders": None}).names.tolist() == ["ann", "bob"]
+
+
+@pytest.mark.slow
+def test_an_unknown_instrument_among_millions_is_named_with_its_row():
+    rows, wrong = 7_200_000, 7_123_456
+    which = np.zeros(rows, dtype=np.int32)
+    which[wrong] = 1
+    table = pa.table(
+        {
+            "account": pa.array(np.arange(rows)).cast(pa.string()),
+            "symbol": pa.DictionaryArray.from_arrays(pa.array(which), pa.array(["BTC-PERPETUAL", "NOBODY"])),
+            "quantity": np.ones(rows),
+            "entry": np.full(rows, 60_000.0),
+        }
+    )
+    with pytest.raises(InvalidInputError) as fault:
+        book_from({"positions": table}, made_market())
+    assert [str(issue) for issue in fault.value.issues] == [
+        "positions: row 7,123,456: unknown instrument: NOBODY is not among the market's instruments; "
+        "add its contract terms or correct the name"
+    ]
