@@ -32,7 +32,6 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)  # of the rules as they are published; no 
 RULES = "hyperliquid.perps"
 ACCOUNTS = 1_200
 MINUTES = 12
-SYMBOL, ASSET = "BTC", "BTC"
 FELL = -0.131  # price of BTC there, 112,000 to 97,000 (cascade_validation_targets)
 OPEN_INTEREST = -0.57  # of the whole venue, 14 to 6 billion
 FIRST_ADL = 61.7  # seconds after the first liquidation
@@ -48,6 +47,18 @@ class Target:
     name: str
     value: float
     scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """What is run: a coin, the highest leverage there, and whose rules."""
+
+    name: str
+    highest_leverage: float
+    rules: str
+
+
+BTC = Coin("BTC", 40.0, RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +89,36 @@ def drawn(generator: np.random.Generator) -> Unknown:
     )
 
 
-def market_at(price: float) -> Market:
+def market_at(price: float, coin: Coin) -> Market:
     """One perpetual in dollars."""
     terms = Instrument(
-        symbol=SYMBOL,
-        base=ASSET,
+        symbol=coin.name,
+        base=coin.name,
         quote="USDC",
         settlement="USDC",
         kind=Perpetual(),
         payoff=Linear(contract_size=1.0),
     )
-    quotes = {SYMBOL: Quote(mark=price)}
-    return Market(at=AT, instruments={SYMBOL: terms}, quotes=quotes, index={ASSET: price, "USDC": 1.0})
+    quotes = {coin.name: Quote(mark=price)}
+    return Market(at=AT, instruments={coin.name: terms}, quotes=quotes, index={coin.name: price, "USDC": 1.0})
 
 
-def book_for(unknown: Unknown, price: float, generator: np.random.Generator) -> Book:
+def book_for(unknown: Unknown, price: float, generator: np.random.Generator, coin: Coin) -> Book:
     """Accounts of one position each, longs and shorts of the same size in all, with leverages of the draw."""
     side = np.where(np.arange(ACCOUNTS) % 2 == 0, 1.0, -1.0)
     size = np.exp(generator.normal(0.0, 1.8, ACCOUNTS))
     for one in (1.0, -1.0):
         size[side == one] *= 0.5 * ACCOUNTS / size[side == one].sum()
     middle = unknown.leverage * np.where(side > 0, np.sqrt(unknown.longs), 1.0 / np.sqrt(unknown.longs))
-    leverage = np.clip(middle * np.exp(generator.normal(0.0, unknown.spread, ACCOUNTS)), 0.1, 36.0)
+    leverage = np.clip(
+        middle * np.exp(generator.normal(0.0, unknown.spread, ACCOUNTS)), 0.1, 0.9 * coin.highest_leverage
+    )
     held = zip(side * size, size * price / leverage, strict=True)
     return book_of(
         Account(
             name=str(k),
             balances=(Balance(asset="USDC", amount=float(cash)),),
-            positions=(Position(symbol=SYMBOL, quantity=float(quantity), entry=price),),
+            positions=(Position(symbol=coin.name, quantity=float(quantity), entry=price),),
         )
         for k, (quantity, cash) in enumerate(held)
     )
@@ -120,13 +133,13 @@ def recorded_path(data: Folder) -> Path:
     middle = np.where(falls, rows["low"], rows["high"])
     prices = np.stack([rows["open"], middle, rows["close"]], axis=1).ravel()
     seconds = (60.0 * np.arange(MINUTES)[:, None] + np.array([0.0, 20.0, 40.0])).ravel()
-    return Path(seconds, {ASSET: prices})
+    return Path(seconds, {BTC.name: prices})
 
 
-def targets(data: Folder) -> tuple[dict[str, Target], F64]:
-    """What was recorded, and the shares of forced volume by minute (rows, one-sided)."""
+def targets(data: Folder, coin: str = BTC.name) -> tuple[dict[str, Target], F64]:
+    """What was recorded, and the shares of forced volume by minute (rows of all coins, one-sided); the price of BTC only."""
     coins = parquet.read_table(data / "liquidations" / "hyperliquid_2025-10-10_by_coin.parquet")
-    row = coins.filter(compute.equal(coins["coin"], "BTC")).to_pylist()[0]
+    row = coins.filter(compute.equal(coins["coin"], coin)).to_pylist()[0]
     in_book = float(one_sided(np.array([row["liq_notional"]]), np.array([row["adl_notional"]]))[0])
     share = row["adl_notional"] / (in_book + row["adl_notional"])
     timeline = parquet.read_table(
@@ -136,7 +149,7 @@ def targets(data: Folder) -> tuple[dict[str, Target], F64]:
     forced = one_sided(rows, adl) + adl
     by_minute = profile(np.array(timeline["second"], dtype=np.float64), forced, 60.0 * np.arange(MINUTES + 1))
     told = (
-        Target("furthest price", FELL, 0.01),
+        *((Target("furthest price", FELL, 0.01),) if coin == BTC.name else ()),
         Target("deleveraging share", share, 0.05),
         Target("open interest", OPEN_INTEREST, 0.1),
         Target("seconds to the first deleveraging", FIRST_ADL, 30.0),
@@ -183,21 +196,21 @@ def closed(run: Run) -> dict[str, float]:
     return _who(is_long, liquidated, taken)
 
 
-def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str, float]:
-    """Figures of one draw, under the names of the targets, and the fund's draw."""
-    price = float(path.prices[ASSET][0])
+def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int, coin: Coin = BTC) -> dict[str, float]:
+    """Figures of one draw, under the names of the targets, and what losses beyond collateral asked of the fund."""
+    price = float(path.prices[coin.name][0])
     generator = np.random.default_rng([7, seed])
-    book = book_for(unknown, price, generator)
+    book = book_for(unknown, price, generator, coin)
     depth = Depth(contracts=0.5 * ACCOUNTS)
     law = Impact(coefficient=unknown.impact, half_life_seconds=unknown.half_life)
     settings = Settings(
-        liquidity={SYMBOL: Liquidity(depth=depth, impact=law)},
+        liquidity={coin.name: Liquidity(depth=depth, impact=law)},
         rule=FirstShare(large=0.05 * ACCOUNTS * price / 100.0),
         costs=Costs(fee_rate=0.0005),
         fund={"USDC": unknown.fund * 0.5 * ACCOUNTS * price},
     )
-    run = simulate(book, market_at(price), in_force(RULES, AT), path, settings, seed)
-    steps = measured(run, ASSET)
+    run = simulate(book, market_at(price, coin), in_force(coin.rules, AT), path, settings, seed)
+    steps = measured(run, coin.name)
     found = outcome(steps, 60.0)
     forced = steps.liquidated + steps.deleveraged
     held = run.steps.open_interest[:, 0]
@@ -212,6 +225,8 @@ def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str,
         if forced.any()
         else 1.0,
         "fund paid, of open interest": found.fund_draw / run.open_notional,
+        "fund paid, of the fund": found.fund_draw / settings.fund["USDC"],
+        "loss beyond collateral, of open interest": found.shortfall / run.open_notional,
         **closed(run),
     }
 
