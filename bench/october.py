@@ -1,7 +1,6 @@
 """The simulator beside what was recorded on Hyperliquid on 10 October 2025, with what is unknown drawn and not guessed.
 
-``python -m bench.october DATA [DRAWS [COIN]]``: DATA is a folder with the recorded bars and liquidations (docs/validation.md says which), COIN
-is BTC, or ETH, of which Binance's five minutes are the path and no price of Hyperliquid's is recorded.
+``python -m bench.october DATA [DRAWS]``: DATA is a folder with the recorded bars and liquidations (docs/validation.md says which).
 
 Positions, leverage and depth of that day are not published. They are drawn from wide ranges; every draw is one run. What the best
 tenth of the runs can and cannot reproduce at once is the result. Each order-book liquidation stands twice in the recorded feed, once for each side:
@@ -33,22 +32,12 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)  # of the rules as they are published; no 
 RULES = "hyperliquid.perps"
 ACCOUNTS = 1_200
 MINUTES = 12
-BTC = "BTC"
-BARS = {  # another venue's bars: file, what its columns must be, minutes of a bar
-    "BTC": ("binance_coinm_btcusd_perp_mark_1m_2025-10-09_10", {"symbol": "BTCUSD_PERP"}, 1),
-    "ETH": ("binance_5m_2025_crashes", {"symbol": "ETHUSDT", "market": "usdm_perp"}, 5),
-}
 FELL = -0.131  # price of BTC there, 112,000 to 97,000 (cascade_validation_targets)
 OPEN_INTEREST = -0.57  # of the whole venue, 14 to 6 billion
 FIRST_ADL = 61.7  # seconds after the first liquidation
-MOST = {"BTC": 36.0, "ETH": 22.0}  # leverage of a draw, at most: a little below what the first tier allows
 BEST = 0.1
 AGAIN = 20  # seeds over which the nearest draw is run again
 AS_TAKEN = "deleveraging share"
-NOT_CHOSEN = {  # recorded, and no draw is chosen by it
-    "loss beyond collateral, of open interest": "0.17 % or 0.78 % (accounts below zero, all coins, two published figures; of 14 billion)",
-    "fund paid, of the fund": "15 % (Binance, 188 of 1,220 million)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +47,18 @@ class Target:
     name: str
     value: float
     scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """What is run: a coin, the highest leverage there, and whose rules."""
+
+    name: str
+    highest_leverage: float
+    rules: str
+
+
+BTC = Coin("BTC", 40.0, RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,60 +89,55 @@ def drawn(generator: np.random.Generator) -> Unknown:
     )
 
 
-def market_at(coin: str, price: float) -> Market:
+def market_at(price: float, coin: Coin) -> Market:
     """One perpetual in dollars."""
     terms = Instrument(
-        symbol=coin,
-        base=coin,
+        symbol=coin.name,
+        base=coin.name,
         quote="USDC",
         settlement="USDC",
         kind=Perpetual(),
         payoff=Linear(contract_size=1.0),
     )
-    quotes = {coin: Quote(mark=price)}
-    return Market(at=AT, instruments={coin: terms}, quotes=quotes, index={coin: price, "USDC": 1.0})
+    quotes = {coin.name: Quote(mark=price)}
+    return Market(at=AT, instruments={coin.name: terms}, quotes=quotes, index={coin.name: price, "USDC": 1.0})
 
 
-def book_for(coin: str, unknown: Unknown, price: float, generator: np.random.Generator) -> Book:
+def book_for(unknown: Unknown, price: float, generator: np.random.Generator, coin: Coin) -> Book:
     """Accounts of one position each, longs and shorts of the same size in all, with leverages of the draw."""
     side = np.where(np.arange(ACCOUNTS) % 2 == 0, 1.0, -1.0)
     size = np.exp(generator.normal(0.0, 1.8, ACCOUNTS))
     for one in (1.0, -1.0):
         size[side == one] *= 0.5 * ACCOUNTS / size[side == one].sum()
     middle = unknown.leverage * np.where(side > 0, np.sqrt(unknown.longs), 1.0 / np.sqrt(unknown.longs))
-    leverage = np.clip(middle * np.exp(generator.normal(0.0, unknown.spread, ACCOUNTS)), 0.1, MOST[coin])
+    leverage = np.clip(
+        middle * np.exp(generator.normal(0.0, unknown.spread, ACCOUNTS)), 0.1, 0.9 * coin.highest_leverage
+    )
     held = zip(side * size, size * price / leverage, strict=True)
     return book_of(
         Account(
             name=str(k),
             balances=(Balance(asset="USDC", amount=float(cash)),),
-            positions=(Position(symbol=coin, quantity=float(quantity), entry=price),),
+            positions=(Position(symbol=coin.name, quantity=float(quantity), entry=price),),
         )
         for k, (quantity, cash) in enumerate(held)
     )
 
 
-def recorded_path(data: Folder, coin: str) -> Path:
+def recorded_path(data: Folder) -> Path:
     """Another venue's mark around the event: of each minute open, low or high, and close; their order in the minute is assumed."""
-    file, columns, minutes = BARS[coin]
-    bars = parquet.read_table(data / "prices" / f"{file}.parquet")
-    for name, wanted in columns.items():
-        bars = bars.filter(compute.equal(bars[name], wanted))
-    start, count = datetime(2025, 10, 10, 21, 15, tzinfo=UTC), -(-MINUTES // minutes)
-    bars = bars.filter(compute.greater_equal(bars["ts"], start)).sort_by("ts")
-    if bars.num_rows < count:
-        sys.exit(f"{coin}: {file} has {bars.num_rows} bars from {start:%H:%M} on, and {count} are needed")
-    rows = bars.slice(0, count).to_pydict()
+    bars = parquet.read_table(data / "prices" / "binance_coinm_btcusd_perp_mark_1m_2025-10-09_10.parquet")
+    from_minute = 24 * 60 + 21 * 60 + 15  # of the two days that the file has
+    rows = bars.slice(from_minute, MINUTES).to_pydict()
     falls = np.array(rows["close"]) < np.array(rows["open"])
     middle = np.where(falls, rows["low"], rows["high"])
     prices = np.stack([rows["open"], middle, rows["close"]], axis=1).ravel()
-    thirds = np.array([0.0, 20.0, 40.0])
-    seconds = (minutes * (60.0 * np.arange(count)[:, None] + thirds)).ravel()
-    return Path(seconds, {coin: prices})
+    seconds = (60.0 * np.arange(MINUTES)[:, None] + np.array([0.0, 20.0, 40.0])).ravel()
+    return Path(seconds, {BTC.name: prices})
 
 
-def targets(data: Folder, coin: str) -> tuple[dict[str, Target], F64]:
-    """What was recorded, and the shares of forced volume by minute (rows, one-sided)."""
+def targets(data: Folder, coin: str = BTC.name) -> tuple[dict[str, Target], F64]:
+    """What was recorded, and the shares of forced volume by minute (rows of all coins, one-sided); the price of BTC only."""
     coins = parquet.read_table(data / "liquidations" / "hyperliquid_2025-10-10_by_coin.parquet")
     row = coins.filter(compute.equal(coins["coin"], coin)).to_pylist()[0]
     in_book = float(one_sided(np.array([row["liq_notional"]]), np.array([row["adl_notional"]]))[0])
@@ -153,7 +149,7 @@ def targets(data: Folder, coin: str) -> tuple[dict[str, Target], F64]:
     forced = one_sided(rows, adl) + adl
     by_minute = profile(np.array(timeline["second"], dtype=np.float64), forced, 60.0 * np.arange(MINUTES + 1))
     told = (
-        *([Target("furthest price", FELL, 0.01)] if coin == BTC else []),
+        *((Target("furthest price", FELL, 0.01),) if coin == BTC.name else ()),
         Target("deleveraging share", share, 0.05),
         Target("open interest", OPEN_INTEREST, 0.1),
         Target("seconds to the first deleveraging", FIRST_ADL, 30.0),
@@ -200,22 +196,21 @@ def closed(run: Run) -> dict[str, float]:
     return _who(is_long, liquidated, taken)
 
 
-def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str, float]:
-    """Figures of one draw, under the names of the targets, and the fund's draw."""
-    ((coin, prices),) = path.prices.items()
-    price = float(prices[0])
+def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int, coin: Coin = BTC) -> dict[str, float]:
+    """Figures of one draw, under the names of the targets, and what losses beyond collateral asked of the fund."""
+    price = float(path.prices[coin.name][0])
     generator = np.random.default_rng([7, seed])
-    book = book_for(coin, unknown, price, generator)
+    book = book_for(unknown, price, generator, coin)
     depth = Depth(contracts=0.5 * ACCOUNTS)
     law = Impact(coefficient=unknown.impact, half_life_seconds=unknown.half_life)
     settings = Settings(
-        liquidity={coin: Liquidity(depth=depth, impact=law)},
+        liquidity={coin.name: Liquidity(depth=depth, impact=law)},
         rule=FirstShare(large=0.05 * ACCOUNTS * price / 100.0),
         costs=Costs(fee_rate=0.0005),
         fund={"USDC": unknown.fund * 0.5 * ACCOUNTS * price},
     )
-    run = simulate(book, market_at(coin, price), in_force(RULES, AT), path, settings, seed)
-    steps = measured(run, coin)
+    run = simulate(book, market_at(price, coin), in_force(coin.rules, AT), path, settings, seed)
+    steps = measured(run, coin.name)
     found = outcome(steps, 60.0)
     forced = steps.liquidated + steps.deleveraged
     held = run.steps.open_interest[:, 0]
@@ -230,7 +225,7 @@ def run_of(unknown: Unknown, path: Path, by_minute: F64, seed: int) -> dict[str,
         if forced.any()
         else 1.0,
         "fund paid, of open interest": found.fund_draw / run.open_notional,
-        "fund paid, of the fund": found.fund_draw / (unknown.fund * 0.5 * ACCOUNTS * price),
+        "fund paid, of the fund": found.fund_draw / settings.fund["USDC"],
         "loss beyond collateral, of open interest": found.shortfall / run.open_notional,
         **closed(run),
     }
@@ -281,11 +276,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     data, draws = Folder(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    coin = sys.argv[3] if len(sys.argv) > 3 else BTC
-    if coin not in BARS:
-        sys.exit(f"{coin}: there are bars and tiers of {', '.join(BARS)}")
-    path, (wanted, by_minute) = recorded_path(data, coin), targets(data, coin)
-    unseen = checks(data) if coin == BTC else {}
+    path, (wanted, by_minute), unseen = recorded_path(data), targets(data), checks(data)
     generator = np.random.default_rng(10_10_2025)
     tried = [drawn(generator) for _ in range(draws)]
     found = [run_of(unknown, path, by_minute, k) for k, unknown in enumerate(tried)]
@@ -309,7 +300,7 @@ def main() -> None:
             if name in wanted
             else f"{unseen[name]:.3g}"
             if name in unseen
-            else NOT_CHOSEN.get(name, "not published")
+            else "not published"
         )
         same = np.array([one[name] for one in again])
         spread = f"{np.nanmin(same):.3g} to {np.nanmax(same):.3g}"

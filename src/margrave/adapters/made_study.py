@@ -53,7 +53,7 @@ def _symbols(payoff: str) -> tuple[str, str]:
     return f"{ASSET}-{_PAYOFFS[payoff][0]}-PERPETUAL", f"{ASSET}-{_PAYOFFS[payoff][0]}-FUTURE"
 
 
-def study_book(payoff: str, count: int, seed: int, *, isolated: bool = False) -> Book:
+def study_book(payoff: str, count: int, seed: int, *, isolated: float = 0.0) -> Book:
     """A book of ``count`` holders, half of them long; the same seed holds the same risk in every payoff and mode.
 
     Parameters
@@ -64,8 +64,8 @@ def study_book(payoff: str, count: int, seed: int, *, isolated: bool = False) ->
         Holders, four or more.
     seed : int
         Of sizes, leverages and entries.
-    isolated : bool
-        Whether collateral stands behind each position alone, or is the balance of a cross pool.
+    isolated : float
+        Share of the holders, in tenths, whose collateral stands behind each position alone; that of the others is the balance of a cross pool.
 
     Notes
     -----
@@ -97,6 +97,7 @@ def study_book(payoff: str, count: int, seed: int, *, isolated: bool = False) ->
     # Equity is cash and profit: who is far behind has paid in for it, who is far ahead may owe cash.
     cash = equity - profit
     rows, none = np.arange(count, dtype=np.int64), np.full(len(account), np.nan)
+    alone = account // 8 % 10 < round(10.0 * isolated)  # eight in a row are longs and shorts, hedged and not
     return Book(
         names=names_of([f"{'long' if is_long else 'short'} {k}" for k, is_long in enumerate(long.tolist())]),
         parents=no_parents(count),
@@ -107,11 +108,11 @@ def study_book(payoff: str, count: int, seed: int, *, isolated: bool = False) ->
         quantity=quantity,
         entry=at,
         leverage=none,
-        is_isolated=np.full(len(account), isolated),
-        isolated_margin=cash if isolated else none,
+        is_isolated=alone,
+        isolated_margin=np.where(alone, cash, np.nan),
         balance_account=rows,
         balance_asset=np.zeros(count, dtype=np.int64),
-        balance=np.zeros(count) if isolated else np.bincount(account, cash, count).astype(np.float64),
+        balance=np.bincount(account, np.where(alone, 0.0, cash), count).astype(np.float64),
         order_account=rows[:0],
         order_instrument=rows[:0],
         order_quantity=none[:0],

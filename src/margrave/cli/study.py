@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from margrave.adapters import made_study, price_paths
+from margrave.adapters import made_study, price_paths, recorded_crashes
 from margrave.cli.book import progress
 from margrave.cli.cascade import SHARES, fraction
 from margrave.domain.account import Account, Balance
@@ -78,6 +78,11 @@ _FUND: Final = 0.0005  # of open notional, in the settlement asset
     help="A recorded path; rows FROM to TO.",
 )
 @click.option(
+    "--crashes",
+    type=click.Path(file_okay=False),
+    help="Folder of recorded prices: six crashes of bitcoin, one after another (docs/study.md names the files).",
+)
+@click.option(
     "--depth",
     default=1.0,
     show_default=True,
@@ -117,7 +122,7 @@ _FUND: Final = 0.0005  # of open notional, in the settlement asset
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 256))
 @click.option("--plots/--no-plots", default=True, show_default=True)
 def study(
-    out: Path, accounts: int, shock: str, steps: int, every: float, files: tuple[str, ...], depth: float, impact: float,
+    out: Path, accounts: int, shock: str, steps: int, every: float, files: tuple[str, ...], crashes: str | None, depth: float, impact: float,
     half_life: float, seed: int, seeds: int, index: str, threads: int, plots: bool,
 ) -> int:  # fmt: skip
     """Flat, directional and ratchet rules and a scenario model, linear and in coin, isolated and cross, on the same risk.
@@ -126,6 +131,11 @@ def study(
     folder; the same options give the same bytes.
     """
     paths = _paths(made_study.study_market("linear"), shock, steps, every, files)
+    if crashes is not None:
+        for crash in recorded_crashes.CRASHES:
+            paths[crash.name] = recorded_crashes.crash_path(
+                crash, crashes, made_study.ASSET, made_study.PRICE
+            )
     liquidity = (depth, Impact(coefficient=impact, half_life_seconds=half_life))
     drawn = range(seed, seed + seeds)
     variants = [
@@ -199,8 +209,8 @@ def _cut(path: PricePath, rows: list[str], text: str) -> PricePath:
 def _variants(payoff: str, count: int, seed: int, liquidity: tuple[float, Impact]) -> Iterator[Variant]:
     market = made_study.study_market(payoff)
     flat = in_force("example.flat", market.at)
-    for mode in ("isolated", "cross"):
-        book = made_study.study_book(payoff, count, seed, isolated=mode == "isolated")
+    for mode, isolated in (("isolated", 1.0), ("cross", 0.0), ("mixed", 0.5)):
+        book = made_study.study_book(payoff, count, seed, isolated=isolated)
         sides = [np.bincount(book.instrument, np.maximum(s * book.quantity, 0.0), 2) for s in (1.0, -1.0)]
         held = np.maximum(*sides)
         markets = {
@@ -226,7 +236,7 @@ def _variants(payoff: str, count: int, seed: int, liquidity: tuple[float, Impact
         for name, rulebook in rules.items():
             others = (
                 [s for s in SHARES if s != _BASE]
-                if mode == "cross" and name in ("flat", "directional")
+                if mode != "isolated" and name in ("flat", "directional")
                 else []
             )
             for shares in (_BASE, *others):

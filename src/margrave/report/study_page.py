@@ -73,7 +73,7 @@ def markdown(
         closings = [trial for trial in others if trial.path == path]
         if closings:
             parts.append(f"### {path}: ways of closing side by side\n\n{_closings(mine, closings)}")
-    parts.append(_LEGEND)
+    parts += ["## Who bears it", _borne([trial for trial in trials if not trial.closing]), _LEGEND]
     return "\n\n".join(parts) + "\n"
 
 
@@ -152,6 +152,34 @@ _LEGEND: Final = (
     "what was cut from profits or paid by nobody; *initial margin before* the average asked before anybody was closed, over open notional; *covered* the share of pools and "
     f"horizons of {HORIZON} steps of the path in which a loss is within the initial margin asked at the start; *asked back* the "
     "maintenance that the path's furthest move adds, before anybody is closed, in dollars."
+)
+
+
+def _borne(trials: Sequence[Trial]) -> str:
+    # Those runs in which somebody beside the liquidated paid.
+    rows = [
+        (
+            t.rule, f"{t.payoff}, {t.mode}", t.deleveraging, t.path, f"{t.fund_draw:.3%}", f"{t.socialised:.3%}", f"{t.deleveraged:.2%}",
+            f"{t.bearers.accounts:,}", f"{t.bearers.top_ten:.0%}", f"{t.bearers.by_leverage[-1]:.0%}", f"{sum(t.bearers.by_leverage[:5]):.0%}",
+            f"{t.bearers.by_size[-1]:.0%}",
+        )
+        for t in trials
+        if t.bearers.accounts or t.fund_draw > 0.0 or t.socialised > 0.0
+    ]  # fmt: skip
+    head = (
+        "rule", "payoff, mode", "deleveraging", "path", "fund paid", "left to others", "deleveraged", "accounts", "ten who gave most",
+        "highest tenth by leverage", "lower half by leverage", "largest tenth by size",
+    )  # fmt: skip
+    return (
+        f"{_BORNE}\n\n{tabulate(rows, head, 'github', disable_numparse=True)}"
+        if rows
+        else "Nobody but the liquidated."
+    )
+
+
+_BORNE: Final = (
+    "The fund and what is left to others are shares of the open notional; the last four columns are shares of what was taken from deleveraged winners, "
+    "by their rank among all accounts at the opening."
 )
 
 
@@ -239,6 +267,36 @@ def drawn(trials: Sequence[Trial], seconds: dict[str, Any], folder: Path) -> lis
         # Not every group has every rule: the names stand where all of them are.
         max(axes[0], key=lambda panel: len(panel.lines)).legend(frameon=False)
         name = f"{slug(path)}.png"
+        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
+        names.append(name)
+    return names + _bearers_drawn(trials, folder)
+
+
+def _bearers_drawn(trials: Sequence[Trial], folder: Path) -> list[str]:
+    # Of the first draw: what each deleveraging rule took from each tenth of accounts, under the flat rule.
+    from matplotlib.figure import Figure
+
+    names = []
+    for path in dict.fromkeys(trial.path for trial in trials):
+        mine = [
+            t
+            for t in trials
+            if (t.path, t.seed, t.rule, t.closing) == (path, trials[0].seed, "flat", "")
+            and t.bearers.accounts
+        ]
+        if not mine:
+            continue
+        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for trial in mine:
+            label = f"{trial.payoff}, {trial.mode}, {trial.deleveraging}"
+            axes[0].plot(range(1, 11), trial.bearers.by_leverage, marker=".", lw=1.2, label=label)
+            axes[1].plot(range(1, 11), trial.bearers.by_size, marker=".", lw=1.2)
+        axes[0].set_xlabel("tenth of accounts by leverage")
+        axes[1].set_xlabel("tenth of accounts by size")
+        axes[0].set_ylabel("share of what was taken from winners")
+        axes[0].legend(frameon=False, fontsize=7)
+        name = f"{slug(path)}-who-bears-it.png"
         figure.savefig(folder / name, dpi=110, metadata={"Software": None})
         names.append(name)
     return names

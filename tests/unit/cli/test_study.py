@@ -29,17 +29,17 @@ def test_a_study_writes_its_report_and_the_same_bytes_again(run, tmp_path):
     index = (*SMALL, "--index", "-5%,-20%")
     code, out, err = run("--out", first, *index)
     assert code == 0
-    assert "50 runs" in err
+    assert "68 runs" in err
     assert run("--out", second, *index, "--threads", 2)[1] == out
-    names = {"study.md", "study.html", "study.json", "shock-of--20-.png"}
+    names = {"study.md", "study.html", "study.json", "shock-of--20-.png", "shock-of--20--who-bears-it.png"}
     assert {file.name for file in first.iterdir()} == names
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
     told = json.loads((first / "study.json").read_text())
-    assert len(told["trials"]) == 26 + 24
+    assert len(told["trials"]) == 44 + 24
     assert {t["closing"] for t in told["trials"]} >= {"", "auction", "a vault takes all over"}
     assert all(0.0 <= t["covered"] <= 1.0 for t in told["trials"] if t["covered"] is not None)
-    assert len(told["index"]) == 14
+    assert len(told["index"]) == len({(t["rule"], t["payoff"], t["mode"]) for t in told["trials"]})
     assert all(i["value"] == max(i["amplification"]) for i in told["index"])
     assert {i["shock"] for i in told["index"]} <= {-0.05, -0.2}
     assert {t["rule"] for t in told["trials"]} == {"flat", "directional", "ratchet", "scenarios"}
@@ -48,14 +48,15 @@ def test_a_study_writes_its_report_and_the_same_bytes_again(run, tmp_path):
     assert "## Where a rule makes things worse" in page
     assert all(line.split(": worse")[0] in page for line in out.splitlines())
     shown = (first / "study.html").read_text()
-    assert shown.count("<tr>") == 1 + 26 + 1 + 14 + 1 + 28
+    assert shown.count("<tr>") >= 1 + 44 + 1 + len(told["index"]) + 1 + 28
+    assert "## Who bears it" in page
     assert '<img src="shock-of--20-.png"' in shown
 
 
 def test_draws_of_the_book_say_how_firm_a_finding_is(run, tmp_path):
     code, out, err = run("--out", tmp_path / "s", *SMALL, "--no-plots", "--seed", 3, "--seeds", 2)
     assert code == 0
-    assert "76 runs" in err
+    assert "112 runs" in err
     told = json.loads((tmp_path / "s" / "study.json").read_text())
     assert {t["seed"] for t in told["trials"]} == {3, 4}
     assert {s["seeds"] for s in told["spreads"] if s["figure"] == "liquidated"} == {2}
@@ -85,7 +86,7 @@ def test_recorded_paths_stand_beside_the_shock(run, tmp_path):
     )
     code, _, err = run("--out", tmp_path / "s", *SMALL, "--no-plots", "--path", f"fall={bars}:close:1:4")
     assert code == 0
-    assert "100 runs" in err
+    assert "136 runs" in err
     page = (tmp_path / "s" / "study.md").read_text()
     assert "## fall: -20.00% outside" in page
     assert not list((tmp_path / "s").glob("*.png"))

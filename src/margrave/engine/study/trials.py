@@ -14,6 +14,7 @@ from margrave.engine.simulation.measured import measured
 from margrave.engine.simulation.path import Path
 from margrave.engine.simulation.run import Run, simulate
 from margrave.engine.simulation.settings import Settings
+from margrave.engine.study.bearers import Bearers, bearers
 from margrave.kernels.arrays import F64
 from margrave.margin.pooled import evaluate, prepare
 from margrave.rulebook.schema import Rulebook
@@ -30,7 +31,7 @@ class Variant:
 
     rule: str  # such as "flat", "directional", "ratchet", "scenarios"
     payoff: str  # such as "linear", "inverse"
-    mode: str  # such as "isolated", "cross", "portfolio"
+    mode: str  # such as "isolated", "cross", "mixed"
     deleveraging: str
     book: Book
     market: Market
@@ -74,6 +75,7 @@ class Trial:
     ahead: float  # initial margin at the start of pools in profit, as a share
     behind: float  # of those in loss
     clawback: float  # maintenance more that the path's furthest move asks of the opening's pools, at the prices of both
+    bearers: Bearers  # who was deleveraged
     price: F64  # (T + 1,) multiple of the opening price, with the venue's own impact
     forced: F64  # (T + 1,) running total of forced volume, as a share
     closing: str = ""  # as of the variant
@@ -155,6 +157,7 @@ def _tried(variant: Variant, name: str, path: Path, asset: str, threads: int) ->
         _asked(run, max(int(when[0]) - 1, 1) if when.size else len(run.steps.initial)),
         *_by_profit(variant, scale),
         _clawed(variant, asset, 1.0 + furthest) / scale,
+        bearers(run, _equity(variant)),
         np.asarray(steps.price / steps.price[0]),
         np.asarray(np.cumsum(forced) / scale),
         variant.closing,
@@ -180,6 +183,14 @@ def _by_profit(variant: Variant, scale: float) -> tuple[float, float]:
     )
     asked = np.nan_to_num(found.initial[0] * prepared.table.asset_price[pools.currency])
     return float(asked[profit > 0.0].sum()) / scale, float(asked[profit < 0.0].sum()) / scale
+
+
+def _equity(variant: Variant) -> F64:
+    # Of each account at the start [numeraire]: the margin balances of its pools.
+    prepared = prepare(variant.book, variant.market, variant.rulebook)
+    pools = prepared.pools
+    balance = np.nan_to_num(evaluate(prepared).margin_balance[0] * prepared.table.asset_price[pools.currency])
+    return np.bincount(pools.account, balance, len(variant.book.names)).astype(np.float64)
 
 
 def _clawed(variant: Variant, asset: str, factor: float) -> float:

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from margrave.engine.study.bearers import Bearers
 from margrave.engine.study.spreads import SECONDS, spreads
 from margrave.engine.study.trials import Trial
 
 NAN = float("nan")
 NOBODY = Trial(
     "flat", "linear", "cross", "score", "fall", 0, "done", 1.0, -0.2, -0.2, 0.3, 0.0, 0.0, 0.0, 0.0, 0, NAN, 0.0,
-    0.2, 0.2, 0.1, 0.1, 0.0, np.ones(2), np.zeros(2),
+    0.2, 0.2, 0.1, 0.1, 0.0, Bearers(0, (0.0,) * 10, (0.0,) * 10, 0.0, 0.0), np.ones(2), np.zeros(2),
 )  # fmt: skip
 
 
