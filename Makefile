@@ -61,14 +61,16 @@ BENCHFLAGS ?=
 bench: $(VENV)-bench/bench.stamp ## speed beside other libraries, as ratios of one run; the tables of the manual
 	$(VENV)-bench/bin/python -m bench --json docs/_build/bench.json --markdown docs/performance-run.md $(BENCHFLAGS)
 
-STUDYFLAGS ?=
-study: $(VENV)/dev.stamp ## margin rules judged by their cascades: the runs of docs/study.md, into docs/_build/study
-	$(BIN)/margrave study --out docs/_build/study $(STUDYFLAGS)
-
 DATA ?= ../shared/data
+STUDYFLAGS ?= --accounts 200 --seeds 3
+study: $(VENV)/dev.stamp ## margin rules judged by their cascades: the runs of docs/study.md, into docs/_build/study
+	$(BIN)/margrave study --out docs/_build/study $(if $(wildcard $(DATA)/prices),--crashes $(DATA)/prices) $(STUDYFLAGS)
+
 DRAWS ?= 600
+COINDRAWS ?= 150
 validation: $(VENV)/dev.stamp ## the simulator beside the recorded cascade of 10 October 2025, as docs/validation.md has it
 	$(BIN)/python -m bench.october $(DATA) $(DRAWS)
+	$(BIN)/python -m bench.october_coins $(DATA) $(COINDRAWS) --out docs/_build/validation
 
 VECTORS ?= ../shared/vectors
 conformance: $(VENV)/dev.stamp ## published vectors and rule codes, into docs and an HTML page in docs/_build

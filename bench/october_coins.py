@@ -43,6 +43,7 @@ SOURCE = {
 # Published figures (clearing 5.4, cascade_validation_targets). Two readings of the same accounts below zero: 302 and 1,147 of them.
 BELOW_ZERO = (23_191_104.48, 109_290_000.0)
 VENUE_OPEN_INTEREST = 14e9
+LOST, PAID = "loss beyond collateral, of open interest", "fund paid, of the fund"
 BINANCE_FUND = (1.22e9, 188e6)  # before, used
 
 
@@ -123,6 +124,8 @@ class Beside:
     in_book: float  # dollars liquidated in the book, one-sided
     recorded: dict[str, Target]
     figures: dict[str, Range]
+    told_below_zero: int  # draws whose loss beyond collateral is between the two readings of the record
+    told_fund: int  # draws that spend of their fund what Binance did, within five points
     within: dict[str, int]  # draws within one scale
     within_two: dict[str, int]
 
@@ -137,6 +140,8 @@ def beside(data: Folder, coin: Coin, draws: int) -> Beside:
     best = order[: max(int(BEST * draws), 1)].tolist()
     prices = path.prices[coin.name]
     row = _coin_row(data, coin.name)
+    low, high = told_fund()
+    lost, paid = (np.array([one[name] for one in found]) for name in (LOST, PAID))
     return Beside(
         coin.name,
         SOURCE[coin.name],
@@ -145,6 +150,8 @@ def beside(data: Folder, coin: Coin, draws: int) -> Beside:
         (row["liq_notional"] - row["adl_notional"]) / 2.0,
         wanted,
         {name: range_of(np.array([one[name] for one in found]), best) for name in found[0]},
+        int(((lost >= low) & (lost <= high)).sum()),
+        int((np.abs(paid - BINANCE_FUND[1] / BINANCE_FUND[0]) <= 0.05).sum()),
         hits(found, wanted, 1.0),
         hits(found, wanted, 2.0),
     )
@@ -194,7 +201,7 @@ def markdown(coins: list[Beside], bands: dict[str, dict[int, float]], draws: int
         "## What the funds paid",
         f"Recorded on Hyperliquid: {low:.2%} of open interest (302 accounts) or {high:.2%} (1,147 accounts: an earlier count of the same). "
         f"Recorded on Binance: {BINANCE_FUND[1] / BINANCE_FUND[0]:.0%} of its fund.\n\n"
-        "| coin | loss beyond collateral, of open interest: 5, 50, 95 % | best tenth | paid, of the fund: best tenth |\n|---|---:|---:|---:|\n"
+        "| coin | loss beyond collateral, of open interest: 5, 50, 95 % | best tenth | draws between the two readings | paid, of the fund: best tenth | draws near Binance |\n|---|---:|---:|---:|---:|---:|\n"
         + "\n".join(_fund_row(one) for one in coins),
         "## What the recorded order book says of impact",
         f"BTCUSDT on Binance, median dollars within a share of the price, and how far the {sold / 1e6:,.0f} million that Hyperliquid sold in its own BTC book "
@@ -208,11 +215,11 @@ def markdown(coins: list[Beside], bands: dict[str, dict[int, float]], draws: int
 
 
 def _fund_row(one: Beside) -> str:
-    lost = one.figures["loss beyond collateral, of open interest"]
-    paid = one.figures["fund paid, of the fund"]
+    lost = one.figures[LOST]
+    paid = one.figures[PAID]
     return (
         f"| {one.coin} | {lost.low:.2%}, {lost.middle:.2%}, {lost.high:.2%} | {lost.best_least:.2%} to {lost.best_most:.2%} "
-        f"| {paid.best_least:.0%} to {paid.best_most:.0%} |"
+        f"| {one.told_below_zero} | {paid.best_least:.0%} to {paid.best_most:.0%} | {one.told_fund} |"
     )
 
 

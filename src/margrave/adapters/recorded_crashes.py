@@ -25,11 +25,32 @@ class Crash:
     rows: Mapping[str, str] = field(default_factory=dict)  # column -> what it has to be
 
 
+_BINANCE: Final = {"symbol": "BTCUSDT", "market": "usdm_perp"}
 _ETHER: Final = {"symbol": "ETHUSDT", "market": "usdm_perp"}
 CRASHES: Final = (
     Crash(
         "12 March 2020, hours", "btcusdt_binance_spot_1h.parquet",
         datetime(2020, 3, 12, tzinfo=UTC), datetime(2020, 3, 13, 12, tzinfo=UTC),
+    ),
+    Crash(
+        "21 January 2022, half hours", "ftx_btc_perp_1m_2022-01.parquet",
+        datetime(2022, 1, 21, tzinfo=UTC), datetime(2022, 1, 22, 12, tzinfo=UTC), 30,
+    ),
+    Crash(
+        "6 April 2025, half hours", "binance_5m_2025_crashes.parquet",
+        datetime(2025, 4, 6, 12, tzinfo=UTC), datetime(2025, 4, 7, 12, tzinfo=UTC), 6, _BINANCE,
+    ),
+    Crash(
+        "10 October 2025, five minutes", "binance_5m_2025_crashes.parquet",
+        datetime(2025, 10, 10, 20, 30, tzinfo=UTC), datetime(2025, 10, 10, 22, 30, tzinfo=UTC), 1, _BINANCE,
+    ),
+    Crash(
+        "10 October 2025, spot, minutes", "gemini_spot_1m_2025-10-10.parquet",
+        datetime(2025, 10, 10, 20, 45, tzinfo=UTC), datetime(2025, 10, 10, 21, 45, tzinfo=UTC), 1, {"symbol": "BTCUSD"},
+    ),
+    Crash(
+        "10 October 2025, mark, minutes", "binance_coinm_btcusd_perp_mark_1m_2025-10-09_10.parquet",
+        datetime(2025, 10, 10, 21, tzinfo=UTC), datetime(2025, 10, 10, 22, tzinfo=UTC),
     ),
     Crash(
         "5 January 2022, minutes", "ftx_btc_perp_1m_2022-01.parquet",
@@ -44,7 +65,7 @@ CRASHES: Final = (
         datetime(2025, 4, 6, 16, tzinfo=UTC), datetime(2025, 4, 7, 8, tzinfo=UTC), 1, _ETHER,
     ),
     Crash(
-        "10 October 2025, mark, minutes", "binance_coinm_btcusd_perp_mark_1m_2025-10-09_10.parquet",
+        "10 October 2025, mark, two hours", "binance_coinm_btcusd_perp_mark_1m_2025-10-09_10.parquet",
         datetime(2025, 10, 10, 21, tzinfo=UTC), datetime(2025, 10, 10, 23, tzinfo=UTC),
     ),
     Crash(
@@ -56,7 +77,7 @@ CRASHES: Final = (
         datetime(2025, 10, 10, 21, tzinfo=UTC), datetime(2025, 10, 10, 23, tzinfo=UTC), 1, {"symbol": "BTCUSD"},
     ),
 )  # fmt: skip
-"""The crashes that the study runs one after another, oldest first; each moves the one asset of the made book."""
+"""The crashes that the study runs one after another: six of bitcoin in coarse and fine steps, then six in full or of ether; each moves the one asset of the made book."""
 
 
 def crash_path(crash: Crash, folder: str, asset: str, price: float) -> Path:
