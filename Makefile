@@ -64,6 +64,7 @@ bench: $(VENV)-bench/bench.stamp ## speed beside other libraries, as ratios of o
 DATA ?= ../shared/data
 STUDYFLAGS ?= --accounts 200 --seeds 3
 study: $(VENV)/dev.stamp ## margin rules judged by their cascades: the runs of docs/study.md, into docs/_build/study
+	@$(if $(wildcard $(DATA)/prices),,echo "no recorded crashes: $(DATA)/prices is not there; name a folder by DATA=")
 	$(BIN)/margrave study --out docs/_build/study $(if $(wildcard $(DATA)/prices),--crashes $(DATA)/prices) $(STUDYFLAGS)
 
 DRAWS ?= 600
