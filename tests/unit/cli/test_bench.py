@@ -39,9 +39,10 @@ def test_every_section_has_its_function(name):
 
 
 def test_the_account_section_checks_itself():
-    (found,) = section("account")(Setting(None, 0))
-    assert [gate.code for gate in found.gates] == ["G8", "G8"]
-    assert any("plain NumPy" in row.name for row in found.rows)
+    whole, at_desk = section("account")(Setting(None, 0))
+    assert [gate.code for gate in whole.gates] == [gate.code for gate in at_desk.gates] == ["G8", "G8"]
+    assert any("plain NumPy" in row.name for row in whole.rows)
+    assert any("with a trade" in row.name for row in at_desk.rows)
 
 
 def test_what_is_not_a_number_is_infinitely_far():
