@@ -143,7 +143,7 @@ def _grid(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
 def as_json(machine: Mapping[str, object], sections: Sequence[Section]) -> str:
     """Everything in JSON, with the ratios and the machine."""
     told = {"machine": dict(machine), "sections": [_plain(section) for section in sections]}
-    return msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(told, enc_hook=float), indent=1).decode() + "\n"
 
 
 def _plain(section: Section) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from math import nan
 
+import numpy as np
 import pytest
 
 from margrave.report import timing
@@ -93,6 +94,12 @@ def test_json_has_ratios_and_the_machine():
     (section,) = told["sections"]
     assert [row["times_ours"] for row in section["rows"]] == [1.0, pytest.approx(5_000.0), None]
     assert [gate["reached"] for gate in section["gates"]] == [True, False]
+
+
+def test_json_takes_the_numbers_of_numpy():
+    gate = Gate("G1", "a ratio", np.float64(1.5), 1.0)
+    told = json.loads(as_json(MACHINE, [Section("one", "way", [], [gate])]))
+    assert told["sections"][0]["gates"][0]["ratio"] == 1.5
 
 
 class Clock:
