@@ -1,6 +1,7 @@
 """Real Ray workers: the digits of one process, whoever is killed, and clear errors."""
 
 import os
+import time
 
 import pytest
 
@@ -33,6 +34,19 @@ def _ray():
     ray.shutdown()
 
 
+def _kill(worker):
+    """Kill a worker and wait until Ray knows it: `ray.kill` asks, and what was sent just after may still be answered."""
+    ray.kill(worker)
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        try:
+            ray.get(worker.audited.remote(), timeout=60.0)
+        except ray.exceptions.RayActorError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("a killed worker went on answering")
+
+
 @pytest.mark.parametrize("snapshot_every", [2, None])
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing(snapshot_every):
     book, events = venue(23, RULEBOOK, accounts=40, events=90)
@@ -42,11 +56,11 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(snapshot_every):
         assert cluster.accounts == 40
         for number, batch in enumerate(batches(events, 15)):
             if number in (1, 4):
-                ray.kill(cluster.workers()[number % 3])
+                _kill(cluster.workers()[number % 3])
             whole, changes = advance(whole, batch)
             assert told(cluster.advance(batch)) == told(changes)
         assert cluster.replaced == 2
-        ray.kill(cluster.workers()[2])  # the state is asked for, not moved
+        _kill(cluster.workers()[2])  # the state is asked for, not moved
         found = cluster.assessment()
         assert cluster.replaced == 3
         assert cluster.audited() is None
