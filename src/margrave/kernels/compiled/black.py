@@ -62,20 +62,8 @@ def _tails_apart(h: float, half: float) -> tuple[float, float, float]:
 
 
 @kernel
-def _otm_wide(h: float, half: float) -> float:
-    """(N(u) - exp(m) N(v)) of a deviation that is not small."""
-    u = half - h
-    a, b = abs(u), half + h
-    qa, qb = tail_denominator(a), tail_denominator(b)
-    pa = tail_numerator(a)
-    signed = -pa if u > 0.0 else pa
-    difference = fma(signed, qb, -(tail_numerator(b) * qa)) * (1.0 / (qa * qb))
-    return fma(exponential(-0.5 * a * a), difference, 1.0 if u > 0.0 else 0.0)
-
-
-@kernel
 def _otm_near(h: float, half: float) -> float:
-    """The same of a small deviation: R(h - s/2) - R(h + s/2) by odd derivatives, R' = hR - n(0) and on."""
+    """(N(u) - exp(m) N(v)) of a small deviation: R(h - s/2) - R(h + s/2) by odd derivatives, R' = hR - n(0) and on."""
     a = abs(half - h)
     r0 = tail_numerator(h) / tail_denominator(h)
     r1 = fma(h, r0, -ROOT_TWO_PI_INVERSE)
@@ -172,8 +160,16 @@ def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int
 
 
 @kernel
+def _aligned(rows: int, count: int) -> F64:
+    """Room for rows of a multiple of eight numbers that begin at cache lines, of ones."""
+    room = np.ones(rows * count + WIDTH)
+    skipped = (-room.ctypes.data & 63) // 8
+    return room[skipped : skipped + rows * count].reshape((rows, count))
+
+
+@kernel
 def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: F64) -> None:
-    """What a tile's cells need of its options: rows of `_TILE` numbers.
+    """What the cells need of the options, a row each.
 
     m = ln(K/F), K/F, sign, what a unit of value is worth at rest and per unit of factor, and the mark.
     """
@@ -184,62 +180,93 @@ def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: 
         ratio = k * inverse
         m = log_ratio(k, f, inverse)
         ok = (f > 0.0) & (k > 0.0) & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO)
-        room[j] = m if ok else _NAN
-        room[_TILE + j] = ratio
-        room[2 * _TILE + j] = 1.0 if calls[j] else -1.0
-        room[3 * _TILE + j] = size if coins[j] else 0.0
-        room[4 * _TILE + j] = 0.0 if coins[j] else size * f
-        room[5 * _TILE + j] = size * marks[j]
+        room[0, j] = m if ok else _NAN
+        room[1, j] = ratio
+        room[2, j] = 1.0 if calls[j] else -1.0
+        room[3, j] = size if coins[j] else 0.0
+        room[4, j] = 0.0 if coins[j] else size * f
+        room[5, j] = size * marks[j]
 
 
 @kernel
-def _hoist_level(vols: F64, years: F64, level: F64) -> bool:
-    """Half the deviation and its inverse at one level of vol, NaN out of range; whether one is small."""
-    near = 0
+def _hoist_level(vols: F64, years: F64, halves: F64, inverses: F64) -> None:
+    """Half the deviation and its inverse at one level of vol; NaN out of range."""
     for j in range(len(vols)):
         deviation = vols[j] * np.sqrt(years[j])
         ok = (deviation >= 0.0) & (deviation < _INFINITE)
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
-        level[0, j] = half if ok else _NAN
-        level[1, j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
-        near += 1 if deviation < _NEAR else 0
-    return near > 0
+        halves[j] = half if ok else _NAN
+        inverses[j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
 
 
 @kernel
-def _premium(options: F64, j: int, otm: float, factor: float, inverse_factor: float) -> float:
-    """Premium less mark of one option of a tile, from the value of its out-of-the-money side."""
-    moneyness = options[_TILE + j] * inverse_factor
+def _premium(options: F64, j: np.uint64, otm: float, factor: float, inverse_factor: float) -> float:
+    """Premium less mark of an option, from the value of its out-of-the-money side."""
+    moneyness = options[1, j] * inverse_factor
     least = 1.0 if moneyness > 1.0 else moneyness
-    intrinsic = options[2 * _TILE + j] * (1.0 - moneyness)
+    intrinsic = options[2, j] * (1.0 - moneyness)
     value = fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
-    weight = fma(options[4 * _TILE + j], factor, options[3 * _TILE + j])
-    return fma(value, weight, -options[5 * _TILE + j])
+    weight = fma(options[4, j], factor, options[3, j])
+    return fma(value, weight, -options[5, j])
 
 
 @kernel
-def _tile_cells(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
-    """All cells of a tile, a row each: the premium of `_TILE` options."""
+def _tile_cells(
+    options: F64, levels: F64, cells: tuple[F64, F64, I64], start: int, room: F64, premiums: F64
+) -> None:
+    """All cells of a tile, a row each: the premium of `_TILE` options from ``start`` on.
+
+    Four short loops a cell: what a loop needs stays in registers, and none of its turns waits for the one before.
+    """
     log_factors, factors, level = cells
+    first = np.uint64(start)  # an index without a sign: the compiler sees that it is not from the end
     for c in range(len(level)):
-        move, factor, at = log_factors[c], factors[c], 2 * level[c]
+        at, move, factor = 2 * level[c], log_factors[c], factors[c]
         inverse_factor = 1.0 / factor
-        for j in range(_TILE):
-            otm = _otm_wide(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
-            premiums[c, j] = _premium(options, j, otm, factor, inverse_factor)
+        for i in range(_TILE):
+            j = first + np.uint64(i)
+            h = _distance(options[0, j] - move, levels[at + 1, j])
+            room[0, i], room[0, _TILE + i] = levels[at, j] - h, levels[at, j] + h  # u and -v
+        for i in range(2 * _TILE):
+            a = abs(room[0, i])
+            room[1, i], room[2, i] = tail_numerator(a), tail_denominator(a)
+        for i in range(_TILE):
+            u = room[0, i]
+            room[3, i] = exponential(-0.5 * u * u)
+        for i in range(_TILE):
+            inside = room[0, i] > 0.0
+            pa, pb, qa, qb = room[1, i], room[1, _TILE + i], room[2, i], room[2, _TILE + i]
+            difference = fma(-pa if inside else pa, qb, -(pb * qa)) / (qa * qb)
+            otm = fma(room[3, i], difference, 1.0 if inside else 0.0)
+            premiums[c, i] = _premium(options, first + np.uint64(i), otm, factor, inverse_factor)
 
 
 @kernel
-def _tile_cells_near(options: F64, levels: F64, cells: tuple[F64, F64, I64], premiums: F64) -> None:
+def _tile_cells_near(
+    options: F64, levels: F64, cells: tuple[F64, F64, I64], start: int, premiums: F64
+) -> None:
     """The same again where the deviation is small. A loop by itself: the one above stays free of its cost."""
     log_factors, factors, level = cells
+    first = np.uint64(start)
     for c in range(len(level)):
         move, factor, at = log_factors[c], factors[c], 2 * level[c]
         inverse_factor = 1.0 / factor
-        for j in range(_TILE):
-            otm = _otm_near(_distance(options[j] - move, levels[at + 1, j]), levels[at, j])
+        for i in range(_TILE):
+            j = first + np.uint64(i)
+            otm = _otm_near(_distance(options[0, j] - move, levels[at + 1, j]), levels[at, j])
             value = _premium(options, j, otm, factor, inverse_factor)
-            premiums[c, j] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, j]
+            premiums[c, i] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, i]
+
+
+@kernel
+def _is_near(levels: F64, start: int) -> bool:
+    """Whether a deviation of the tile is small."""
+    near = 0
+    first = np.uint64(start)
+    for row in range(0, len(levels), 2):
+        for i in range(_TILE):
+            near += 1 if levels[row, first + np.uint64(i)] < 0.5 * _NEAR else 0
+    return near > 0
 
 
 @kernel
@@ -252,25 +279,26 @@ def grid_rows(
 ) -> None:
     """Rows ``first`` to ``past - 1`` of `grid_values`."""
     factor, level, vol = cells
-    count, lanes = len(factor), out.shape[1]
-    log_factor = np.empty(count)
-    for c in range(count):
+    cell_count, lanes, count = len(factor), out.shape[1], past - first
+    log_factor = np.empty(cell_count)
+    for c in range(cell_count):
         log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
-    # Past the last option a tile holds ones, whose premiums nobody reads.
-    room, levels, premiums = np.ones(6 * _TILE), np.ones((2 * len(vol), _TILE)), np.empty((lanes, _TILE))
-    for start in range(first, past, _TILE):
-        end = min(start + _TILE, past)
-        _hoist_options(_sliced(options, start, end), room)
-        near = False
-        for row in range(len(vol)):
-            of_level = levels[2 * row : 2 * row + 2]
-            near |= _hoist_level(vol[row, start:end], options[2][start:end], of_level)
-        _tile_cells(room, levels, (log_factor, factor, level), premiums)
-        if near:
-            _tile_cells_near(room, levels, (log_factor, factor, level), premiums)
-        for c in range(count, lanes):
-            premiums[c] = premiums[0]
-        _turn(premiums, out, start, end)
+    padded = -(-count // _TILE) * _TILE
+    # Past the last option there are ones, whose premiums nobody reads.
+    hoisted, levels = _aligned(6, padded), _aligned(2 * len(vol), padded)
+    room, premiums = _aligned(4, 2 * _TILE), _aligned(lanes, _TILE)
+    _hoist_options(_sliced(options, first, past), hoisted)
+    for row in range(len(vol)):
+        _hoist_level(vol[row, first:past], options[2][first:past], levels[2 * row], levels[2 * row + 1])
+    by_cell = log_factor, factor, level
+    for start in range(0, count, _TILE):
+        _tile_cells(hoisted, levels, by_cell, start, room, premiums)
+        if _is_near(levels, start):
+            _tile_cells_near(hoisted, levels, by_cell, start, premiums)
+        for c in range(cell_count, lanes):
+            for j in range(_TILE):
+                premiums[c, j] = premiums[0, j]
+        _turn(premiums, out, first + start, min(first + start + _TILE, past))
 
 
 @kernel
