@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -72,27 +73,67 @@ def round_to(amount: float, rule: Step) -> float:
 def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.float64]:
     """Move every amount of an array onto the grid; without a rule, return the array itself.
 
-    NaN and infinities stay what they are. Amounts that lie clearly between two steps are moved together; only
-    what is close to a step or to the middle of two goes the exact way of `round_to`.
+    NaN and infinities stay what they are. Amounts that lie clearly between the numbers at which the direction decides
+    are moved together, and so are those whose fifteen digits are such a number: a price in ticks of a quantity in lots
+    often is one. What is left goes the exact way of `round_to`, one by one.
     """
     if rule is None:
         return amounts
+    if not makes_whole(rule):
+        return _one_by_one(np.array(amounts), np.flatnonzero(np.isfinite(amounts)), rule)
     per_unit = round(1.0 / rule.step)
     scaled = amounts / rule.step
     halves = scaled + scaled  # whole ones are steps and the middles between them
+    near = np.rint(halves)
     with np.errstate(invalid="ignore"):  # infinities stay what they are
-        away = np.abs(halves - np.rint(halves))
-    clear = away > CLOSE * np.maximum(np.abs(scaled), 1.0)
-    if not makes_whole(rule):
-        clear = np.zeros(amounts.shape, dtype=bool)
+        clear = np.abs(halves - near) > CLOSE * np.maximum(np.abs(scaled), 1.0)
     clear |= scaled == 0.0
-    moved = _WHOLE[rule.direction](scaled) / per_unit
+    move = _WHOLE[rule.direction]
+    moved = move(scaled) / per_unit
     if clear.all():
         return moved
     moved = np.where(clear, moved, amounts)
-    for at in np.flatnonzero(~clear & np.isfinite(amounts)):
-        moved.flat[at] = round_to(float(amounts.flat[at]), rule)
-    return moved
+    unclear = np.flatnonzero(~clear & np.isfinite(amounts))
+    steps = near.flat[unclear]
+    known = _has_digits_of(amounts.flat[unclear], steps, per_unit, rule.step)
+    moved.flat[unclear[known]] = move(0.5 * steps[known]) / per_unit
+    return _one_by_one(moved, unclear[~known], rule)
+
+
+def _one_by_one(amounts: NDArray[np.float64], rows: NDArray[np.int64], rule: Step) -> NDArray[np.float64]:
+    for at in rows:
+        amounts.flat[at] = round_to(float(amounts.flat[at]), rule)
+    return amounts
+
+
+def _has_digits_of(
+    amounts: NDArray[np.float64], halves: NDArray[np.float64], per_unit: int, step: float
+) -> NDArray[np.bool_]:
+    # Whether an amount, taken to fifteen digits, is a whole number of half steps. That number must itself have no more
+    # digits; then it is so where both lie nearer to each other than half a unit of the amount's fifteenth.
+    lots = _last_digits(step)
+    size = np.abs(amounts)
+    unit = _FIFTEENTH[np.searchsorted(_DECADES, size, side="right")]
+    exact = halves / (2.0 * per_unit)
+    digits = np.abs(halves) * np.where(halves % 2.0 == 0.0, 0.5 * lots, 5.0 * lots)
+    is_near = np.abs(amounts - exact) + _ROUNDED * size < 0.5 * unit
+    return np.asarray(is_near & (digits < 1e15))
+
+
+@cache
+def _last_digits(step: float) -> float:
+    # The digits of a step as a whole number: 25 of 0.0025; infinite where its decimal form is no part of one.
+    exact = Decimal(repr(step))
+    if exact * round(1.0 / step) != 1:
+        return float("inf")
+    return float(int("".join(map(str, exact.as_tuple().digits))))
+
+
+_DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
+_FIFTEENTH = np.array([0.0, *(float(f"1e{k - 14}") for k in range(-300, 299)), 0.0])
+"""Unit of the fifteenth digit of an amount in each decade; zero where nothing is decided by it."""
+
+_ROUNDED = 1.2e-16  # of a number: how far its nearest float may be
 
 
 def makes_whole(rule: Step) -> bool:
@@ -107,7 +148,7 @@ Fifteen digits are an amount to within 5e-15 of itself, and scaling it adds less
 """
 
 _WHOLE: dict[Direction, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    Direction.NEAREST: np.rint,
+    Direction.NEAREST: lambda x: np.copysign(np.floor(np.abs(x) + 0.5), x),
     Direction.HALF_EVEN: np.rint,
     Direction.UP: np.ceil,
     Direction.DOWN: np.floor,

@@ -65,3 +65,29 @@ def test_amounts_beside_steps_and_middles_move_together_as_they_move_alone(step,
         )
         alone = [round_to(float(amount), rule) for amount in amounts]
         np.testing.assert_array_equal(round_all(amounts, rule), alone)
+
+
+@given(
+    st.integers(-(10**15), 10**15),
+    st.integers(-40, 40),
+    st.sampled_from((1e-9, 1e-8, 1e-6, 0.01, 0.5, 0.25, 0.0025, 0.125, 1.0, 1 / 3, 0.3, 100.0)),
+    st.sampled_from(list(Direction)),
+)
+def test_a_few_last_digits_about_half_a_step_move_as_they_move_alone(halves, digits, step, direction):
+    amount, rule = 0.5 * halves * step * (1.0 + digits * 1.1e-16), Step(step, direction)
+    assert round_all(np.array([amount]), rule).tolist() == [round_to(amount, rule)]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(Direction)), st.sampled_from((1e-8, 1e-6, 1e-4)))
+def test_ticks_of_lots_move_as_they_move_alone(seed, direction, step):
+    dice = np.random.default_rng(seed)
+    lots, ticks = 0.001 * dice.integers(1, 5_000, 50), 0.1 * dice.integers(100, 1_000_000, 50)
+    amounts, rule = lots * ticks * dice.choice((0.004, 0.01, 0.125)), Step(step, direction)
+    assert round_all(amounts, rule).tolist() == [round_to(amount, rule) for amount in amounts.tolist()]
+
+
+def test_nothing_is_nothing_on_a_wide_grid():
+    assert round_all(np.array([0.0, 149.0, np.nan]), Step(100.0, Direction.NEAREST)).tolist()[:2] == [
+        0.0,
+        100.0,
+    ]
