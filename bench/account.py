@@ -10,7 +10,7 @@ from margrave.adapters.desk_requests import stands
 from margrave.adapters.made_book import made_market
 from margrave.adapters.requests import answered
 from margrave.cli.bench_sections import COUNT, futures_account, futures_rules, one_account
-from margrave.domain.account import Account
+from margrave.domain.account import Account, Balance, Position
 from margrave.domain.market import Market
 from margrave.engine.assess import assess
 from margrave.engine.calculator import calculator
@@ -19,6 +19,7 @@ from margrave.rulebook.catalogue import in_force
 
 DESK_RULES = "deribit.spm"
 AT_DESK = "margrave, at a desk"
+OBJECT = "margrave, calculator compiled: account object to assessment"
 
 
 def plain(
@@ -63,6 +64,7 @@ def at_a_desk() -> Section:
     market = made_market()
     rulebook = in_force(DESK_RULES, market.at)
     ready, slow = desk(market, rulebook), calculator(market, rulebook)
+    quick = calculator(market, rulebook, compiled=True)
     dice = np.random.default_rng(3)
     symbols = dice.choice(
         [s for s in market.instruments if s.startswith("BTC")], COUNT, replace=False
@@ -74,6 +76,10 @@ def at_a_desk() -> Section:
             for s, q in zip(symbols, dice.integers(1, 50, COUNT), strict=True)
         ],
     }
+    held = Account(
+        balances=(Balance(asset="BTC", amount=100.0),),
+        positions=tuple(Position(**p) for p in account["positions"]),  # type: ignore[arg-type]
+    )
     plain_body = msgspec.json.encode({"account": account})
     trading = msgspec.json.encode({"account": account, "trades": [{"symbol": symbols[0], "quantity": -5.0}]})
     mine, theirs = (
@@ -87,6 +93,10 @@ def at_a_desk() -> Section:
         AT_DESK: lambda: stands(ready, slow, plain_body),
         "margrave, at a desk: with a trade": lambda: stands(ready, slow, trading),
         "margrave, calculator: the whole assessment, with a trade": lambda: answered(slow, trading),
+        OBJECT: lambda: quick.assess(held),
+        "margrave, calculator compiled: the whole assessment, JSON to JSON": lambda: answered(
+            quick, plain_body
+        ),
     }
     seconds = interleaved(runs, repeats=31)
     text = f"what-if of {COUNT} positions under {DESK_RULES}, JSON to JSON [us]"
@@ -97,5 +107,11 @@ def at_a_desk() -> Section:
         [
             Gate("G8", text, 1e6 * seconds[AT_DESK], most=15.0),
             Gate("G8", f"{text}: the aim", 1e6 * seconds[AT_DESK], most=8.0),
+            Gate(
+                "G8",
+                f"one account of {COUNT} positions under {DESK_RULES} to its assessment [us]",
+                1e6 * seconds[OBJECT],
+                most=50.0,
+            ),
         ],
     )

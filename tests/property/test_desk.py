@@ -15,12 +15,13 @@ from margrave.adapters.desk_requests import stands
 from margrave.adapters.made_book import MADE_AT, made_book, made_market
 from margrave.adapters.requests import answered
 from margrave.core.errors import InvalidInputError, RefusedError
+from margrave.core.words import MarginMode
 from margrave.domain.account import Account, Balance, Position
 from margrave.domain.book import account_of, book_of
 from margrave.domain.checks import AMOUNT_MAX, PRICE_MAX, PRICE_MIN
 from margrave.engine.books.venue import STATUSES, assess_book
 from margrave.engine.calculator import calculator
-from margrave.engine.desk import Holdings, desk, standings
+from margrave.engine.desk import desk, holdings_of, standings
 from margrave.kernels.compiled import one_account
 from margrave.rulebook.catalogue import in_force
 
@@ -34,19 +35,6 @@ BOOK = made_book(400, 11, MARKET)
 def at(name):
     rulebook = in_force(name, MADE_AT)
     return desk(MARKET, rulebook), calculator(MARKET, rulebook), rulebook
-
-
-def holdings(account):
-    return Holdings(
-        [p.symbol for p in account.positions],
-        [p.quantity for p in account.positions],
-        [p.entry for p in account.positions],
-        [b.asset for b in account.balances],
-        [b.amount for b in account.balances],
-        [o.symbol for o in account.orders],
-        [0.0 if o.reduce_only else o.quantity for o in account.orders],
-        [o.price for o in account.orders],
-    )
 
 
 def request(account, **more):
@@ -76,7 +64,7 @@ def test_an_account_has_the_bytes_that_it_has_in_a_book(name):
     seen = 0
     for row in range(0, 400, 7):
         mine = np.flatnonzero(whole.account == row)
-        found = standings(ready, holdings(account_of(BOOK, row)))
+        found = standings(ready, holdings_of(account_of(BOOK, row)))
         assert found is not None
         assert len(found) == len(mine)
         for pool, k in zip(found, mine, strict=True):
@@ -85,6 +73,36 @@ def test_an_account_has_the_bytes_that_it_has_in_a_book(name):
             assert pool.status is STATUSES[whole.status[k]]
             seen += pool.order_margin > 0.0
     assert seen
+
+
+@pytest.mark.parametrize("name", ["deribit.spm", "deribit.xpm"])
+def test_an_account_is_assessed_with_the_numbers_of_the_desk(name):
+    ready, slow, rulebook = at(name)
+    compiled = calculator(MARKET, rulebook, compiled=True)
+    for row in range(0, 400, 7):
+        account = account_of(BOOK, row)
+        found, expected = compiled.assess(account), slow.assess(account)
+        close(found.to_dict(), expected.to_dict())
+        assert found.notes == expected.notes
+        assert [pool.positions for pool in found.pools] == [pool.positions for pool in expected.pools]
+        for pool, standing in zip(found.pools, standings(ready, holdings_of(account)), strict=True):
+            assert (pool.equity, pool.initial) == (standing.equity, standing.initial)
+        assert [found.explain(pool=k).amount for k in range(len(found.pools))] == [
+            pool.maintenance for pool in expected.pools
+        ]
+
+
+def test_what_the_pass_does_not_serve_a_compiled_calculator_answers_all_the_same():
+    isolated = Position(
+        symbol="BTC-PERPETUAL", quantity=100.0, entry=60_000.0, mode=MarginMode.ISOLATED, isolated_margin=0.1
+    )
+    strange = Position(symbol="NOBODY", quantity=1.0, entry=1.0)
+    for name in ("deribit.spm", "example.inverse"):
+        rulebook = in_force(name, MADE_AT)
+        compiled, slow = calculator(MARKET, rulebook, compiled=True), calculator(MARKET, rulebook)
+        for positions in ((isolated,), (strange,)):
+            account = Account(balances=(Balance(asset="BTC", amount=1.0),), positions=positions)
+            assert compiled.assess(account).to_dict() == slow.assess(account).to_dict()
 
 
 @settings(max_examples=40, deadline=None)
@@ -125,7 +143,7 @@ def test_what_the_desk_cannot_say_the_calculator_does():
             found["pools"], msgspec.json.decode(answered(slow, body))["pools"], strict=True
         ):
             assert {key: value for key, value in mine.items() if key != "ratio"}.items() <= theirs.items()
-    assert standings(ready, replace(holdings(Account()), assets=["WHAT"], amounts=[1.0])) is None
+    assert standings(ready, replace(holdings_of(Account()), assets=["WHAT"], amounts=[1.0])) is None
 
 
 def test_a_pool_without_balance_has_no_ratio():
@@ -178,5 +196,5 @@ def test_amounts_are_those_of_the_domain():
     )
     ready, _, _ = at("deribit.spm")
     for change in ({"quantities": [float("nan")]}, {"entries": [0.0]}, {"amounts": [float("inf")]}):
-        assert standings(ready, replace(holdings(held), **change)) is None
+        assert standings(ready, replace(holdings_of(held), **change)) is None
     assert len(book_of([held]).names) == 1

@@ -90,7 +90,8 @@ def _status(balance: float, initial: float, maintenance: float, closing: float, 
     return Status.CALL if balance < initial else Status.HEALTHY
 
 
-def _band(bands: tuple[Band, ...], balance: float, maintenance: float, status: Status) -> str:
+def band_name(bands: tuple[Band, ...], balance: float, maintenance: float, status: Status) -> str:
+    """The venue's name for where a pool stands; empty where it has no bands, or nothing is known."""
     if not bands or status is Status.UNKNOWN:
         return ""
     health = balance / maintenance if maintenance > 0.0 else float("inf") if balance >= 0.0 else float("-inf")
@@ -137,7 +138,7 @@ def _pools(prepared: Prepared, pooled: Pooled) -> list[PoolAssessment]:
                 status,
                 tuple(held[k]),
                 issues,
-                _band(bands, balance, maintenance, status),
+                band_name(bands, balance, maintenance, status),
                 ends[k],
             )
         )

@@ -1,6 +1,6 @@
 """A market that stands ready for one account after another, through the compiled pass: some microseconds a question.
 
-What is asked about is plain columns. What the pass cannot serve (an isolated position, a contract that nobody lists or that has no
+What is asked about is plain columns, or an account. What the pass cannot serve (an isolated position, a contract that nobody lists or that has no
 price, an amount that is none) is answered by None, and is a question to the calculator.
 """
 
@@ -12,17 +12,23 @@ import msgspec
 import numpy as np
 
 from margrave.core.errors import Reason, refused
-from margrave.domain.account import Position
+from margrave.core.words import MarginMode
+from margrave.domain.account import Account, Position
 from margrave.domain.market import Market
-from margrave.engine.assessment import Status
+from margrave.engine.assess import assess, band_name, notes_of
+from margrave.engine.assessment import Assessment, PoolAssessment, PositionAssessment, Status
 from margrave.engine.books.laid import contracts_of, spans_coins
 from margrave.engine.books.swept import sweep_of
 from margrave.engine.books.venue import STATUSES
 from margrave.engine.whatif import Leg, taken
 from margrave.kernels.compiled.coin_pools import UNFINISHED
-from margrave.kernels.compiled.one_account import OneAccount, one_account, pools_of_one
+from margrave.kernels.compiled.one_account import Columns, OneAccount, one_account, pools_of_one
+from margrave.margin.requirement import Requirement
 from margrave.margin.resolve import resolve
 from margrave.rulebook.schema import OrderRule, Rulebook
+from margrave.valuation.positions import value_positions
+from margrave.valuation.scenarios import Priced, now
+from margrave.valuation.table import Table
 
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 _NO_MONEY = np.zeros(0)
@@ -41,6 +47,21 @@ class Holdings:
     order_symbols: list[str]
     order_quantities: list[float]
     order_prices: list[float]
+
+
+def holdings_of(account: Account) -> Holdings:
+    """An account as lists; its isolated positions are not told apart."""
+    positions, balances, orders = account.positions, account.balances, account.orders
+    return Holdings(
+        [p.symbol for p in positions],
+        [p.quantity for p in positions],
+        [p.entry for p in positions],
+        [b.asset for b in balances],
+        [b.amount for b in balances],
+        [o.symbol for o in orders],
+        [0.0 if o.reduce_only else o.quantity for o in orders],
+        [o.price for o in orders],
+    )
 
 
 @final
@@ -66,9 +87,12 @@ class Desk:
     rulebook: Rulebook
     rows: Mapping[str, int]  # of instruments
     coins: Mapping[str, int]  # of assets
-    assets: tuple[str, ...]
+    table: Table
+    priced: Priced
     ready: OneAccount
     counts_orders: bool
+    spans_coins: bool
+    notes: tuple[str, ...]
 
 
 def desk(market: Market, rulebook: Rulebook) -> Desk:
@@ -99,9 +123,12 @@ def desk(market: Market, rulebook: Rulebook) -> Desk:
         rulebook,
         {symbol: row for row, symbol in enumerate(symbols)},
         {asset: row for row, asset in enumerate(table.assets)},
-        table.assets,
+        table,
+        now(table),
         one_account(sweep.terms, sweep.levels, contracts_of(table), sweep.rate, currency),
         rulebook.account.orders is not OrderRule.NONE,
+        currency is not None,
+        notes_of(rulebook, market.at),
     )
 
 
@@ -121,6 +148,91 @@ def standings(desk: Desk, held: Holdings) -> tuple[PoolStanding, ...] | None:
         In the order in which balances, positions and orders first need them: the bytes of `assess_book` compiled. None
         where the pass cannot say.
     """
+    columns = _columns(desk, held)
+    return None if columns is None else _pools(desk, columns)
+
+
+def assessed_at(desk: Desk, account: Account) -> Assessment | None:
+    """Assess one account: what `engine.assess.assess` answers, with the numbers of the compiled pass.
+
+    Parameters
+    ----------
+    desk : Desk
+        The market.
+    account : Account
+        The account, as it is.
+
+    Returns
+    -------
+    Assessment or None
+        Every pool and every position; the explanation is worked out by `assess` when it is asked for. None where the pass
+        cannot say: an isolated position, a contract without a price, a pool that is unknown.
+    """
+    positions = account.positions
+    if MarginMode.ISOLATED in [p.mode for p in positions]:
+        return None
+    columns = _columns(desk, holdings_of(account))
+    pools = None if columns is None else _pools(desk, columns)
+    if columns is None or pools is None:
+        return None
+    rulebook = desk.rulebook
+    held: dict[str, list[PositionAssessment]] = {pool.currency: [] for pool in pools}
+    only = pools[0].currency if desk.spans_coins and pools else None
+    for position in _positions(desk, account, columns):
+        held[only or position.currency].append(position)
+    told = tuple(_told(pool, tuple(held[pool.currency]), rulebook) for pool in pools)
+
+    def explain(level: str, pool: int) -> Requirement:
+        return assess(account, desk.market, rulebook).explain(level, pool)
+
+    return Assessment(
+        account.name, rulebook.id, rulebook.valid_from, desk.market.at, told, desk.notes, explain
+    )
+
+
+def _told(
+    pool: PoolStanding, positions: tuple[PositionAssessment, ...], rulebook: Rulebook
+) -> PoolAssessment:
+    return PoolAssessment(
+        pool.name,
+        MarginMode.CROSS,
+        pool.currency,
+        pool.equity,
+        pool.equity,
+        pool.initial,
+        pool.maintenance,
+        pool.order_margin,
+        pool.status,
+        positions,
+        (),
+        band_name(rulebook.account.bands, pool.equity, pool.maintenance, pool.status),
+    )
+
+
+def _positions(desk: Desk, account: Account, columns: Columns) -> list[PositionAssessment]:
+    # Members of a portfolio model are charged nothing one by one.
+    table, index = desk.table, columns[0]
+    valued = value_positions(table, desk.priced, index, columns[1], columns[2])
+    assets = table.assets
+    rows = zip(
+        account.positions,
+        table.settlement[index].tolist(),
+        valued.mark[0].tolist(),
+        valued.profit[0].tolist(),
+        valued.value[0].tolist(),
+        valued.notional[0].tolist(),
+        strict=True,
+    )
+    return [
+        PositionAssessment(
+            p.symbol, p.quantity, p.entry, mark, assets[paid], profit, value, notional, 0.0, 0.0, p.leverage
+        )
+        for p, paid, mark, profit, value, notional in rows
+    ]
+
+
+def _columns(desk: Desk, held: Holdings) -> Columns | None:
+    # None where a contract or a coin is not known.
     rows, coins = desk.rows, desk.coins
     try:
         index = np.array([rows[symbol] for symbol in held.symbols], dtype=np.int64)
@@ -139,7 +251,11 @@ def standings(desk: Desk, held: Holdings) -> tuple[PoolStanding, ...] | None:
         np.array(held.entries, dtype=np.float64),
     )
     amounts = np.array(held.amounts, dtype=np.float64)
-    found = pools_of_one(desk.ready, (index, quantities, entries, coin, amounts, asked, orders, prices))
+    return index, quantities, entries, coin, amounts, asked, orders, prices
+
+
+def _pools(desk: Desk, columns: Columns) -> tuple[PoolStanding, ...] | None:
+    found = pools_of_one(desk.ready, columns)
     if found is None:
         return None
     pools = tuple(_standing(desk, *pool) for pool in found.T.tolist())
@@ -151,7 +267,7 @@ def _standing(  # noqa: PLR0913 - the rows of the answer
 ) -> PoolStanding | None:
     if standing == UNFINISHED:
         return None
-    asset = desk.assets[int(coin)]
+    asset = desk.table.assets[int(coin)]
     ratio = 0.0 if maintenance == 0.0 else maintenance / equity if equity > 0.0 else None
     status = STATUSES[int(standing)]
     return PoolStanding(f"cross {asset}", asset, equity, initial, maintenance, orders, ratio, status)
