@@ -30,9 +30,6 @@ from margrave.valuation.positions import value_positions
 from margrave.valuation.scenarios import Priced, now
 from margrave.valuation.table import Table
 
-_NO_ROWS = np.zeros(0, dtype=np.int64)
-_NO_MONEY = np.zeros(0)
-
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -211,8 +208,9 @@ def _told(
 
 def _positions(desk: Desk, account: Account, columns: Columns) -> list[PositionAssessment]:
     # Members of a portfolio model are charged nothing one by one.
-    table, index = desk.table, columns[0]
-    valued = value_positions(table, desk.priced, index, columns[1], columns[2])
+    table, (row, count, *_) = desk.table, columns
+    index = row[:count].astype(np.int64)
+    valued = value_positions(table, desk.priced, index, row[count : 2 * count], row[2 * count : 3 * count])
     assets = table.assets
     rows = zip(
         account.positions,
@@ -234,24 +232,23 @@ def _positions(desk: Desk, account: Account, columns: Columns) -> list[PositionA
 def _columns(desk: Desk, held: Holdings) -> Columns | None:
     # None where a contract or a coin is not known.
     rows, coins = desk.rows, desk.coins
+    asked = held.order_quantities
+    if not desk.counts_orders:
+        asked = [0.0] * len(asked)
     try:
-        index = np.array([rows[symbol] for symbol in held.symbols], dtype=np.int64)
-        coin = np.array([coins[asset] for asset in held.assets], dtype=np.int64)
-        asked = _NO_ROWS
-        if held.order_symbols:
-            asked = np.array([rows[symbol] for symbol in held.order_symbols], dtype=np.int64)
+        row = [
+            *[rows[symbol] for symbol in held.symbols],
+            *held.quantities,
+            *held.entries,
+            *[coins[asset] for asset in held.assets],
+            *held.amounts,
+            *[rows[symbol] for symbol in held.order_symbols],
+            *asked,
+            *held.order_prices,
+        ]
     except KeyError:
         return None
-    orders, prices = _NO_MONEY, _NO_MONEY
-    if held.order_symbols:
-        orders, prices = np.array(held.order_quantities), np.array(held.order_prices)
-        orders = orders if desk.counts_orders else 0.0 * orders
-    quantities, entries = (
-        np.array(held.quantities, dtype=np.float64),
-        np.array(held.entries, dtype=np.float64),
-    )
-    amounts = np.array(held.amounts, dtype=np.float64)
-    return index, quantities, entries, coin, amounts, asked, orders, prices
+    return np.array(row, dtype=np.float64), len(held.symbols), len(held.assets), len(asked)
 
 
 def _pools(desk: Desk, columns: Columns) -> tuple[PoolStanding, ...] | None:

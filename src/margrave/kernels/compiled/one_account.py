@@ -22,14 +22,34 @@ from margrave.kernels.compiled.laid_out import SMALL, Contracts, count_pools, la
 CURRENCY, EQUITY, INITIAL, MAINTENANCE, ORDER_MARGIN, STANDING = range(6)
 """Rows of the answer of `one_account`."""
 
-Columns: TypeAlias = tuple[I64, F64, F64, I64, F64, I64, F64, F64]
-"""Instrument, quantity and entry of positions, coin and amount of balances, instrument, quantity and price of orders."""
+Columns: TypeAlias = tuple[F64, int, int, int]
+"""An account as one row of numbers, for arrays are what a call costs: instruments, quantities and entries of positions, coins and
+amounts of balances, instruments, quantities and prices of orders, one after the other; and how many of each there are."""
+
+_Parts: TypeAlias = tuple[I64, F64, F64, I64, F64, I64, F64, F64]
 
 _LEAST, _MOST, _AMOUNT_MAX = 1e-12, 1e15, 1e18  # prices and amounts, as `domain.checks` has them
 
 
 @kernel
-def _is_sound(columns: Columns) -> bool:
+def _apart(columns: Columns) -> _Parts:
+    """The columns of an account."""
+    row, held, owned, asked = columns
+    cash, orders = 3 * held, 3 * held + 2 * owned
+    return (
+        row[:held].astype(np.int64),
+        row[held : 2 * held],
+        row[2 * held : cash],
+        row[cash : cash + owned].astype(np.int64),
+        row[cash + owned : orders],
+        row[orders : orders + asked].astype(np.int64),
+        row[orders + asked : orders + 2 * asked],
+        row[orders + 2 * asked :],
+    )
+
+
+@kernel
+def _is_sound(columns: _Parts) -> bool:
     """Whether every amount and every price is one that an account can have."""
     _index, quantity, entry, _coin, cash, _asked, order_quantity, order_price = columns
     sound = True
@@ -52,9 +72,10 @@ def account_rows(
     out: F64,
 ) -> int:
     """Pools of one account into ``out``; how many there are, -1 where a number is none that an account can have."""
-    if not _is_sound(columns):
+    apart = _apart(columns)
+    if not _is_sound(apart):
         return -1
-    index, quantity, entry, coin, cash, order_index, order_quantity, order_price = columns
+    index, quantity, entry, coin, cash, order_index, order_quantity, order_price = apart
     terms, contracts, rate, currency = market
     rows = (
         (np.array([0, len(index)]), index, quantity, entry),

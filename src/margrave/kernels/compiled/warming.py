@@ -106,7 +106,7 @@ def _coins() -> None:
             coin_pools(terms, levels, rows, (0, 1), parts, out)
         join_pools(levels, one, rows, first, (parts, out), (0, 1), out)
     market = one_account(CoinTerms(table[:2], 1, bits, share, liquidity, one), levels, contracts, one, None)
-    pools_of_one(market, (row, one, one, row, one, row, one, one))
+    pools_of_one(market, (np.zeros(8), 1, 1, 1))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:
