@@ -68,7 +68,7 @@ def _is_plain(prepared: Prepared, position: I64, asset: I64) -> Bools:
     flat = prepared.plan.flat[MAINTENANCE]
     bent = np.maximum.reduceat(np.abs(flat.slope), flat.start[:-1]) > 0.0
     scheduled = np.zeros(len(prepared.book.quantity), dtype=np.bool_)
-    for _, rows in schedules_of(prepared.plan, table, prepared.book):
+    for _, rows in schedules_of(prepared.schedules, prepared.book):
         scheduled[rows] = True
     plain = terms.is_ladder[row] & (terms.basis[MAINTENANCE][row] == _MARK) & ~bent[terms.ladder[row]]
     plain &= (table.base[row] == asset) & (table.quote[row] != asset) & ~scheduled[position]

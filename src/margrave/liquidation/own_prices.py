@@ -99,6 +99,7 @@ def own_prices(resolved: Resolved, prepared: Prepared) -> OwnPrices:
         table=own_table,
         ladders=_ladders(prepared.ladders, at),
         options=_options(prepared.options, at),
+        schedules=replace(prepared.schedules, row=prepared.schedules.row[at]),
         pools=own_pools,
         vols=prepared.vols[key % count],
         joined=joined,

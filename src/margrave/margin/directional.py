@@ -4,7 +4,7 @@ The *net* position per pool and underlying decides: its direction is the sign of
 reference the net entry; a hedged pair is not charged for its losing leg. Letters: G groups.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, final
@@ -16,7 +16,7 @@ from margrave.kernels import schedule as kernel
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.black76 import coin_greeks
 from margrave.kernels.groups import rows_of
-from margrave.margin.plan import Plan, product_row
+from margrave.margin.plan import Known, Plan
 from margrave.margin.pools import Pools, grouped_sum
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
 from margrave.rulebook.schema import Rulebook
@@ -84,26 +84,32 @@ class Factor:
     multiplier: tuple[F64, F64]  # (S, G) of each level
 
 
-def schedules_of(plan: Plan, table: Table, book: Book) -> tuple[tuple[Schedule, I64], ...]:
+@final
+@dataclass(frozen=True, slots=True)
+class ScheduleTerms:
+    """Which schedule a rulebook names for each instrument."""
+
+    used: tuple[Schedule, ...]
+    row: I64  # (I,) of `used`; -1 for none
+
+
+def schedule_terms(plan: Plan, known: Sequence[Known | None]) -> ScheduleTerms:
+    """Schedules of the products of instruments."""
+    products = plan.rulebook.products
+    names = [None if k is None or k.product < 0 else products[k.product].model.schedule for k in known]
+    number = {name: row for row, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+    rows = np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
+    return ScheduleTerms(tuple(plan.rulebook.schedules[name] for name in number), rows)
+
+
+def schedules_of(terms: ScheduleTerms, book: Book) -> tuple[tuple[Schedule, I64], ...]:
     """Schedules in use, with the rows of the positions that each applies to."""
-    if not plan.rulebook.schedules:
+    if not terms.used:
         return ()
-    names = [_schedule_name(plan, table, int(k)) for k in range(len(table.instruments))]
-    used = dict.fromkeys(name for name in names if name is not None)
-    rows = np.array([list(used).index(n) if n is not None else -1 for n in names], dtype=np.int64)[
-        book.instrument
-    ]
+    rows = terms.row[book.instrument]
     return tuple(
-        (plan.rulebook.schedules[name], np.flatnonzero(rows == k))
-        for k, name in enumerate(used)
-        if (rows == k).any()
+        (schedule, np.flatnonzero(rows == k)) for k, schedule in enumerate(terms.used) if (rows == k).any()
     )
-
-
-def _schedule_name(plan: Plan, table: Table, row: int) -> str | None:
-    instrument = table.instruments[row]
-    product = -1 if instrument is None else product_row(plan, instrument)
-    return None if product < 0 else plan.rulebook.products[product].model.schedule
 
 
 def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) -> F64:

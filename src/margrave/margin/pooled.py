@@ -16,7 +16,7 @@ from margrave.domain.book import Book, book_of
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, I64
 from margrave.margin.debts import debt_margin_of
-from margrave.margin.directional import Factor, bounded, factor_of, net_of, schedules_of
+from margrave.margin.directional import Factor, ScheduleTerms, bounded, factor_of, net_of, schedules_of
 from margrave.margin.equity import Balances, balances_of
 from margrave.margin.health.rows import opening_margin
 from margrave.margin.issues import issues_of
@@ -56,6 +56,7 @@ class Prepared:
     table: Table
     ladders: LadderTerms
     options: OptionTerms
+    schedules: ScheduleTerms
     pools: Pools
     option_rows: I64  # (n,) rows of option positions
     vols: F64  # (A,) annual vol of each asset; NaN where the market has none
@@ -134,6 +135,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
         table,
         ladders,
         options,
+        resolved.schedules,
         pools,
         option_rows,
         resolved.vols,
@@ -281,7 +283,7 @@ def _factors(
 ) -> tuple[tuple[Factor, ...], tuple[F64, F64]]:
     book, table = prepared.book, prepared.table
     one = np.ones(valued.mark.shape)
-    used = schedules_of(prepared.plan, table, book)
+    used = schedules_of(prepared.schedules, book)
     if not used:
         return (), (one, one)
     levels = (one.copy(), one.copy())

@@ -7,6 +7,7 @@ import numpy as np
 
 from margrave.domain.market import Market
 from margrave.kernels.arrays import F64, Bools
+from margrave.margin.directional import ScheduleTerms, schedule_terms
 from margrave.margin.ladder import LadderTerms, ladder_terms
 from margrave.margin.plan import Known, Plan, known_of, plan_of
 from margrave.margin.scenario.units import followed
@@ -27,6 +28,7 @@ class Resolved:
     known: tuple[Known | None, ...]  # (I,) what the rules say of each; None where the instrument is unknown
     ladders: LadderTerms
     options: OptionTerms
+    schedules: ScheduleTerms
     vols: F64  # (A,) annual vol of each asset; NaN where the market has none
     wrong: Bools | None  # (I,) cannot be valued or has no rule; None where all can and have
     currency: int  # row of the table's assets in which pools that span assets count
@@ -62,6 +64,7 @@ def resolve(
         known,
         ladder_terms(plan, known),
         option_terms(plan, known),
+        schedule_terms(plan, known),
         np.array([market.vols.get(asset, np.nan) for asset in table.assets]),
         wrong_rows(table, known),
         table.assets.index(currency),
