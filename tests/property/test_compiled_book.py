@@ -296,3 +296,31 @@ def test_a_compiled_live_book_is_its_own_full_recompute_and_stands_where_numpy_d
         np.testing.assert_allclose(
             quick.pools.columns.initial, plain.pools.columns.initial, rtol=1e-9, atol=2e-9
         )
+
+
+def test_a_live_book_stays_laid_out_while_few_accounts_change():
+    state = started(made_book(300, 2, MARKET), MARKET, SPM, compiled=True)
+    first, at = state.layout.kept, MADE_AT
+    names = ["M00000007", "M00000123", "somebody new"]
+    for turn, name in enumerate(names):
+        at += timedelta(seconds=1)
+        paid = Deposited(at=at, account=name, asset="ETH", amount=3.0)
+        state, _ = advance(state, [paid])
+        index = MARKET.index["BTC"] * (0.99 - 0.01 * turn)
+        state, changes = advance(state, [Tick(at, Input.INDEX, "BTC", index)])
+        assert changes.touched > 100
+        assert state.layout.kept is first
+        assert audited(state) is None
+    assert state.layout.since.tolist() == [7, 123, 300]
+
+
+def test_a_live_book_is_laid_out_anew_where_many_accounts_or_the_contracts_change():
+    state = started(made_book(300, 2, MARKET), MARKET, SPM, compiled=True)
+    first, at = state.layout.kept, MADE_AT + timedelta(seconds=1)
+    paid = [Deposited(at=at, account=f"M{k:08d}", asset="ETH", amount=3.0) for k in range(10)]
+    state, _ = advance(state, paid)
+    state, _ = advance(state, [Tick(at, Input.INDEX, "BTC", 0.97 * MARKET.index["BTC"])])
+    assert state.layout.kept is not first
+    assert not state.layout.since.size
+    assert audited(state) is None
+    assert started(made_book(20, 2, MARKET), MARKET, SPM).layout is None

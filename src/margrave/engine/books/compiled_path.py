@@ -45,7 +45,11 @@ def keep(book: Book, market: Market, rulebook: Rulebook, *, threads: int = 1) ->
     ImportError
         There is no compiler.
     """
-    resolved = resolve(book.symbols, book.assets, market, rulebook)
+    return keep_in(book, resolve(book.symbols, book.assets, market, rulebook), threads=threads)
+
+
+def keep_in(book: Book, resolved: Resolved, *, threads: int = 1) -> KeptBook:
+    """Lay out a book whose instruments and assets are resolved already."""
     with _workers(threads) as pool:
         return _kept(book, resolved, pool)
 
@@ -69,11 +73,18 @@ def assess_kept(kept: KeptBook, market: Market, *, threads: int = 1) -> BookAsse
         The same bytes for any number.
     """
     resolved = resolve(kept.book.symbols, kept.book.assets, market, kept.rulebook)
+    return assess_kept_in(kept, resolved, threads=threads)[1]
+
+
+def assess_kept_in(
+    kept: KeptBook, resolved: Resolved, *, threads: int = 1
+) -> tuple[KeptBook, BookAssessment]:
+    """Assess a kept book whose market is resolved already; and the book as it is kept from now on."""
     with _workers(threads) as pool:
         laid = kept.laid
         if laid is not None and not are_same(laid.contracts, contracts_of(resolved.table)):
-            laid = lay_out(kept.book, resolved.table, kept.rulebook, pool)
-        return _assessed(replace(kept, laid=laid), resolved, pool, _Ways(None, threads, None))
+            kept = replace(kept, laid=lay_out(kept.book, resolved.table, kept.rulebook, pool))
+        return kept, _assessed(kept, resolved, pool, _Ways(None, threads, None))
 
 
 def assess_compiled(

@@ -40,13 +40,17 @@ from margrave.engine.live.pools import (
 from margrave.engine.live.prices import assets_of, first_instants, market_of, prices_of, resolved_in
 from margrave.engine.live.seen import Seen, with_ids
 from margrave.engine.live.touch import asset_rows, touched_accounts
+from margrave.engine.live.whole import Layout, laid, serves, whole
+from margrave.engine.live.whole import amended as retold_layout
 from margrave.kernels.arrays import I64, Bools
 from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import Rulebook
 
-# Share of the accounts beyond which computing all is quicker than picking them out, in NumPy and compiled.
+# Share of the accounts beyond which computing all is quicker than picking them out: in NumPy, compiled, and of a book that is
+# laid out already.
 _MOST: Final = 0.75
 _MOST_COMPILED: Final = 0.5
+_MOST_LAID: Final = 0.3
 
 
 def nobody() -> I64:
@@ -70,6 +74,7 @@ class LiveBook:
     holders: Holders
     owed: I64  # accounts, ascending, that a screen left out: their status holds, their numbers are of an earlier market
     compiled: bool  # computed through the compiled sweep where it serves
+    layout: Layout | None  # for the compiled sweep of all accounts; None where it is not compiled
 
     @property
     def market(self) -> Market:
@@ -151,13 +156,17 @@ def started(
     rulebooks = (rulebook, *sorted(later, key=lambda r: r.valid_from))
     rules = in_force_at(rulebooks, market.at)
     resolved = resolved_in(None, book, prices_of(prices, instants), prices, rules)
-    found = assess_resolved(book, resolved, threads=threads, compiled=compiled)
+    layout = None
+    if compiled:
+        layout, pools = whole(laid(book, resolved, threads), book, resolved, threads)
+    else:
+        pools = pools_from(assess_resolved(book, resolved, threads=threads))
     rows = {name: row for row, name in enumerate(book.names.tolist())}
     return LiveBook(
         book,
         prices,
         resolved,
-        pools_from(found),
+        pools,
         instants,
         rows,
         rulebooks,
@@ -165,6 +174,7 @@ def started(
         holders_of(book),
         nobody(),
         compiled,
+        layout,
     )
 
 
@@ -197,6 +207,7 @@ def advance(
     happened(fold, events)
     moved = _moved(state, fold)
     amended = amended_rows(fold)
+    moved = replace(moved, layout=retold_layout(moved.layout, amended))
     touched = touched_accounts(state.resolved, moved.resolved, moved.book, moved.holders)
     left = _left_out(state, moved, touched, amended, screen)
     touched[amended] = True
@@ -244,6 +255,7 @@ def _moved(state: LiveBook, fold: Fold) -> LiveBook:
         retold(state.holders, book, traded) if traded.size else state.holders,
         state.owed,
         state.compiled,
+        state.layout,
     )
 
 
@@ -262,17 +274,23 @@ def _computed(
     # The pools of some accounts computed again.
     if not rows.size:
         return state, ()
-    book, resolved = state.book, state.resolved
-    is_most = len(rows) > (_MOST_COMPILED if state.compiled else _MOST) * len(book.names)
+    book, resolved, layout = state.book, state.resolved, state.layout
+    is_laid = serves(layout, book, resolved)
+    most = _MOST_LAID if is_laid else _MOST_COMPILED if state.compiled else _MOST
+    is_most = len(rows) > most * len(book.names)
     if is_most:
         rows = np.arange(len(book.names))
-    part = book if is_most else unnamed(book, rows)
-    fresh = pools_from(assess_resolved(part, resolved, threads=threads, compiled=state.compiled), rows)
+    if is_most and state.compiled:
+        found = layout if layout is not None and is_laid else laid(book, resolved, threads)
+        layout, fresh = whole(found, book, resolved, threads)
+    else:
+        part = book if is_most else unnamed(book, rows)
+        fresh = pools_from(assess_resolved(part, resolved, threads=threads, compiled=state.compiled), rows)
     words = Words(book.names, book.symbols, resolved.table.assets)
     statuses = changed_statuses(state.pools, fresh, rows, words, at)
     owed = np.setdiff1d(state.owed, rows, assume_unique=True) if state.owed.size else state.owed
     pools = fresh if is_most else merged(state.pools, fresh, rows)
-    return replace(state, pools=pools, owed=owed), statuses
+    return replace(state, pools=pools, owed=owed, layout=layout), statuses
 
 
 def settled(state: LiveBook, *, threads: int = 1) -> tuple[LiveBook, tuple[StatusChange, ...]]:
