@@ -20,7 +20,7 @@ from margrave.domain.market import Quote
 from margrave.engine.books.compiled_path import assess_kept, keep
 from margrave.engine.books.swept import is_expressible
 from margrave.engine.books.venue import assess_book
-from margrave.engine.live.events import Clock, Deposited, Filled, Input, OrderPlaced, Tick
+from margrave.engine.live.events import Clock, Deposited, Filled, Input, Opened, OrderPlaced, Tick
 from margrave.engine.live.venue import advance, audited, started
 from margrave.kernels.compiled.coin_pools import CoinTerms, bits_of_dates, check_terms
 from margrave.kernels.compiled.rows import padded_rows
@@ -304,8 +304,8 @@ def test_a_live_book_stays_laid_out_while_few_accounts_change():
     names = ["M00000007", "M00000123", "somebody new"]
     for turn, name in enumerate(names):
         at += timedelta(seconds=1)
-        paid = Deposited(at=at, account=name, asset="ETH", amount=3.0)
-        state, _ = advance(state, [paid])
+        come = [] if name in state.rows else [Opened(at, name)]
+        state, _ = advance(state, [*come, Deposited(at=at, account=name, asset="ETH", amount=3.0)])
         index = MARKET.index["BTC"] * (0.99 - 0.01 * turn)
         state, changes = advance(state, [Tick(at, Input.INDEX, "BTC", index)])
         assert changes.touched > 100
