@@ -304,7 +304,7 @@ def test_a_live_book_stays_laid_out_while_few_accounts_change():
     names = ["M00000007", "M00000123", "somebody new"]
     for turn, name in enumerate(names):
         at += timedelta(seconds=1)
-        come = [] if name in state.rows else [Opened(at, name)]
+        come = [] if name in state.rows else [Opened(at=at, account=name)]
         state, _ = advance(state, [*come, Deposited(at=at, account=name, asset="ETH", amount=3.0)])
         index = MARKET.index["BTC"] * (0.99 - 0.01 * turn)
         state, changes = advance(state, [Tick(at, Input.INDEX, "BTC", index)])
