@@ -94,9 +94,8 @@ def round_all(amounts: NDArray[np.float64], rule: Step | None) -> NDArray[np.flo
         return moved
     moved = np.where(clear, moved, amounts)
     unclear = np.flatnonzero(~clear & np.isfinite(amounts))
-    steps = near.flat[unclear]
-    known = _has_digits_of(amounts.flat[unclear], steps, per_unit, rule.step)
-    moved.flat[unclear[known]] = move(0.5 * steps[known]) / per_unit
+    steps, known = _by_digits(amounts.flat[unclear], near.flat[unclear], per_unit, rule.step)
+    moved.flat[unclear[known]] = move(steps[known]) / per_unit
     return _one_by_one(moved, unclear[~known], rule)
 
 
@@ -106,34 +105,41 @@ def _one_by_one(amounts: NDArray[np.float64], rows: NDArray[np.int64], rule: Ste
     return amounts
 
 
-def _has_digits_of(
+def _by_digits(
     amounts: NDArray[np.float64], halves: NDArray[np.float64], per_unit: int, step: float
-) -> NDArray[np.bool_]:
-    # Whether an amount, taken to fifteen digits, is a whole number of half steps. That number must itself have no more
-    # digits; then it is so where both lie nearer to each other than half a unit of the amount's fifteenth.
-    lots = _last_digits(step)
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    # Steps that an amount near a whole number of half steps is, and whether that is known. Where that number has no more
+    # than fifteen digits, an amount taken to fifteen is this number, if it lies within half a unit of the last of them, and
+    # else stays on its side of it, short of the next.
     size = np.abs(amounts)
-    unit = _FIFTEENTH[np.searchsorted(_DECADES, size, side="right")]
-    exact = halves / (2.0 * per_unit)
+    apart = amounts - halves / (2.0 * per_unit)
+    half = 0.5 * FIFTEENTH[np.searchsorted(DECADES, size, side="right")]
+    lots = last_digits(step)
     digits = np.abs(halves) * np.where(halves % 2.0 == 0.0, 0.5 * lots, 5.0 * lots)
-    is_near = np.abs(amounts - exact) + _ROUNDED * size < 0.5 * unit
-    return np.asarray(is_near & (digits < 1e15))
+    is_step = np.abs(apart) + ROUNDED * size < half
+    is_beside = (np.abs(apart) - ROUNDED * size > half) & (np.abs(apart) + 2.0 * half < 0.5 * step)
+    steps = 0.5 * halves + np.where(is_step, 0.0, np.copysign(0.25, apart))
+    return steps, (is_step | is_beside) & (digits < DIGITS_MAX)
 
 
 @cache
-def _last_digits(step: float) -> float:
-    # The digits of a step as a whole number: 25 of 0.0025; infinite where its decimal form is no part of one.
+def last_digits(step: float) -> float:
+    """Digits of a step as a whole number: 25 of 0.0025; infinite where its decimal form is no part of one."""
     exact = Decimal(repr(step))
     if exact * round(1.0 / step) != 1:
         return float("inf")
     return float(int("".join(map(str, exact.as_tuple().digits))))
 
 
-_DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
-_FIFTEENTH = np.array([0.0, *(float(f"1e{k - 14}") for k in range(-300, 299)), 0.0])
-"""Unit of the fifteenth digit of an amount in each decade; zero where nothing is decided by it."""
+DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
+"""Where the decades of amounts begin."""
 
-_ROUNDED = 1.2e-16  # of a number: how far its nearest float may be
+FIFTEENTH = np.array([0.0, *(float(f"1e{k - 14}") for k in range(-300, 299)), 0.0])
+"""Unit of the fifteenth digit of an amount before, in, and beyond each decade; zero where it decides nothing."""
+
+DIGITS_MAX = 1e15
+ROUNDED = 1.2e-16
+"""How far, as a share of a number, its nearest float may be."""
 
 
 def makes_whole(rule: Step) -> bool:
