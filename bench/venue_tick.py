@@ -79,7 +79,7 @@ def one_pass(name: str, market: Market, pool: Executor) -> Section:
     """One thread, ratios of one run: every side in turn, the least of each."""
     book = held_book(market, ACCOUNTS)
     resolved = fresh(name, book, market)
-    sweep, laid = ready(resolved, book), lay_out(book, resolved.table, resolved.rulebook)
+    sweep, laid = ready(resolved, book), lay_out(book, resolved)
     table = sweep.terms.table
     start = np.arange(0, len(book.account) + 1, EACH)
     small = holdings_of(start, book.instrument.astype(np.uint16), book.quantity.astype(np.int32))
@@ -89,7 +89,7 @@ def one_pass(name: str, market: Market, pool: Executor) -> Section:
         WIDE: lambda: worst_cells(table, wide)[0],
         FULL: lambda: swept(sweep, laid).maintenance,
         TICK: lambda: swept(ready(fresh(name, book, market), book), laid).maintenance,
-        LAY: lambda: lay_out(book, resolved.table, resolved.rulebook).rows.base,
+        LAY: lambda: lay_out(book, resolved).rows.base,
         **in_c_way(table, wide),
     }
     seconds = interleaved(runs, repeats=9)

@@ -131,6 +131,7 @@ def coins(
         instrument=held.index.astype(np.int64) % instruments,
         quantity=held.quantity.astype(float),
         entry=dice.uniform(0.5, 2.0, positions),
+        alone=np.zeros(0),
         balance_start=np.arange(accounts + 1),
         balance_coin=dice.integers(0, 2, accounts),
         balance=dice.uniform(-1e3, 1e4, accounts),

@@ -116,7 +116,7 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
     """Prepare a book, or a chunk of one, whose instruments and assets are resolved already."""
     market, rulebook, plan, table = resolved.market, resolved.rulebook, resolved.plan, resolved.table
     ladders, options = resolved.ladders, resolved.options
-    isolated = _isolated_margin(plan, ladders, options, table, book)
+    isolated = isolated_margin_of(resolved, book)
     pools = pools_of(book, table, rulebook, isolated, resolved.currency)
     option_rows = _NO_ROWS
     if table.has_options:
@@ -148,9 +148,13 @@ def prepare_in(resolved: Resolved, book: Book) -> Prepared:
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-def _isolated_margin(plan: Plan, ladders: LadderTerms, options: OptionTerms, table: Table, book: Book) -> F64:
-    # Margin that nobody stated is what opening the position took: the initial margin at its entry. What was open in
-    # the market then is not known; without it the margin, and so the equity, is the smaller.
+def isolated_margin_of(resolved: Resolved, book: Book) -> F64:
+    """Margin allotted to isolated positions, (P,) [settlement asset]: stated, or what opening the position took.
+
+    That is the initial margin at its entry. What was open in the market then is not known; without it the margin, and so the
+    equity, is the smaller. Of cross positions the number means nothing.
+    """
+    plan, ladders, options, table = resolved.plan, resolved.ladders, resolved.options, resolved.table
     unstated = book.is_isolated & np.isnan(book.isolated_margin)
     if not unstated.any():
         return book.isolated_margin

@@ -56,7 +56,7 @@ def keep_in(book: Book, resolved: Resolved, *, threads: int = 1) -> KeptBook:
 
 def _kept(book: Book, resolved: Resolved, pool: Executor | None) -> KeptBook:
     sweep = sweep_of(resolved, book.symbols)
-    laid = None if sweep is None else lay_out(book, resolved.table, resolved.rulebook, pool)
+    laid = None if sweep is None else lay_out(book, resolved, pool)
     return KeptBook(book, resolved.rulebook, laid)
 
 
@@ -83,7 +83,7 @@ def assess_kept_in(
     with _workers(threads) as pool:
         laid = kept.laid
         if laid is not None and not are_same(laid.contracts, contracts_of(resolved.table)):
-            kept = replace(kept, laid=lay_out(kept.book, resolved.table, kept.rulebook, pool))
+            kept = replace(kept, laid=lay_out(kept.book, resolved, pool))
         return kept, _assessed(kept, resolved, pool, _Ways(None, threads, None))
 
 
@@ -160,7 +160,7 @@ def _columns(laid: LaidBook, found: PoolMargins, currency: int) -> PoolColumns:
     return PoolColumns(
         laid.account,
         laid.rows.currency if laid.first is None else np.broadcast_to(np.int64(currency), count),
-        np.broadcast_to(np.int64(-1), count),  # a number for all of them, and no memory
+        laid.instrument,
         found.equity,
         found.equity,
         found.initial,

@@ -7,8 +7,10 @@ from typing import Any, final
 import numpy as np
 
 from margrave.domain.book import Book
-from margrave.kernels.arrays import I64, Bools
+from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
+from margrave.margin.pooled import isolated_margin_of
+from margrave.margin.resolve import Resolved
 from margrave.rulebook.schema import CrossPool, OrderRule, Rulebook
 from margrave.valuation.table import Table
 
@@ -22,6 +24,10 @@ class LaidBook:
     rows: PoolRows  # `account` is a row of the book
     others: Bools  # (A,) accounts that are not laid out: they hold isolated positions
     account: I64  # of each pool
+    instrument: I64  # of a pool that is one isolated position; -1
+    leverage: (
+        F64 | None
+    )  # (P,) of positions as they are laid out, NaN where none was chosen; None where none matters
     first: I64 | None  # (K + 1,) where those of one coin begin, where pools span coins
 
 
@@ -44,51 +50,85 @@ def are_same(one: Contracts, other: Contracts) -> bool:
     )
 
 
-def lay_out(book: Book, table: Table, rulebook: Rulebook, pool: Executor | None = None) -> LaidBook:
-    """Lay a book out, all but accounts with isolated positions.
+def lay_out(book: Book, resolved: Resolved, pool: Executor | None = None) -> LaidBook:
+    """Lay a book out for scenarios, all but accounts with isolated positions.
 
     Parameters
     ----------
     book : Book
         Accounts.
-    table : Table
-        Of its instruments, in any market.
-    rulebook : Rulebook
-        Says whether open orders count.
+    resolved : Resolved
+        Its instruments in any market; of the rulebook, whether open orders count.
     pool : Executor, optional
         Threads; the answer is the same bytes.
     """
     others = np.zeros(len(book.names), dtype=np.bool_)
     others[book.account[book.is_isolated]] = True
+    rows = _rows_of(some_accounts(book, ~others), others, resolved, _ALL_CROSS, pool)
+    contracts = contracts_of(resolved.table)
+    if not spans_coins(resolved.rulebook):
+        return LaidBook(contracts, rows, others, rows.account, _nothing_alone(len(rows.account)), None, None)
+    starts = np.flatnonzero(np.diff(rows.account, prepend=-1))
+    first = np.concatenate((starts, [len(rows.account)]))
+    return LaidBook(contracts, rows, others, rows.account[starts], _nothing_alone(len(starts)), None, first)
+
+
+def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) -> LaidBook:
+    """Lay a book out for margin by size, isolated positions too: all but accounts whose open orders count.
+
+    Arguments as for `lay_out`.
+    """
+    table = resolved.table
+    others = np.zeros(len(book.names), dtype=np.bool_)
+    counts = _counting(book, resolved.rulebook) | table.is_option[book.order_instrument]
+    if table.unlisted is not None:
+        counts |= table.unlisted[book.order_instrument]
+    others[book.order_account[counts]] = True
+    others[book.account[book.is_isolated & table.is_option[book.instrument]]] = True
     held = some_accounts(book, ~others)
+    margin = np.where(held.is_isolated, isolated_margin_of(resolved, held), np.nan)
+    rows = _rows_of(held, others, resolved, margin, pool)
+    alone = np.append(held.instrument, -1)[rows.position]  # the last is that of a cross pool
+    leverage = held.leverage[rows.came]
+    return LaidBook(contracts_of(table), rows, others, rows.account, alone, leverage, None)
+
+
+_ALL_CROSS = np.zeros(0)
+
+
+def _nothing_alone(pools: int) -> I64:
+    return np.broadcast_to(np.int64(-1), pools)  # a number for all of them, and no memory
+
+
+def _counting(book: Book, rulebook: Rulebook) -> Bools:
+    # Orders that could open something under rules that margin them.
+    return ~book.order_reduces & (rulebook.account.orders is not OrderRule.NONE)
+
+
+def _rows_of(held: Book, others: Bools, resolved: Resolved, alone: F64, pool: Executor | None) -> PoolRows:
+    # Pools of the accounts that are laid out, by rows of the whole book.
+    table = resolved.table
     count = len(held.names)
-    coin = np.array([table.assets.index(name) for name in book.assets], dtype=np.int64)
-    waits = ~held.order_reduces & (rulebook.account.orders is not OrderRule.NONE)
-    contracts = contracts_of(table)
+    coin = np.array([table.assets.index(name) for name in held.assets], dtype=np.int64)
     rows = laid_out(
-        contracts,
+        contracts_of(table),
         Columns(
             start=starts_of(held.account, count),
             instrument=held.instrument,
             quantity=held.quantity,
             entry=held.entry,
+            alone=alone,
             balance_start=starts_of(held.balance_account, count),
             balance_coin=coin[held.balance_asset],
             balance=held.balance,
             order_start=starts_of(held.order_account, count),
             order_instrument=held.order_instrument,
-            order_quantity=np.where(waits, held.order_quantity, 0.0),
+            order_quantity=np.where(_counting(held, resolved.rulebook), held.order_quantity, 0.0),
             order_price=held.order_price,
         ),
         pool,
     )
-    if others.any():
-        rows = replace(rows, account=np.flatnonzero(~others)[rows.account])
-    if not spans_coins(rulebook):
-        return LaidBook(contracts, rows, others, rows.account, None)
-    starts = np.flatnonzero(np.diff(rows.account, prepend=-1))
-    first = np.concatenate((starts, [len(rows.account)]))
-    return LaidBook(contracts, rows, others, rows.account[starts], first)
+    return replace(rows, account=np.flatnonzero(~others)[rows.account]) if others.any() else rows
 
 
 def some_accounts(book: Book, which: Bools) -> Book:

@@ -1,7 +1,7 @@
 """Accounts laid out as pools: everything of one coin side by side, with what no price changes summed already.
 
-An account's positions stand in the order of its coins, so that a tick reads a pool's positions once, in their order,
-and nothing else of them than an index and a quantity.
+An account's positions stand in the order of its pools, so that a tick reads a pool's positions once, in their order,
+and nothing else of them than an index and a quantity. An isolated position is a pool by itself.
 """
 
 from concurrent.futures import Executor
@@ -24,9 +24,9 @@ _Contracts: TypeAlias = tuple[I64, F64, F64, Bools]
 _Trades: TypeAlias = tuple[I64, NDArray[Any], F64, F64]
 _Rows: TypeAlias = tuple[_Trades, tuple[I64, NDArray[Any], F64], _Trades]
 _Out: TypeAlias = tuple[
-    tuple[I64, I64, F64, F64],
+    tuple[I64, I64, F64, F64, I64],
     tuple[I64, I64, I64],
-    tuple[NDArray[Any], NDArray[Any]],
+    tuple[NDArray[Any], NDArray[Any], I64],
     tuple[NDArray[Any], F64, F64],
 ]
 
@@ -52,6 +52,7 @@ class Columns:
     instrument: NDArray[Any]
     quantity: F64
     entry: F64
+    alone: F64  # margin of an isolated position [coin], NaN of a cross one; empty where all are cross
     balance_start: I64  # (A + 1,)
     balance_coin: NDArray[Any]
     balance: F64
@@ -68,10 +69,12 @@ class PoolRows:
 
     account: I64
     currency: I64  # coin
-    base: F64  # cash, less what futures were bought at [coin]
+    base: F64  # cash or margin of its own, less what futures were bought at [coin]
     start: I64  # (K + 1,) of positions
     index: NDArray[Any]  # instrument: uint16 where two bytes can tell them apart, else int32
     quantity: NDArray[Any]  # contracts: int32 where all are whole, else float64
+    position: I64  # (K,) row of the position that is a pool by itself; -1 of a cross pool
+    came: I64  # (P,) row of each position before; empty where all are cross
     order_start: I64  # (K + 1,)
     sells: I64  # (K,) where the buys end and the sells begin
     order_index: NDArray[Any]
@@ -105,7 +108,14 @@ def whole_numbers(quantity: F64, most: float) -> bool:
 
 
 @kernel
-def count_pools(settlement: I64, coins: int, rows: _Rows, span: tuple[int, int], out: I64) -> None:
+def _is_alone(alone: F64, position: int) -> bool:
+    return len(alone) > 0 and not np.isnan(alone[position])
+
+
+@kernel
+def count_pools(
+    settlement: I64, coins: int, rows: _Rows, alone: F64, span: tuple[int, int], out: I64
+) -> None:
     """Pools of accounts ``span[0]`` to ``span[1] - 1``."""
     held, cash, waiting = rows
     seen = np.full(coins, -1)
@@ -117,6 +127,9 @@ def count_pools(settlement: I64, coins: int, rows: _Rows, span: tuple[int, int],
             seen[coin] = account
         for p in range(held[0][account], held[0][account + 1]):
             coin = settlement[held[1][p]]
+            if _is_alone(alone, p):
+                count += 1
+                continue
             count += 1 if seen[coin] != account else 0
             seen[coin] = account
         for o in range(waiting[0][account], waiting[0][account + 1]):
@@ -129,19 +142,27 @@ def count_pools(settlement: I64, coins: int, rows: _Rows, span: tuple[int, int],
 @kernel
 def _opened(account: int, coin: int, following: int, slot: I64, out: _Out) -> int:
     """Open an account's pool of a coin unless it is open; the number of its next pool."""
-    owner, currency, base, premium = out[0]
-    start, order_start, sells = out[1]
+    owner, currency = out[0][0], out[0][1]
     pool = slot[coin]
     if pool >= 0 and pool < following and owner[pool] == account and currency[pool] == coin:
         return following
     slot[coin] = following
-    owner[following], currency[following], base[following], premium[following] = account, coin, 0.0, 0.0
-    start[following] = order_start[following] = sells[following] = 0
-    return following + 1
+    return _begun(account, coin, following, 0.0, -1, out)
 
 
 @kernel
-def _open(settlement: I64, rows: _Rows, account: int, first: int, slot: I64, out: _Out) -> int:
+def _begun(account: int, coin: int, pool: int, money: float, row: int, out: _Out) -> int:
+    """Begin a pool, of one position or (-1) a cross one; the number of the next."""
+    owner, currency, base, premium, position = out[0]
+    start, order_start, sells = out[1]
+    owner[pool], currency[pool], base[pool], premium[pool], position[pool] = account, coin, money, 0.0, row
+    start[pool] = 1 if row >= 0 else 0
+    order_start[pool] = sells[pool] = 0
+    return pool + 1
+
+
+@kernel
+def _open(settlement: I64, rows: _Rows, alone: F64, account: int, first: int, slot: I64, out: _Out) -> int:  # noqa: PLR0913
     """Open an account's pools with their cash, and count what each holds; the number after its last."""
     held, cash, waiting = rows
     base, (start, order_start, sells) = out[0][2], out[1]
@@ -151,6 +172,9 @@ def _open(settlement: I64, rows: _Rows, account: int, first: int, slot: I64, out
         base[slot[cash[1][b]]] += cash[2][b]
     for p in range(held[0][account], held[0][account + 1]):
         coin = settlement[held[1][p]]
+        if _is_alone(alone, p):
+            following = _begun(account, coin, following, alone[p], p, out)
+            continue
         following = _opened(account, coin, following, slot, out)
         start[slot[coin]] += 1
     for o in range(waiting[0][account], waiting[0][account + 1]):
@@ -178,20 +202,29 @@ def _bought(amount: float, a: float, c: float, price: float) -> float:
 
 
 @kernel
-def _lay_positions(
-    contracts: _Contracts, held: _Trades, account: int, slot: I64, room: I64, out: _Out
+def _laid(contracts: _Contracts, held: _Trades, position: int, at: tuple[int, int], out: _Out) -> None:
+    """A position into its pool, ``at[0]``, and its place, ``at[1]``."""
+    _settlement, a, c, is_option = contracts
+    (index, quantity, came), base = out[2], out[0][2]
+    i, amount = held[1][position], held[2][position]
+    index[at[1]], quantity[at[1]] = i, amount
+    if len(came) > 0:
+        came[at[1]] = position
+    if not is_option[i]:
+        base[at[0]] -= _bought(amount, a[i], c[i], held[3][position])
+
+
+@kernel
+def _lay_positions(  # noqa: PLR0913 - what a cross position and one by itself need
+    contracts: _Contracts, held: _Trades, alone: F64, account: int, slot: I64, room: I64, out: _Out
 ) -> None:
-    """Positions of an account into its pools; ``room`` says where the next of a coin stands."""
-    settlement, a, c, is_option = contracts
-    (index, quantity), base = out[2], out[0][2]
+    """Cross positions of an account into its pools; ``room`` says where the next of a coin stands."""
     for p in range(held[0][account], held[0][account + 1]):
-        i, amount = held[1][p], held[2][p]
-        coin = settlement[i]
-        place = room[coin]
-        room[coin] += 1
-        index[place], quantity[place] = i, amount
-        if not is_option[i]:
-            base[slot[coin]] -= _bought(amount, a[i], c[i], held[3][p])
+        if not _is_alone(alone, p):
+            coin = contracts[0][held[1][p]]
+            place = room[coin]
+            room[coin] += 1
+            _laid(contracts, held, p, (slot[coin], place), out)
 
 
 @kernel
@@ -214,21 +247,32 @@ def _lay_orders(
 
 
 @kernel
-def lay(contracts: _Contracts, rows: _Rows, coins: int, pools: I64, span: tuple[int, int], out: _Out) -> None:
+def lay(  # noqa: PLR0913 - a kernel's columns
+    contracts: _Contracts,
+    rows: _Rows,
+    alone: F64,
+    coins: int,
+    pools: I64,
+    span: tuple[int, int],
+    out: _Out,
+) -> None:
     """Pools of accounts ``span[0]`` to ``span[1] - 1``, account a's from ``pools[a]`` on."""
     settlement, (held, _cash, waiting) = contracts[0], rows
-    currency, (start, order_start, sells) = out[0][1], out[1]
+    currency, position, (start, order_start, sells) = out[0][1], out[0][4], out[1]
     slot, room = np.full(coins, -1), np.zeros((3, coins), dtype=np.int64)
     for account in range(span[0], span[1]):
         first = pools[account]
-        past = _open(settlement, rows, account, first, slot, out)
+        past = _open(settlement, rows, alone, account, first, slot, out)
         _beginnings(held[0][account], first, past, start)
         _beginnings(waiting[0][account], first, past, order_start)
         for pool in range(first, past):
+            if position[pool] >= 0:
+                _laid(contracts, held, position[pool], (pool, start[pool]), out)
+                continue
             coin = currency[pool]
             sells[pool] += order_start[pool]
             room[0, coin], room[1, coin], room[2, coin] = start[pool], order_start[pool], sells[pool]
-        _lay_positions(contracts, held, account, slot, room[0], out)
+        _lay_positions(contracts, held, alone, account, slot, room[0], out)
         _lay_orders(contracts, waiting, account, slot, (room[1], room[2]), out)
 
 
@@ -264,6 +308,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         (columns.balance_start, columns.balance_coin, columns.balance),
         (columns.order_start, columns.order_instrument, columns.order_quantity, columns.order_price),
     )
+    alone = columns.alone
     accounts, positions, orders = len(columns.start) - 1, len(columns.quantity), len(columns.order_quantity)
     pools = np.zeros(accounts + 1, dtype=np.int64)
 
@@ -271,7 +316,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         return row_bounds(columns.start + columns.balance_start + columns.order_start, _PIECE)
 
     in_pieces(
-        lambda a, b: count_pools(contracts.settlement, contracts.coins, plain, (a, b), pools[1:]),
+        lambda a, b: count_pools(contracts.settlement, contracts.coins, plain, alone, (a, b), pools[1:]),
         accounts,
         pieces,
         pool,
@@ -280,12 +325,14 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
     made = _room(contracts, columns, int(pools[-1]), positions, orders)
     told: _Contracts = contracts.settlement, contracts.a, contracts.c, contracts.is_option
     out: _Out = (
-        (made.account, made.currency, made.base, made.premium),
+        (made.account, made.currency, made.base, made.premium, made.position),
         (made.start, made.order_start, made.sells),
-        (made.index, made.quantity),
+        (made.index, made.quantity, made.came),
         (made.order_index, made.order_quantity, made.paid),
     )
-    in_pieces(lambda a, b: lay(told, plain, contracts.coins, pools, (a, b), out), accounts, pieces, pool)
+    in_pieces(
+        lambda a, b: lay(told, plain, alone, contracts.coins, pools, (a, b), out), accounts, pieces, pool
+    )
     return made
 
 
@@ -302,6 +349,8 @@ def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, or
         start,
         np.empty(positions, dtype=index),
         np.empty(positions, dtype=np.int32 if whole else np.float64),
+        np.empty(pools, dtype=np.int64),
+        np.empty(len(columns.alone), dtype=np.int64),
         order_start,
         np.empty(pools, dtype=np.int64),
         np.empty(orders, dtype=index),

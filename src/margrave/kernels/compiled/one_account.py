@@ -83,7 +83,8 @@ def account_rows(
         (np.array([0, len(order_index)]), order_index, order_quantity, order_price),
     )
     pools = np.zeros(2, dtype=np.int64)
-    count_pools(contracts[0], len(rate), rows, (0, 1), pools[1:])
+    alone = np.empty(0)
+    count_pools(contracts[0], len(rate), rows, alone, (0, 1), pools[1:])
     count = pools[1]
     owner, whose, base, premium = (
         np.empty(count, np.int64),
@@ -91,6 +92,7 @@ def account_rows(
         np.empty(count),
         np.empty(count),
     )
+    position, came = np.empty(count, np.int64), np.empty(0, np.int64)
     start, order_start, sells = (
         np.empty(count + 1, np.int64),
         np.empty(count + 1, np.int64),
@@ -106,10 +108,16 @@ def account_rows(
     lay(
         contracts,
         rows,
+        alone,
         len(rate),
         pools,
         (0, 1),
-        ((owner, whose, base, premium), (start, order_start, sells), (held, size), (asked, amount, paid)),
+        (
+            (owner, whose, base, premium, position),
+            (start, order_start, sells),
+            (held, size, came),
+            (asked, amount, paid),
+        ),
     )
     plain = (start, held, size, base, whose), (order_start, sells, asked, amount, paid, premium)
     parts = np.empty((SOLD + 1, count)), np.empty((SOLD + 1, count)), np.empty(count)

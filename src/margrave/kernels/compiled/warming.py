@@ -116,6 +116,7 @@ def _account(quantity: F64, orders: I64) -> Columns:
         instrument=row,
         quantity=quantity,
         entry=price,
+        alone=np.zeros(0),
         balance_start=first,
         balance_coin=row,
         balance=price,
