@@ -11,7 +11,8 @@ import numpy as np
 from margrave.core.errors import Issue
 from margrave.domain.book import Book
 from margrave.domain.market import Market
-from margrave.engine.books.laid import LaidBook, are_same, contracts_of, lay_out, some_accounts
+from margrave.engine.books.ladder_swept import ladder_sweep_of, ladders_swept
+from margrave.engine.books.laid import LaidBook, are_same, contracts_of, lay_out, lay_out_alone, some_accounts
 from margrave.engine.books.swept import sweep_of, swept
 from margrave.engine.books.venue import BookAssessment, PoolColumns, assess_resolved
 from margrave.kernels.arrays import Bools
@@ -55,9 +56,22 @@ def keep_in(book: Book, resolved: Resolved, *, threads: int = 1) -> KeptBook:
 
 
 def _kept(book: Book, resolved: Resolved, pool: Executor | None) -> KeptBook:
+    return KeptBook(book, resolved.rulebook, _laid(book, resolved, pool))
+
+
+def _laid(book: Book, resolved: Resolved, pool: Executor | None) -> LaidBook | None:
+    # None where the rulebook has no compiled form.
+    if ladder_sweep_of(resolved) is not None:
+        return lay_out_alone(book, resolved, pool)
+    return None if sweep_of(resolved, book.symbols) is None else lay_out(book, resolved, pool)
+
+
+def _swept(book: Book, resolved: Resolved, laid: LaidBook, pool: Executor | None) -> PoolMargins | None:
+    by_size = ladder_sweep_of(resolved)
+    if by_size is not None:
+        return ladders_swept(by_size, laid, pool)
     sweep = sweep_of(resolved, book.symbols)
-    laid = None if sweep is None else lay_out(book, resolved, pool)
-    return KeptBook(book, resolved.rulebook, laid)
+    return None if sweep is None else swept(sweep, laid, pool)
 
 
 def assess_kept(kept: KeptBook, market: Market, *, threads: int = 1) -> BookAssessment:
@@ -83,7 +97,7 @@ def assess_kept_in(
     with _workers(threads) as pool:
         laid = kept.laid
         if laid is not None and not are_same(laid.contracts, contracts_of(resolved.table)):
-            kept = replace(kept, laid=lay_out(kept.book, resolved, pool))
+            kept = replace(kept, laid=_laid(kept.book, resolved, pool))
         return kept, _assessed(kept, resolved, pool, _Ways(None, threads, None))
 
 
@@ -135,12 +149,11 @@ class _Ways:
 
 def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _Ways) -> BookAssessment:
     book, laid = kept.book, kept.laid
-    sweep = None if laid is None else sweep_of(resolved, book.symbols)
-    if laid is None or sweep is None:
+    found_pools = None if laid is None else _swept(book, resolved, laid, pool)
+    if laid is None or found_pools is None:
         found = assess_resolved(book, resolved, chunk=ways.chunk, threads=ways.threads, told=ways.told)
         note = f"{resolved.rulebook.id} has no compiled form: NumPy answered"
         return replace(found, notes=(*found.notes, note))
-    found_pools = swept(sweep, laid, pool)
     slow = laid.others.copy()
     slow[laid.account[found_pools.standing == UNFINISHED]] = True
     others = assess_resolved(some_accounts(book, slow), resolved, chunk=ways.chunk, threads=ways.threads)

@@ -19,6 +19,7 @@ from margrave.kernels.compiled.coin_pools import (
     PoolMargins,
 )
 from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.intrinsics import bits_of
 from margrave.kernels.compiled.laid_out import PoolRows
 
 VALUE, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE = 0, 1, 2, 3, 4, 5, 7
@@ -34,10 +35,15 @@ NEAREST, HALF_EVEN, UP, DOWN, AWAY, TRUNCATE = range(6)
 """Directions of rounding, in the order of `core.rounding.Direction`."""
 
 _Tiers: TypeAlias = tuple[F64, F64, F64, F64, F64]
-_Grid: TypeAlias = tuple[float, float, int, tuple[float, float, float, float], F64, F64]
-_Told: TypeAlias = tuple[F64, I64, _Tiers, _Tiers, _Grid, float]
+_Grid: TypeAlias = tuple[float, float, int, float, float]
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, NDArray[np.int8]]
+
+# As in `core.rounding`; constants of the machine code, for what is handed over to a function a position is slow.
+DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
+FIFTEENTH = np.array([0.0, *(float(f"1e{k - 14}") for k in range(-300, 299)), 0.0])
+DIGITS_MAX, ROUNDED = 1e15, 1.2e-16
+_LOG10_2 = 0.30103
 
 
 @final
@@ -55,17 +61,13 @@ class Tiers:
 @final
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What every margin is rounded to; a step of zero rounds nothing. Numbers are those of `core.rounding`."""
+    """What every margin is rounded to; a step of zero rounds nothing. As in `core.rounding`."""
 
     step: float
     per_unit: float
     direction: int
     close: float
     lots: float  # digits of the step as a whole number
-    digits_max: float
-    rounded: float
-    decades: F64
-    fifteenth: F64
 
 
 @final
@@ -98,9 +100,21 @@ def _moved(steps: float, direction: int) -> float:
 
 
 @kernel
+def _fifteenth(size: float) -> float:
+    """Unit of the fifteenth digit of an amount above zero."""
+    exponent = ((bits_of(size) >> 52) & 0x7FF) - 1023
+    row = min(max(int(exponent * _LOG10_2) + 300, 1), len(DECADES) - 1)
+    while row < len(DECADES) and size >= DECADES[np.uint64(row)]:
+        row += 1
+    while row > 0 and size < DECADES[np.uint64(row - 1)]:
+        row -= 1
+    return float(FIFTEENTH[np.uint64(row)])
+
+
+@kernel
 def on_step(amount: float, grid: _Grid) -> float:
     """An amount on its grid, as `core.rounding.round_all` has it; NaN where that takes more than its fifteen digits."""
-    step, per_unit, direction, (close, lots, digits_max, rounded), decades, fifteenth = grid
+    step, per_unit, direction, close, lots = grid
     if step == 0.0:
         return amount
     scaled = amount / step
@@ -109,8 +123,8 @@ def on_step(amount: float, grid: _Grid) -> float:
     if scaled == 0.0 or abs(halves - near) > close * max(abs(scaled), 1.0):
         return _moved(scaled, direction) / per_unit
     size, apart = abs(amount), amount - near / (2.0 * per_unit)
-    half, slack = 0.5 * fifteenth[np.searchsorted(decades, size, side="right")], rounded * size
-    if not abs(near) * (0.5 * lots if near % 2.0 == 0.0 else 5.0 * lots) < digits_max:
+    half, slack = 0.5 * _fifteenth(size), ROUNDED * size
+    if not abs(near) * (0.5 * lots if near % 2.0 == 0.0 else 5.0 * lots) < DIGITS_MAX:
         return np.nan
     if abs(apart) + slack < half:
         return _moved(0.5 * near, direction) / per_unit
@@ -120,58 +134,78 @@ def on_step(amount: float, grid: _Grid) -> float:
 
 
 @kernel
-def _by_tier(tiers: _Tiers, first: int, past: int, size: float) -> float:
-    """Margin of a size on its ladder; a size on a boundary belongs to the tier below."""
-    floor, rate, slope, deduction, root = tiers
+def _tier(floor: F64, first: int, past: int, units: float) -> np.uint64:
+    """Row of a size; a size on a boundary belongs to the tier below."""
     row = first
-    while row + 1 < past and size > floor[row + 1]:
+    while row + 1 < past and units > floor[np.uint64(row + 1)]:
         row += 1
-    at = np.uint64(row)
-    rates = rate[at] + slope[at] * size
-    if len(root) > 0:
-        rates = rates + root[at] * np.sqrt(size)
-    return float(size * rates - deduction[at])
+    return np.uint64(row)
 
 
 @kernel
-def _margin(told: _Told, i: np.uint64, level: int, quantity: float, leverage: float) -> float:
-    """Margin of a position at one level, on its grid."""
-    number, row, initial, maintenance, grid, _closing = told
-    size = abs(quantity)
-    value = size * number[i, NOTIONAL + level]
-    unit = number[i, UNIT]
-    units = value if np.isnan(unit) else size * unit
-    tiers = initial if level == 0 else maintenance
-    margin = _by_tier(tiers, row[i, FIRST + level], row[i, PAST + level], units)
-    if not np.isnan(unit):
-        margin = value * (margin / units) if units > 0.0 else 0.0 * value
-    chosen = not np.isnan(leverage)
-    if level == 0 and chosen and row[i, RULE] != BY_TIER:
-        by_leverage = value / leverage
-        margin = by_leverage if row[i, RULE] == BY_LEVERAGE or by_leverage > margin else margin
-    fee = number[i, FEE + level]
-    if fee != 0.0:
-        side = 1.0 if quantity > 0.0 else -1.0 if quantity < 0.0 else 0.0
-        tilt = number[i, TILT] * side / leverage if chosen else 0.0
-        margin += fee * (value * max(1.0 + tilt, 0.0) if row[i, AT_BANKRUPTCY] != 0 else value)
-    return on_step(margin, grid)
+def _in_money(margin: float, value: float, units: float, by_value: bool) -> float:
+    """Margin in the ladder's own unit, in the settlement asset."""
+    if by_value:
+        return margin
+    return value * (margin / units) if units > 0.0 else 0.0 * value
 
 
 @kernel
-def ladder_rows(told: _Told, held: _Held, span: tuple[int, int], out: _Ends) -> None:
+def _by_leverage(rule: int, margin: float, value: float, leverage: float) -> float:
+    """Initial margin where the holder chose a leverage."""
+    if np.isnan(leverage) or rule == BY_TIER:
+        return margin
+    chosen = value / leverage
+    return chosen if rule == BY_LEVERAGE or chosen > margin else margin
+
+
+@kernel
+def _fee(rate: float, value: float, tilt: float, at_bankruptcy: int) -> float:
+    """Closing fee, of the notional or of that at the bankruptcy price."""
+    return rate * (value * max(1.0 + tilt, 0.0) if at_bankruptcy != 0 else value)
+
+
+@kernel
+def ladder_rows(
+    instruments: tuple[F64, I64],
+    levels: tuple[_Tiers, _Tiers],
+    rules: tuple[_Grid, float],
+    held: _Held,
+    span: tuple[int, int],
+    out: _Ends,
+) -> None:
     """Pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on."""
-    number, closing = told[0], told[5]
+    (number, row), (grid, closing) = instruments, rules
+    (floor_i, rate_i, slope_i, cut_i, root_i), (floor_m, rate_m, slope_m, cut_m, root_m) = levels
+    rooted = len(root_i) > 0  # columns by themselves: a tuple of them handed over at every position is slow
     start, index, quantity, leverage, base = held
     equity, initial, maintenance, order_margin, standing = out
     for k, pool in enumerate(range(span[0], span[1])):
         own, asked, least = base[pool], 0.0, 0.0
         for p in range(start[pool], start[pool + 1]):
-            i, amount = np.uint64(index[p]), float(quantity[p])
+            i, amount, chosen = np.uint64(index[p]), float(quantity[p]), leverage[p]
+            size, unit = abs(amount), number[i, UNIT]
+            by_value = np.isnan(unit)
             own += amount * number[i, VALUE]
-            asked += _margin(told, i, 0, amount, leverage[p])
-            least += _margin(told, i, 1, amount, leverage[p])
-            if not abs(amount) * number[i, EACH] <= number[i, LIMIT]:
+            if not size * number[i, EACH] <= number[i, LIMIT]:
                 own = np.nan
+            side = 1.0 if amount > 0.0 else -1.0 if amount < 0.0 else 0.0
+            tilt = 0.0 if np.isnan(chosen) else number[i, TILT] * side / chosen
+
+            value = size * number[i, NOTIONAL]
+            units = value if by_value else size * unit
+            at = _tier(floor_i, row[i, FIRST], row[i, PAST], units)
+            rates = rate_i[at] + slope_i[at] * units + (root_i[at] * np.sqrt(units) if rooted else 0.0)
+            margin = _in_money(units * rates - cut_i[at], value, units, by_value)
+            margin = _by_leverage(row[i, RULE], margin, value, chosen)
+            asked += on_step(margin + _fee(number[i, FEE], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+
+            value = size * number[i, NOTIONAL + 1]
+            units = value if by_value else size * unit
+            at = _tier(floor_m, row[i, FIRST + 1], row[i, PAST + 1], units)
+            rates = rate_m[at] + slope_m[at] * units + (root_m[at] * np.sqrt(units) if rooted else 0.0)
+            margin = _in_money(units * rates - cut_m[at], value, units, by_value)
+            least += on_step(margin + _fee(number[i, FEE + 1], value, tilt, row[i, AT_BANKRUPTCY]), grid)
         equity[k], initial[k], maintenance[k], order_margin[k] = own, asked, least, 0.0
         if np.isnan(own + asked + least):
             standing[k] = UNFINISHED
@@ -201,19 +235,11 @@ def ladder_pools(
         Gets them, from its first row on. Where the standing is `UNFINISHED`, numbers are not what they should be.
     """
     grid = terms.grid
-    by_digits = grid.close, grid.lots, grid.digits_max, grid.rounded
-    told: _Told = (
-        terms.number,
-        terms.row,
-        _plain(terms.tiers[0]),
-        _plain(terms.tiers[1]),
-        (grid.step, grid.per_unit, grid.direction, by_digits, grid.decades, grid.fifteenth),
-        terms.closing,
-    )
-    held: _Held = rows.start, rows.index, rows.quantity, leverage, rows.base
     ladder_rows(
-        told,
-        held,
+        (terms.number, terms.row),
+        (_plain(terms.tiers[0]), _plain(terms.tiers[1])),
+        ((grid.step, grid.per_unit, grid.direction, grid.close, grid.lots), terms.closing),
+        (rows.start, rows.index, rows.quantity, leverage, rows.base),
         span,
         (out.equity, out.initial, out.maintenance, out.order_margin, out.standing),
     )

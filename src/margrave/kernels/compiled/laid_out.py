@@ -142,30 +142,23 @@ def count_pools(
 @kernel
 def _opened(account: int, coin: int, following: int, slot: I64, out: _Out) -> int:
     """Open an account's pool of a coin unless it is open; the number of its next pool."""
-    owner, currency = out[0][0], out[0][1]
+    owner, currency, base, premium, position = out[0]
+    start, order_start, sells = out[1]
     pool = slot[coin]
     if pool >= 0 and pool < following and owner[pool] == account and currency[pool] == coin:
         return following
     slot[coin] = following
-    return _begun(account, coin, following, 0.0, -1, out)
-
-
-@kernel
-def _begun(account: int, coin: int, pool: int, money: float, row: int, out: _Out) -> int:
-    """Begin a pool, of one position or (-1) a cross one; the number of the next."""
-    owner, currency, base, premium, position = out[0]
-    start, order_start, sells = out[1]
-    owner[pool], currency[pool], base[pool], premium[pool], position[pool] = account, coin, money, 0.0, row
-    start[pool] = 1 if row >= 0 else 0
-    order_start[pool] = sells[pool] = 0
-    return pool + 1
+    owner[following], currency[following], base[following], premium[following] = account, coin, 0.0, 0.0
+    position[following] = -1
+    start[following] = order_start[following] = sells[following] = 0
+    return following + 1
 
 
 @kernel
 def _open(settlement: I64, rows: _Rows, alone: F64, account: int, first: int, slot: I64, out: _Out) -> int:  # noqa: PLR0913
     """Open an account's pools with their cash, and count what each holds; the number after its last."""
     held, cash, waiting = rows
-    base, (start, order_start, sells) = out[0][2], out[1]
+    (owner, currency, base, premium, position), (start, order_start, sells) = out[0], out[1]
     following = first
     for b in range(cash[0][account], cash[0][account + 1]):
         following = _opened(account, cash[1][b], following, slot, out)
@@ -173,7 +166,10 @@ def _open(settlement: I64, rows: _Rows, alone: F64, account: int, first: int, sl
     for p in range(held[0][account], held[0][account + 1]):
         coin = settlement[held[1][p]]
         if _is_alone(alone, p):
-            following = _begun(account, coin, following, alone[p], p, out)
+            owner[following], currency[following], premium[following] = account, coin, 0.0
+            base[following], position[following] = alone[p], p
+            start[following], order_start[following], sells[following] = 1, 0, 0
+            following += 1
             continue
         following = _opened(account, coin, following, slot, out)
         start[slot[coin]] += 1
@@ -202,29 +198,28 @@ def _bought(amount: float, a: float, c: float, price: float) -> float:
 
 
 @kernel
-def _laid(contracts: _Contracts, held: _Trades, position: int, at: tuple[int, int], out: _Out) -> None:
-    """A position into its pool, ``at[0]``, and its place, ``at[1]``."""
-    _settlement, a, c, is_option = contracts
-    (index, quantity, came), base = out[2], out[0][2]
-    i, amount = held[1][position], held[2][position]
-    index[at[1]], quantity[at[1]] = i, amount
-    if len(came) > 0:
-        came[at[1]] = position
-    if not is_option[i]:
-        base[at[0]] -= _bought(amount, a[i], c[i], held[3][position])
-
-
-@kernel
 def _lay_positions(  # noqa: PLR0913 - what a cross position and one by itself need
-    contracts: _Contracts, held: _Trades, alone: F64, account: int, slot: I64, room: I64, out: _Out
+    contracts: _Contracts, held: _Trades, alone: F64, pools: tuple[int, int], slot: I64, room: I64, out: _Out
 ) -> None:
-    """Cross positions of an account into its pools; ``room`` says where the next of a coin stands."""
+    """Positions of an account, ``pools[0]``, into its pools from ``pools[1]`` on; ``room`` says where the next of a coin stands."""
+    settlement, a, c, is_option = contracts
+    (index, quantity, came), base, start, position = out[2], out[0][2], out[1][0], out[0][4]
+    account, mine = pools
     for p in range(held[0][account], held[0][account + 1]):
-        if not _is_alone(alone, p):
-            coin = contracts[0][held[1][p]]
-            place = room[coin]
+        i, amount = held[1][p], held[2][p]
+        if _is_alone(alone, p):  # its pool is the next of one position
+            while position[mine] != p:
+                mine += 1
+            pool, place = mine, start[mine]
+        else:
+            coin = settlement[i]
+            pool, place = slot[coin], room[coin]
             room[coin] += 1
-            _laid(contracts, held, p, (slot[coin], place), out)
+        index[place], quantity[place] = i, amount
+        if len(came) > 0:
+            came[place] = p
+        if not is_option[i]:
+            base[pool] -= _bought(amount, a[i], c[i], held[3][p])
 
 
 @kernel
@@ -267,12 +262,11 @@ def lay(  # noqa: PLR0913 - a kernel's columns
         _beginnings(waiting[0][account], first, past, order_start)
         for pool in range(first, past):
             if position[pool] >= 0:
-                _laid(contracts, held, position[pool], (pool, start[pool]), out)
                 continue
             coin = currency[pool]
             sells[pool] += order_start[pool]
             room[0, coin], room[1, coin], room[2, coin] = start[pool], order_start[pool], sells[pool]
-        _lay_positions(contracts, held, alone, account, slot, room[0], out)
+        _lay_positions(contracts, held, alone, (account, first), slot, room[0], out)
         _lay_orders(contracts, waiting, account, slot, (room[1], room[2]), out)
 
 
