@@ -26,7 +26,8 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 def _stamp() -> str:
     """Digest of the files whose functions and numbers are compiled into those of other files."""
-    shared = ("compiled/compiler.py", "compiled/intrinsics.py", "compiled/normal.py", "normal.py")
+    rooms = ("compiler", "intrinsics", "normal", "coin_pools", "laid_out")
+    shared = (*(f"compiled/{room}.py" for room in rooms), "normal.py")
     return sha256(b"".join(get_data("margrave.kernels", name) or b"" for name in shared)).hexdigest()
 
 

@@ -18,7 +18,8 @@ from margrave.kernels.compiled.coin_pools import (
     join_pools,
 )
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
-from margrave.kernels.compiled.laid_out import Columns, Contracts, laid_out
+from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
+from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out
 from margrave.kernels.compiled.one_account import one_account, pools_of_one
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
@@ -73,6 +74,7 @@ def _pools() -> _Steps:
 
 def _ladders() -> _Steps:
     yield "tiered margin and liquidation prices", lambda: _tiers(np.ones(1))
+    yield "pools margined by size", _by_size
 
 
 GROUPS: Final[Mapping[str, Callable[[], _Steps]]] = {
@@ -107,6 +109,18 @@ def _coins() -> None:
         join_pools(levels, one, rows, first, (parts, out), (0, 1), out)
     market = one_account(CoinTerms(table[:2], 1, bits, share, liquidity, one), levels, contracts, one, None)
     pools_of_one(market, (np.zeros(8), 1, 1, 1))
+
+
+def _by_size() -> None:
+    one, row = np.ones(1), np.zeros(1, dtype=np.int64)
+    tiers = Tiers(one, one, one, one, one[:0])
+    grid = Grid(0.0, 0.0, 0, 0.0, 0.0)
+    terms = LadderTerms(np.ones((1, 9)), np.zeros((1, 6), dtype=np.int64), (tiers, tiers), grid, 1.0)
+    for whole in (np.int32, np.float64):  # whole contracts take four bytes
+        first, index = np.array([0, 1]), np.zeros(1, dtype=np.uint16)
+        no_orders = 0 * first, row, index[:0], one[:0], one[:0], one
+        rows = PoolRows(row, row, one, first, index, np.ones(1, dtype=whole), row, row, *no_orders)
+        ladder_pools(terms, rows, one, (0, 1), empty_margins(1))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:
