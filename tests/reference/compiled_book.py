@@ -172,14 +172,15 @@ def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list
 def by_size(
     dice: np.random.Generator, contracts: Contracts, columns: Columns, pool: Executor | None
 ) -> list[np.ndarray]:
-    """Pools margined by size, a fifth of the positions isolated: tiers in value, coins and with a root, fees, leverage, rounding."""
+    """Pools margined by size, a fifth of the positions isolated: tiers in value, coins and with a root,
+    fees, leverage, rounding, orders."""
     instruments, positions = len(contracts.settlement), len(columns.entry)
     alone = np.where(dice.random(positions) < 0.2, dice.uniform(0.0, 5.0, positions), np.nan)
-    rows = laid_out(contracts, replace(columns, alone=alone), pool)
-    number = dice.uniform(0.1, 2.0, (instruments, 9))
+    rows = laid_out(contracts, replace(columns, alone=alone, traced=True), pool)
+    number = dice.uniform(0.1, 2.0, (instruments, 12))
     number[:, 1] = np.where(dice.random(instruments) < 0.5, np.nan, number[:, 1])
     number[:, 2], number[:, 4] = 1e9, np.where(dice.random(instruments) < 0.5, 1.0, -1.0)
-    number[:, 7:] *= 1e-3
+    number[:, 7:9] *= 1e-3
     first = dice.integers(0, 2, (instruments, 1)) * 10
     rule = dice.integers(0, 3, (instruments, 1))
     row = np.concatenate((rule, rule % 2, first, first, first + 10, first + 10), axis=1)
@@ -187,12 +188,14 @@ def by_size(
     floor[[0, 10]] = -np.inf
     rate = np.concatenate((RATES, RATES))
     tiers = Tiers(floor, rate, 1e-9 * rate, 0.0 * rate, 1e-6 * rate)
-    terms = LadderTerms(number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05)
+    terms = LadderTerms(number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05, 2, True)
     leverage = np.where(dice.random(positions) < 0.5, np.nan, dice.uniform(1.0, 50.0, positions))
+    orders = columns.order_price[rows.order_came]
+    chosen = leverage, orders, np.where(orders < 1.0, np.nan, 10.0 * orders)
     out = empty_margins(len(rows.account))
 
     def run(a: int, b: int) -> None:
-        ladder_pools(terms, rows, leverage, (a, b), margins_in(out, a, b))
+        ladder_pools(terms, rows, chosen, (a, b), margins_in(out, a, b))
 
     in_pieces(run, len(rows.account), lambda: even_bounds(len(rows.account), 1, 1), pool)
     return [rows.position, rows.came, *(getattr(out, field.name) for field in fields(out))]
@@ -220,7 +223,7 @@ def digest(pool: Executor | None = None) -> str:
         answers += swept_pools(terms, rows, pool)
         moving = replace(terms, table=padded_rows(np.concatenate((table, table[-2:]))), moves=True)
         answers += swept_pools(moving, rows, pool)
-    answers += by_size(dice, contracts, without_orders(columns), pool)
+    answers += by_size(dice, contracts, columns, pool)
     return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
 
 

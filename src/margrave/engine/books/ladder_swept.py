@@ -1,8 +1,8 @@
 """Pools margined by size through the compiled kernel: what it needs of a market, and what it answers.
 
-The kernel serves futures and perpetuals on ladders, cross and isolated, with leverage chosen by the holder, closing fees and rounding.
-An instrument of another kind, under a schedule, on a basis of its entry, or without a price is a row of NaN, whose pools go the way
-in NumPy; so do accounts whose open orders count.
+The kernel serves futures and perpetuals on ladders, cross and isolated, with leverage chosen by the holder, closing fees, rounding, and
+open orders at their worst fill. An instrument of another kind, under a schedule, on a basis of its entry, or without a price is a row
+of NaN, whose pools go the way in NumPy.
 """
 
 from concurrent.futures import Executor
@@ -23,6 +23,9 @@ from margrave.kernels.arrays import F64, Bools
 from margrave.kernels.compiled.coin_pools import PoolMargins, empty_margins, margins_in
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
 from margrave.kernels.compiled.ladder_pools import (
+    AT_MARK,
+    AT_PRICE,
+    AT_WORSE,
     BY_LEVERAGE,
     BY_TIER,
     LARGER,
@@ -35,11 +38,12 @@ from margrave.margin.ladder import BASES, RATE_RULES
 from margrave.margin.plan import FlatLadders
 from margrave.margin.resolve import Resolved
 from margrave.rulebook.bands import liquidation_ratio
-from margrave.rulebook.schema import Basis, CrossPool, Netting, RateRule, Rulebook
+from margrave.rulebook.schema import Basis, CrossPool, Netting, OrderBasis, OrderRule, RateRule, Rulebook
 from margrave.valuation.table import Table
 
 _PIECE: Final = 20_000  # positions that are worth a thread
 _MARK, _INDEX = BASES.index(Basis.MARK), BASES.index(Basis.INDEX)
+_BASES: Final = {OrderBasis.ORDER: AT_PRICE, OrderBasis.MARK: AT_MARK, OrderBasis.WORST: AT_WORSE}
 _RULES: Final = {RateRule.TIER: BY_TIER, RateRule.LEVERAGE_ONLY: BY_LEVERAGE}
 
 
@@ -55,6 +59,7 @@ def is_by_size(rulebook: Rulebook) -> bool:
     """Whether the kernel can serve the rulebook at all."""
     account = rulebook.account
     plain = account.netting is Netting.NONE and account.profit_credit == 1.0
+    plain &= account.orders in (OrderRule.NONE, OrderRule.WORST_FILL)
     owes = any(rule.debt is not None for rule in account.collateral)
     return (
         rulebook.portfolio is None
@@ -72,7 +77,7 @@ def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
         return None
     table, terms, flat = resolved.table, resolved.ladders, resolved.plan.flat
     count = len(table.instruments)
-    number, row = np.empty((count, 9)), np.zeros((count, 6), dtype=np.int64)
+    number, row = np.empty((count, 12)), np.zeros((count, 6), dtype=np.int64)
     each = table.a * table.mark + _per_price(table, table.mark)
     number[:, 0] = table.a * table.mark - _per_price(table, table.mark)
     number[:, 1] = np.where(terms.by_value, np.nan, terms.unit_per_contract)
@@ -85,11 +90,15 @@ def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
         number[:, 7 + level] = terms.fee[level]
         row[:, 2 + level] = flat[level].start[terms.ladder]
         row[:, 4 + level] = flat[level].start[terms.ladder + 1]
+    number[:, 9], number[:, 10], number[:, 11] = table.mark, table.a, table.c
     row[:, 0] = np.array([_RULES.get(rule, LARGER) for rule in RATE_RULES])[terms.rate_rule]
     row[:, 1] = terms.fee_at_bankruptcy
     number[others, 0] = np.nan
     closing = liquidation_ratio(resolved.rulebook.account.bands)
-    told = LadderTerms(number, row, (_tiers(flat[0]), _tiers(flat[1])), _grid(resolved.rulebook), closing)
+    account = resolved.rulebook.account
+    tiers = _tiers(flat[0]), _tiers(flat[1])
+    basis = _BASES[account.order_basis]
+    told = LadderTerms(number, row, tiers, _grid(resolved.rulebook), closing, basis, account.open_loss)
     return LadderSweep(told)
 
 
@@ -151,11 +160,11 @@ def ladders_swept(sweep: LadderSweep, laid: LaidBook, pool: Executor | None = No
         what the kernel cannot value.
     """
     rows, out = laid.rows, empty_margins(len(laid.account))
-    assert laid.leverage is not None
-    leverage = laid.leverage
+    assert laid.chosen is not None
+    chosen = laid.chosen.leverage, laid.chosen.order_price, laid.chosen.order_leverage
 
     def run(begin: int, past: int) -> None:
-        ladder_pools(sweep.terms, rows, leverage, (begin, past), margins_in(out, begin, past))
+        ladder_pools(sweep.terms, rows, chosen, (begin, past), margins_in(out, begin, past))
 
     in_pieces(run, len(laid.account), lambda: row_bounds(rows.start, _PIECE), pool)
     return out

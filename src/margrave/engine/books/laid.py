@@ -17,6 +17,16 @@ from margrave.valuation.table import Table
 
 @final
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What holders chose, of positions, (P,), and orders, (O,), as they are laid out."""
+
+    leverage: F64  # NaN where none was
+    order_price: F64
+    order_leverage: F64  # NaN where none was
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class LaidBook:
     """Accounts as pools, and which accounts they are."""
 
@@ -25,9 +35,7 @@ class LaidBook:
     others: Bools  # (A,) accounts that are not laid out: they hold isolated positions
     account: I64  # of each pool
     instrument: I64  # of a pool that is one isolated position; -1
-    leverage: (
-        F64 | None
-    )  # (P,) of positions as they are laid out, NaN where none was chosen; None where none matters
+    chosen: Chosen | None  # None where scenarios margin
     first: I64 | None  # (K + 1,) where those of one coin begin, where pools span coins
 
 
@@ -74,23 +82,24 @@ def lay_out(book: Book, resolved: Resolved, pool: Executor | None = None) -> Lai
 
 
 def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) -> LaidBook:
-    """Lay a book out for margin by size, isolated positions too: all but accounts whose open orders count.
+    """Lay a book out for margin by size, isolated positions too: all but accounts with orders for options, or for what nobody lists.
 
     Arguments as for `lay_out`.
     """
     table = resolved.table
     others = np.zeros(len(book.names), dtype=np.bool_)
-    counts = _counting(book, resolved.rulebook) | table.is_option[book.order_instrument]
+    strange = table.is_option[book.order_instrument]
     if table.unlisted is not None:
-        counts |= table.unlisted[book.order_instrument]
-    others[book.order_account[counts]] = True
+        strange = strange | table.unlisted[book.order_instrument]
+    others[book.order_account[strange]] = True
     others[book.account[book.is_isolated & table.is_option[book.instrument]]] = True
     held = some_accounts(book, ~others)
     margin = np.where(held.is_isolated, isolated_margin_of(resolved, held), np.nan)
     rows = _rows_of(held, others, resolved, margin, pool)
     alone = np.append(held.instrument, -1)[rows.position]  # the last is that of a cross pool
-    leverage = held.leverage[rows.came]
-    return LaidBook(contracts_of(table), rows, others, rows.account, alone, leverage, None)
+    came = rows.order_came
+    chosen = Chosen(held.leverage[rows.came], held.order_price[came], held.order_leverage[came])
+    return LaidBook(contracts_of(table), rows, others, rows.account, alone, chosen, None)
 
 
 _ALL_CROSS = np.zeros(0)
@@ -125,6 +134,7 @@ def _rows_of(held: Book, others: Bools, resolved: Resolved, alone: F64, pool: Ex
             order_instrument=held.order_instrument,
             order_quantity=np.where(_counting(held, resolved.rulebook), held.order_quantity, 0.0),
             order_price=held.order_price,
+            traced=alone is not _ALL_CROSS,
         ),
         pool,
     )

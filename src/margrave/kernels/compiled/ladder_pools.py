@@ -22,11 +22,14 @@ from margrave.kernels.compiled.compiler import kernel
 from margrave.kernels.compiled.intrinsics import bits_of
 from margrave.kernels.compiled.laid_out import PoolRows
 
-VALUE, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE = 0, 1, 2, 3, 4, 5, 7
-"""Columns of `LadderTerms.number`; of the last two the second level stands behind the first."""
+VALUE, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE, MARK, A, C = 0, 1, 2, 3, 4, 5, 7, 9, 10, 11
+"""Columns of `LadderTerms.number`; of notional and fee the second level stands behind the first."""
 
 RULE, AT_BANKRUPTCY, FIRST, PAST = 0, 1, 2, 4
 """Columns of `LadderTerms.row`; of the last two the second level stands behind the first."""
+
+AT_PRICE, AT_MARK, AT_WORSE = range(3)
+"""On which notional an order's margin is taken."""
 
 BY_TIER, LARGER, BY_LEVERAGE = range(3)
 """Which of a tier's and the holder's rate makes an initial margin."""
@@ -37,6 +40,8 @@ NEAREST, HALF_EVEN, UP, DOWN, AWAY, TRUNCATE = range(6)
 _Tiers: TypeAlias = tuple[F64, F64, F64, F64, F64]
 _Grid: TypeAlias = tuple[float, float, int, float, float]
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64]
+_Waiting: TypeAlias = tuple[I64, NDArray[Any], F64, F64, F64, I64]
+_Side: TypeAlias = tuple[float, float, float]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, NDArray[np.int8]]
 
 # As in `core.rounding`; constants of the machine code, for what is handed over to a function a position is slow.
@@ -75,12 +80,15 @@ class Grid:
 class LadderTerms:
     """Instruments in one market, (I,), and their ladders."""
 
-    number: F64  # (I, 9) per contract: value from zero, tier units (NaN: its notional), largest size in tier units, tier units
-    # at the mark, +1 or -1 for a payoff in 1 / price or in price; of each level, notional, closing fee. NaN makes pools NaN.
+    number: F64  # (I, 12) per contract: value from zero, tier units (NaN: its notional), largest size in tier units, tier units
+    # at the mark, +1 or -1 for a payoff in 1 / price or in price; of each level, notional, closing fee; the mark, and the a and c
+    # of the payoff. NaN in the first makes pools NaN.
     row: I64  # (I, 6) leverage rule, whether the fee is on the notional at bankruptcy; of each level, first tier and the one after
     tiers: tuple[Tiers, Tiers]
     grid: Grid
     closing: float  # margin balance over maintenance below which a pool is closed
+    order_basis: int  # on which notional an order's margin is taken
+    open_loss: bool  # whether an order beyond the mark must cover what it loses at once
 
 
 # --- kernels ---
@@ -166,16 +174,154 @@ def _fee(rate: float, value: float, tilt: float, at_bankruptcy: int) -> float:
 
 
 @kernel
-def ladder_rows(
+def _initial(
+    instruments: tuple[F64, I64], tiers: _Tiers, i: np.uint64, quantity: float, value: float, leverage: float
+) -> float:
+    """Initial margin of a quantity that is worth a value, not rounded."""
+    (number, row), (floor, rate, slope, cut, root) = instruments, tiers
+    unit = number[i, UNIT]
+    by_value = bool(np.isnan(unit))
+    units = value if by_value else abs(quantity) * unit
+    at = _tier(floor, row[i, FIRST], row[i, PAST], units)
+    rates = rate[at] + slope[at] * units + (root[at] * np.sqrt(units) if len(root) > 0 else 0.0)
+    margin = _in_money(units * rates - cut[at], value, units, by_value)
+    margin = _by_leverage(row[i, RULE], margin, value, leverage)
+    side = 1.0 if quantity > 0.0 else -1.0 if quantity < 0.0 else 0.0
+    tilt = 0.0 if np.isnan(leverage) else number[i, TILT] * side / leverage
+    return margin + _fee(number[i, FEE], value, tilt, row[i, AT_BANKRUPTCY])
+
+
+@kernel
+def _after_fill(position: float, each: float, side: _Side) -> tuple[float, float]:
+    """What is held, and what its margin is taken on, when the orders of a side are filled.
+
+    Orders against the position close it first; what is left of either side is priced at its own price.
+    """
+    filled, worth, _loss = side
+    at_order = each if filled == 0.0 else worth / abs(filled)
+    after = position + filled
+    if position * filled >= 0.0:
+        return after, abs(position) * each + abs(filled) * at_order
+    return after, abs(after) * (each if after * position > 0.0 else at_order)
+
+
+@kernel
+def _beside(number: F64, held: _Held, pool: int, i: np.uint64) -> tuple[float, float, float]:
+    """Contracts that a pool holds of an instrument, what one is worth, and the leverage that was chosen."""
+    start, index, quantity, leverage, _base = held
+    position, each, legs, chosen = 0.0, 0.0, 0, np.nan
+    for p in range(start[pool], start[pool + 1]):
+        if index[p] == i:
+            amount = float(quantity[p])
+            size = abs(amount)
+            position += amount
+            each += (
+                size
+                * (
+                    number[i, A] * number[i, MARK]
+                    + number[i, C] / (number[i, MARK] if number[i, C] > 0.0 else 1.0)
+                )
+                / (1.0 if size == 0.0 else size)
+            )
+            legs += 1
+            chosen = leverage[p] if np.isnan(chosen) else chosen
+    return position, each / max(legs, 1), chosen
+
+
+@kernel
+def _order(number: F64, rules: tuple[int, bool], i: np.uint64, amount: float, price: float) -> _Side:
+    """Contracts of an order, what its margin is taken on, and what it loses at once."""
+    mark, a, c, size = number[i, MARK], number[i, A], number[i, C], abs(amount)
+    now = c / (mark if c > 0.0 else 1.0)
+    at_price, at_mark = size * (a * price + c / price) / size, size * (a * mark + now) / size
+    each = at_mark if rules[0] == AT_MARK or (rules[0] == AT_WORSE and at_mark > at_price) else at_price
+    loss = max(-(amount * ((mark - price) * (a + now / price))), 0.0) if rules[1] else 0.0
+    return amount, each * size, loss
+
+
+@kernel
+def _sides(
+    number: F64, rules: tuple[int, bool], waiting: _Waiting, span: tuple[int, int], i: np.uint64
+) -> tuple[_Side, _Side, float]:
+    """Buys and sells of an instrument, and the leverage of the first of its orders that has one."""
+    _start, index, quantity, price, leverage, came = waiting
+    bought, sold = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    chosen, first = np.nan, -1
+    for o in range(span[0], span[1]):
+        if index[o] != i or quantity[o] == 0.0:
+            continue
+        amount, worth, loss = _order(number, rules, i, quantity[o], price[o])
+        if amount > 0.0:
+            bought = bought[0] + amount, bought[1] + worth, bought[2] + loss
+        else:
+            sold = sold[0] + amount, sold[1] + worth, sold[2] + loss
+        if not np.isnan(leverage[o]) and (first < 0 or came[o] < first):
+            chosen, first = leverage[o], came[o]
+    return bought, sold, chosen
+
+
+@kernel
+def _next(came: I64, span: tuple[int, int], last: int) -> int:
+    """The order that came after another, by its row before."""
+    found = -1
+    for o in range(span[0], span[1]):
+        if came[o] > last and (found < 0 or came[o] < came[found]):
+            found = o
+    return found
+
+
+@kernel
+def _is_told(waiting: _Waiting, span: tuple[int, int], order: int) -> bool:
+    """Whether an order counts for nothing, or one that came before it is for the same instrument."""
+    index, quantity, came = waiting[1], waiting[2], waiting[5]
+    told = quantity[order] == 0.0
+    for o in range(span[0], span[1]):
+        told = told or (index[o] == index[order] and quantity[o] != 0.0 and came[o] < came[order])
+    return bool(told)
+
+
+@kernel
+def _order_margin(
+    instruments: tuple[F64, I64],
+    tiers: _Tiers,
+    rules: tuple[int, bool],
+    held: _Held,
+    waiting: _Waiting,
+    pool: int,
+) -> float:
+    """What the worst fill of a pool's open orders adds to its initial margin, instrument by instrument."""
+    number, span = instruments[0], (waiting[0][pool], waiting[0][pool + 1])
+    total, last = 0.0, -1
+    for _ in range(span[0], span[1]):  # in the order in which they came, as sums have it
+        o = _next(waiting[5], span, last)
+        last = waiting[5][o]
+        if _is_told(waiting, span, o):
+            continue
+        i = np.uint64(waiting[1][o])
+        position, each, chosen = _beside(number, held, pool, i)
+        bought, sold, leverage = _sides(number, rules, waiting, span, i)
+        chosen = leverage if np.isnan(chosen) else chosen
+        alone = _initial(instruments, tiers, i, position, abs(position) * each, chosen)
+        after, value = _after_fill(position, each, bought)
+        buys = max(_initial(instruments, tiers, i, after, value, chosen) - alone, 0.0) + bought[2]
+        after, value = _after_fill(position, each, sold)
+        sells = max(_initial(instruments, tiers, i, after, value, chosen) - alone, 0.0) + sold[2]
+        total += max(buys, sells) + 0.0 * number[i, VALUE]
+    return total
+
+
+@kernel
+def ladder_rows(  # noqa: PLR0913 - a kernel's columns
     instruments: tuple[F64, I64],
     levels: tuple[_Tiers, _Tiers],
-    rules: tuple[_Grid, float],
+    rules: tuple[_Grid, float, tuple[int, bool]],
     held: _Held,
+    waiting: _Waiting,
     span: tuple[int, int],
     out: _Ends,
 ) -> None:
     """Pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on."""
-    (number, row), (grid, closing) = instruments, rules
+    (number, row), (grid, closing, of_orders), order_start = instruments, rules, waiting[0]
     (floor_i, rate_i, slope_i, cut_i, root_i), (floor_m, rate_m, slope_m, cut_m, root_m) = levels
     rooted = len(root_i) > 0  # columns by themselves: a tuple of them handed over at every position is slow
     start, index, quantity, leverage, base = held
@@ -206,7 +352,11 @@ def ladder_rows(
             rates = rate_m[at] + slope_m[at] * units + (root_m[at] * np.sqrt(units) if rooted else 0.0)
             margin = _in_money(units * rates - cut_m[at], value, units, by_value)
             least += on_step(margin + _fee(number[i, FEE + 1], value, tilt, row[i, AT_BANKRUPTCY]), grid)
-        equity[k], initial[k], maintenance[k], order_margin[k] = own, asked, least, 0.0
+        more = 0.0
+        if order_start[pool] < order_start[pool + 1]:
+            more = _order_margin(instruments, levels[0], of_orders, held, waiting, pool)
+        asked += more
+        equity[k], initial[k], maintenance[k], order_margin[k] = own, asked, least, more
         if np.isnan(own + asked + least):
             standing[k] = UNFINISHED
         else:
@@ -217,7 +367,11 @@ def ladder_rows(
 
 
 def ladder_pools(
-    terms: LadderTerms, rows: PoolRows, leverage: F64, span: tuple[int, int], out: PoolMargins
+    terms: LadderTerms,
+    rows: PoolRows,
+    chosen: tuple[F64, F64, F64],
+    span: tuple[int, int],
+    out: PoolMargins,
 ) -> None:
     """Pools in a market.
 
@@ -226,9 +380,10 @@ def ladder_pools(
     terms : LadderTerms
         Of the instruments that the rows name; indices are not checked.
     rows : PoolRows
-        Pools, laid out. Their open orders are not read.
-    leverage : (P,) ndarray
-        Of positions as they are laid out; NaN where none was chosen.
+        Pools, laid out and traced.
+    chosen : tuple of ndarray
+        Leverage of positions, (P,), price of orders, (O,), and leverage of orders, (O,), as they are laid out; NaN where none was
+        chosen.
     span : (int, int)
         The first pool, and the one after the last.
     out : PoolMargins
@@ -238,8 +393,13 @@ def ladder_pools(
     ladder_rows(
         (terms.number, terms.row),
         (_plain(terms.tiers[0]), _plain(terms.tiers[1])),
-        ((grid.step, grid.per_unit, grid.direction, grid.close, grid.lots), terms.closing),
-        (rows.start, rows.index, rows.quantity, leverage, rows.base),
+        (
+            (grid.step, grid.per_unit, grid.direction, grid.close, grid.lots),
+            terms.closing,
+            (terms.order_basis, terms.open_loss),
+        ),
+        (rows.start, rows.index, rows.quantity, chosen[0], rows.base),
+        (rows.order_start, rows.order_index, rows.order_quantity, chosen[1], chosen[2], rows.order_came),
         span,
         (out.equity, out.initial, out.maintenance, out.order_margin, out.standing),
     )

@@ -27,7 +27,7 @@ _Out: TypeAlias = tuple[
     tuple[I64, I64, F64, F64, I64],
     tuple[I64, I64, I64],
     tuple[NDArray[Any], NDArray[Any], I64],
-    tuple[NDArray[Any], F64, F64],
+    tuple[NDArray[Any], F64, F64, I64],
 ]
 
 
@@ -60,6 +60,7 @@ class Columns:
     order_instrument: NDArray[Any]
     order_quantity: F64  # zero where an order can open nothing
     order_price: F64
+    traced: bool = False  # whether it is told which row each position and order was
 
 
 @final
@@ -74,12 +75,13 @@ class PoolRows:
     index: NDArray[Any]  # instrument: uint16 where two bytes can tell them apart, else int32
     quantity: NDArray[Any]  # contracts: int32 where all are whole, else float64
     position: I64  # (K,) row of the position that is a pool by itself; -1 of a cross pool
-    came: I64  # (P,) row of each position before; empty where all are cross
+    came: I64  # (P,) row of each position before; empty where that is not asked
     order_start: I64  # (K + 1,)
     sells: I64  # (K,) where the buys end and the sells begin
     order_index: NDArray[Any]
     order_quantity: F64
     paid: F64  # (O,) what a future would be bought at; minus infinity where no loss at once counts [coin]
+    order_came: I64  # (O,) row of each order before; empty as `came` is
     premium: F64  # (K,) that bought options would cost [coin]
 
 
@@ -228,7 +230,7 @@ def _lay_orders(
 ) -> None:
     """Orders of an account into its pools, buys before sells."""
     settlement, a, c, is_option = contracts
-    (index, quantity, paid), premium = out[3], out[0][3]
+    (index, quantity, paid, came), premium = out[3], out[0][3]
     for o in range(waiting[0][account], waiting[0][account + 1]):
         i, amount, price = waiting[1][o], waiting[2][o], waiting[3][o]
         coin = settlement[i]
@@ -236,6 +238,8 @@ def _lay_orders(
         place = side[coin]
         side[coin] += 1
         index[place], quantity[place] = i, amount
+        if len(came) > 0:
+            came[place] = o
         counts = amount != 0.0 and not is_option[i]
         paid[place] = _bought(amount, a[i], c[i], price) if counts else -np.inf
         premium[slot[coin]] += max(amount, 0.0) * a[i] * price if is_option[i] else 0.0
@@ -322,7 +326,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         (made.account, made.currency, made.base, made.premium, made.position),
         (made.start, made.order_start, made.sells),
         (made.index, made.quantity, made.came),
-        (made.order_index, made.order_quantity, made.paid),
+        (made.order_index, made.order_quantity, made.paid, made.order_came),
     )
     in_pieces(
         lambda a, b: lay(told, plain, alone, contracts.coins, pools, (a, b), out), accounts, pieces, pool
@@ -344,11 +348,12 @@ def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, or
         np.empty(positions, dtype=index),
         np.empty(positions, dtype=np.int32 if whole else np.float64),
         np.empty(pools, dtype=np.int64),
-        np.empty(len(columns.alone), dtype=np.int64),
+        np.empty(positions if columns.traced else 0, dtype=np.int64),
         order_start,
         np.empty(pools, dtype=np.int64),
         np.empty(orders, dtype=index),
         np.empty(orders),
         np.empty(orders),
+        np.empty(orders if columns.traced else 0, dtype=np.int64),
         np.empty(pools),
     )

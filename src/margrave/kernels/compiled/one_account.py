@@ -116,7 +116,7 @@ def account_rows(
             (owner, whose, base, premium, position),
             (start, order_start, sells),
             (held, size, came),
-            (asked, amount, paid),
+            (asked, amount, paid, came),
         ),
     )
     plain = (start, held, size, base, whose), (order_start, sells, asked, amount, paid, premium)
