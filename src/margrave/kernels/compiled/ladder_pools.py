@@ -295,9 +295,10 @@ def _order_margin(
     for _ in range(span[0], span[1]):  # in the order in which they came, as sums have it
         o = _next(waiting[5], span, last)
         last = waiting[5][o]
+        i = np.uint64(waiting[1][o])
+        total += 0.0 * number[i, VALUE]  # what is not known is NaN, however little is asked for it
         if _is_told(waiting, span, o):
             continue
-        i = np.uint64(waiting[1][o])
         position, each, chosen = _beside(number, held, pool, i)
         bought, sold, leverage = _sides(number, rules, waiting, span, i)
         chosen = leverage if np.isnan(chosen) else chosen
@@ -306,7 +307,7 @@ def _order_margin(
         buys = max(_initial(instruments, tiers, i, after, value, chosen) - alone, 0.0) + bought[2]
         after, value = _after_fill(position, each, sold)
         sells = max(_initial(instruments, tiers, i, after, value, chosen) - alone, 0.0) + sold[2]
-        total += max(buys, sells) + 0.0 * number[i, VALUE]
+        total += max(buys, sells)
     return total
 
 
