@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ from bench import in_c
 from bench.measure import Gate, Run, Section, Setting, difference, interleaved, quicker, rows
 from margrave.adapters.made_book import made_book, made_market
 from margrave.domain.book import Book
+from margrave.domain.instruments import Option
 from margrave.domain.market import Market
 from margrave.engine.books.compiled_path import assess_kept, keep
 from margrave.engine.books.laid import lay_out
@@ -28,6 +30,7 @@ LAY = "margrave, laying the book out, once"
 IN_C = "C, worst scenario alone, 12 bytes a position"
 BOOK, NUMPY = "margrave, assess_book compiled", "margrave, assess_book in NumPy"
 KEPT = "margrave, a kept book in a new market"
+BY_SIZE, MILLION = "example.flat", 1_000_000
 SIZES = (10_000, 100_000, 1_000_000, 2_000_000)
 
 
@@ -35,7 +38,8 @@ def run(setting: Setting) -> list[Section]:
     """Segregated pools in coins, then pools in dollars that span coins: the pass, the whole answer, and ticks."""
     market = made_market()
     passes = [one_pass(name, market, setting.pool) for name in RULES]
-    return [*passes, *(whole(name, market) for name in RULES), *(millions(name, market) for name in RULES)]
+    many = [millions(name, market) for name in RULES]
+    return [*passes, *(whole(name, market) for name in RULES), *many, by_size(futures_of(market))]
 
 
 def held_book(market: Market, count: int) -> Book:
@@ -178,3 +182,35 @@ def millions(name: str, market: Market) -> Section:
         Gate("G13", f"{name}: a tick of {SIZES[-1]:,} made accounts, 2 threads over 1", both, 1.6),
     ]
     return Section(f"{name}: ticks of a made book, open orders among it", "tick", rows(seconds, 1), gates)
+
+
+def futures_of(market: Market) -> Market:
+    """The same market without its options."""
+    listed = {s: i for s, i in market.instruments.items() if not isinstance(i.kind, Option)}
+    return replace(market, instruments=listed, quotes={symbol: market.quotes[symbol] for symbol in listed})
+
+
+def by_size(market: Market) -> Section:
+    """A made book of futures under a ladder, a seventh of it with open orders: the digits of NumPy, and the time."""
+    rulebook, book = in_force(BY_SIZE, market.at), made_book(MILLION, 7, market)
+    kept = keep(book, market, rulebook)
+    quick, plain = assess_kept(kept, market).pools, assess_book(book, market, rulebook).pools
+    assert quick.initial.tobytes() == plain.initial.tobytes()
+    assert quick.maintenance.tobytes() == plain.maintenance.tobytes()
+    runs: dict[str, Run] = {
+        KEPT: partial(assess_kept, kept, market),
+        BOOK: partial(assess_book, book, market, rulebook, compiled=True),
+        NUMPY: partial(assess_book, book, market, rulebook),
+    }
+    seconds = interleaved(runs, repeats=5, clock=time.perf_counter)
+    both = quicker(runs[KEPT], partial(assess_kept, kept, market, threads=2))
+    return Section(
+        f"{BY_SIZE}: {MILLION:,} made accounts of futures, open orders among them, market to columns",
+        "account",
+        rows(seconds, MILLION, errors={KEPT: 0.0}),
+        [Gate("G13", f"{BY_SIZE}: a kept book of {MILLION:,} accounts, 2 threads over 1", both, 1.6)],
+        facts={
+            "NumPy over compiled": seconds[NUMPY] / seconds[BOOK],
+            "over kept": seconds[NUMPY] / seconds[KEPT],
+        },
+    )
