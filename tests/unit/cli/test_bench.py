@@ -40,7 +40,7 @@ def test_every_section_has_its_function(name):
 
 def test_the_account_section_checks_itself():
     whole, at_desk = section("account")(Setting(None, 0))
-    assert [gate.code for gate in whole.gates] == [gate.code for gate in at_desk.gates] == ["G8", "G8"]
+    assert {gate.code for gate in (*whole.gates, *at_desk.gates)} == {"G8"}
     assert any("plain NumPy" in row.name for row in whole.rows)
     assert any("with a trade" in row.name for row in at_desk.rows)
 
