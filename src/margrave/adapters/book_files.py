@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from margrave.adapters.columns import COLUMNS, SCHEMA_VERSION
+from margrave.adapters.columns import COLUMNS, SCHEMA_VERSION, TEXT
 from margrave.adapters.files import Case, dump_case
 from margrave.core.errors import Reason, invalid
 from margrave.core.words import MarginMode
@@ -71,7 +71,8 @@ def read_table(path: Path) -> Any:
         )
     try:
         if path.suffix == ".parquet":
-            return pq.read_table(path, memory_map=True)
+            # Words as places in a dictionary, as the file has them: nothing is made of each row.
+            return pq.read_table(path, memory_map=True, read_dictionary=list(TEXT))
         return pa.feather.read_table(path, memory_map=True)
     except FileNotFoundError as fault:
         raise invalid(str(path), Reason.NOT_FOUND, "is not there; check the name") from fault

@@ -48,7 +48,9 @@ _OPTIONAL: Final = {
 COLUMNS: Final = {table: (*names, *_OPTIONAL[table]) for table, names in _REQUIRED.items()}
 """Columns of each table, those that it needs first; others are refused, a null is a field that was not given."""
 
-_TEXT: Final = ("account", "symbol", "asset", "underlying", "mode", "leg", "parent")
+TEXT: Final = ("account", "symbol", "asset", "underlying", "mode", "leg", "parent")
+"""Columns of words."""
+
 _TIMES: Final = ("at", "closed_at")
 _FLAGS: Final = ("reduce_only",)
 
@@ -191,7 +193,7 @@ def _column(table: _Table, name: str, data: Any, *, needed: bool) -> None:
     if needed and data.null_count:
         absent = data.is_null().combine_chunks().to_numpy(zero_copy_only=False)
         table.fault(absent, Reason.INVALID_VALUE, lambda row: f"{name} is missing; add it")
-    if name in _TEXT:
+    if name in TEXT:
         table.words[name] = words_of(data)
         return
     try:
@@ -205,7 +207,7 @@ def _kind(name: str, kind: Any) -> tuple[str, bool]:
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     if name in ("account", "parent"):
         return "text or whole numbers", text or pa.types.is_integer(kind)
-    if name in _TEXT:
+    if name in TEXT:
         return "text", text
     if name in _FLAGS:
         return "true or false", pa.types.is_boolean(kind)
@@ -273,16 +275,27 @@ def _check_words(table: _Table | None, name: str, known: set[str], reason: Reaso
     words = table.words[name]
     listed = words.words.to_pylist()
     wrong = np.array([*(word not in known for word in listed), False], dtype=np.bool_)
+    if not wrong.any():
+        return
     table.fault(wrong[words.code], reason, lambda row: f"{listed[words.code[row]]} {told}")
+
+
+def _is_between(values: F64, least: float, most: float) -> bool:
+    # Without an array of answers; NaN is not.
+    return len(values) == 0 or bool(values.min() >= least and values.max() <= most)
 
 
 def _check_price(table: _Table, name: str) -> None:
     price = table.number(name)
+    if _is_between(price, PRICE_MIN, PRICE_MAX):
+        return
     holds = (price >= PRICE_MIN) & (price <= PRICE_MAX)
     table.check(name, holds, f"a price between {PRICE_MIN:g} and {PRICE_MAX:g}")
 
 
 def _check_amount(table: _Table, name: str) -> None:
+    if _is_between(table.number(name), -AMOUNT_MAX, AMOUNT_MAX):
+        return
     holds = np.abs(table.number(name)) <= AMOUNT_MAX
     table.check(name, holds, f"a finite number of at most {AMOUNT_MAX:g}")
 
@@ -371,7 +384,7 @@ def _check_once(table: _Table, name: str, key: I32 | I64, mend: str) -> None:
     width = int(key.max(initial=0)) + 1
     narrow = (int(table.owner.max(initial=0)) + 1) * width < 2**31  # half of the bytes to sort
     key = table.owner * (np.int32(width) if narrow else np.int64(width)) + key
-    if are_once(key):
+    if are_once(key, table.owner):
         return
     order = key.argsort(kind="stable")
     again = np.zeros(table.rows, dtype=np.bool_)

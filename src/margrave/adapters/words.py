@@ -4,6 +4,7 @@ Arrow arrays come in, NumPy arrays go out; none of it makes a Python object a ro
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, final
 
 import numpy as np
@@ -60,18 +61,31 @@ def _runs(data: Any) -> list[Any]:
 
 def _of_runs(runs: list[Any], kind: Any) -> Words:
     # Rows of one account stand together: only the first of each run is looked up.
-    found = _coded(pa.chunked_array([run.values for run in runs], type=kind))
+    found = _numbered(pa.concat_arrays([run.values for run in runs] or [pa.array([], type=kind)]))
     lengths = [np.diff(run.run_ends.to_numpy(), prepend=0) for run in runs]
     return Words(np.repeat(found.code, np.concatenate(lengths)), found.words)
 
 
 def _of_dictionary(data: Any) -> Words:
-    coded = piece(data.unify_dictionaries())
-    indices = coded.indices if coded.indices.null_count == 0 else coded.indices.fill_null(-1)
-    alike = _coded(pa.chunked_array([coded.dictionary]))
-    code = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    if len(alike.words) < len(alike.code) or coded.dictionary.null_count:
-        code = np.append(alike.code, np.int32(-1))[code]  # the last is the place of what is not there
+    dictionaries, of_chunk = _dictionaries(data)
+    whole = pa.concat_arrays(dictionaries or [pa.array([], type=data.type.value_type)])
+    alike = _numbered(whole)
+    ends = np.cumsum([0, *(len(one) for one in dictionaries)])
+    places = [alike.code[a:b] for a, b in pairwise(ends)]
+    runs = [len(p) > 0 and p[0] >= 0 and bool((np.diff(p) == 1).all()) for p in places]
+    codes = [np.zeros(0, dtype=np.int32)]
+    for chunk, own in zip(data.chunks, of_chunk, strict=True):
+        indices = chunk.indices if chunk.indices.null_count == 0 else chunk.indices.fill_null(-1)
+        code = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+        place = places[own]
+        if not runs[own]:
+            code = np.append(place, np.int32(-1))[code]  # the last is the place of what is not there
+        elif place[0] > 0:
+            code = np.where(code < 0, code, code + place[0])
+        codes.append(code)
+    code = codes[1] if len(codes) == 2 else np.concatenate(codes)
+    if _are_in_order(code, len(alike.words)):
+        return Words(code, alike.words)
     first = _first_rows(code, len(alike.words))
     seen = first[:-1].argsort(kind="stable")[: np.count_nonzero(first[:-1] < len(code))]
     if len(seen) == len(alike.words) and (seen[1:] > seen[:-1]).all():
@@ -79,6 +93,40 @@ def _of_dictionary(data: Any) -> Words:
     number = np.full(len(first), -1, dtype=np.int32)
     number[seen] = np.arange(len(seen))
     return Words(number[code], alike.words.take(pa.array(seen)))
+
+
+def _dictionaries(data: Any) -> tuple[list[Any], list[int]]:
+    # Dictionaries of the pieces of a column, and which is each piece's: those of a file share theirs.
+    seen: dict[Any, int] = {}
+    dictionaries: list[Any] = []
+    of_chunk: list[int] = []
+    for chunk in data.chunks:
+        own = chunk.dictionary
+        key = (own.offset, len(own), *(b.address if b else 0 for b in own.buffers()))
+        if key not in seen:
+            seen[key] = len(dictionaries)
+            dictionaries.append(own)
+        of_chunk.append(seen[key])
+    return dictionaries, of_chunk
+
+
+def _numbered(words: Any) -> Words:
+    # Equal words stand together where they ascend: none has to be looked up.
+    if len(words) > 1 and not words.null_count and pc.all(pc.less_equal(words[:-1], words[1:])).as_py():
+        other = pc.less(words[:-1], words[1:]).to_numpy(zero_copy_only=False)
+        first = np.concatenate(([True], other))
+        code = np.cumsum(first, dtype=np.int32) - np.int32(1)
+        alone = words if other.all() else words.filter(pa.array(first))
+        return Words(code, alone.cast(pa.string()))
+    return _coded(pa.chunked_array([words], type=words.type))
+
+
+def _are_in_order(code: I32, count: int) -> bool:
+    # Whether rows go through all words one after another, as those of a sorted file do.
+    if not len(code) or code[0] != 0 or code[-1] != count - 1:
+        return False
+    steps = np.diff(code)
+    return not len(steps) or bool(steps.min() >= 0 and steps.max() <= 1)
 
 
 def _first_rows(code: I32, count: int) -> I64:
@@ -109,10 +157,21 @@ def grouped(owner: I32) -> I64:
     return key & 0xFFFF_FFFF
 
 
-def are_once(key: I32 | I64) -> bool:
-    """Whether no two rows have one key."""
+def are_once(key: I32 | I64, owner: I32) -> bool:
+    """Whether no two rows of one owner have one key; rows of an owner stand together where owners ascend, or anywhere.
+
+    Keys of two owners are never the same.
+    """
     if (key[1:] > key[:-1]).all():
         return True
+    if len(key) <= _PIECE or (owner[1:] < owner[:-1]).any():
+        return _is_each_once(key)
+    # By pieces of whole owners, which stay in a processor's cache.
+    ends = np.unique(np.append(owner.searchsorted(owner[::_PIECE]), len(key)))
+    return all(_is_each_once(key[a:b]) for a, b in pairwise(ends.tolist()))
+
+
+def _is_each_once(key: I32 | I64) -> bool:
     ordered = np.sort(key)
     return not (ordered[1:] == ordered[:-1]).any()
 

@@ -36,6 +36,18 @@ def test_a_dictionary_says_what_plain_words_say(rows, cut):
     assert told(pa.chunked_array(parts)) == plain(rows)
 
 
+@given(st.lists(st.tuples(WORDS, st.booleans()), max_size=4))
+def test_dictionaries_of_many_pieces_shared_or_not(pieces):
+    """As the row groups of a file have them: ascending or not, the last word of one the first of the next."""
+    parts, rows = [], []
+    for words, ascending in pieces:
+        ordered = sorted(words, key=lambda w: (w is None, w)) if ascending else words
+        whole = pa.array(ordered, pa.string()).dictionary_encode()
+        parts += [whole.slice(0, len(ordered) // 2), whole.slice(len(ordered) // 2)]
+        rows += ordered
+    assert told(pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.string()))) == plain(rows)
+
+
 @pytest.mark.parametrize(
     ("indices", "dictionary", "code", "words"),
     [
@@ -65,7 +77,19 @@ def test_rows_are_grouped_in_their_order(owner):
 
 @given(st.lists(st.integers(-3, 40) | st.just(2**40), min_size=1, max_size=12))
 def test_keys_that_stand_once(key):
-    assert are_once(np.array(key)) == (len(set(key)) == len(key))
+    assert are_once(np.array(key), np.zeros(len(key), dtype=np.int32)) == (len(set(key)) == len(key))
+
+
+@pytest.mark.parametrize("again", [None, 0, 65_535, 65_536, 131_071, 199_998])
+def test_keys_of_many_owners_that_stand_once(again):
+    """In pieces of whole owners, with and without a key that is there twice."""
+    owner = np.repeat(np.arange(50_000, dtype=np.int32), 4)
+    inside = np.tile(np.array([3, 1, 2, 0], dtype=np.int32), 50_000)
+    if again is not None:
+        inside[again] = inside[again + 1] if owner[again] == owner[again + 1] else inside[again - 1]
+    assert are_once(4 * owner + inside, owner) == (again is None)
+    shuffled = np.random.default_rng(1).permutation(len(owner))
+    assert are_once((4 * owner + inside)[shuffled], owner[shuffled]) == (again is None)
 
 
 @given(
