@@ -73,7 +73,7 @@ class PoolRows:
     base: F64  # cash or margin of its own, less what futures were bought at [coin]
     start: I64  # (K + 1,) of positions
     index: NDArray[Any]  # instrument: uint16 where two bytes can tell them apart, else int32
-    quantity: NDArray[Any]  # contracts: int32 where all are whole, else float64
+    quantity: NDArray[Any]  # contracts: int32 where all are whole and rows are not traced, else float64
     position: I64  # (K,) row of the position that is a pool by itself; -1 of a cross pool
     came: I64  # (P,) row of each position before; empty where that is not asked
     order_start: I64  # (K + 1,)
@@ -336,7 +336,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
 
 def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, orders: int) -> PoolRows:
     small = len(contracts.settlement) <= SMALL
-    whole = whole_numbers(columns.quantity, _WHOLE)
+    whole = not columns.traced and whole_numbers(columns.quantity, _WHOLE)
     index: type = np.uint16 if small else np.int32
     start, order_start = np.empty(pools + 1, dtype=np.int64), np.empty(pools + 1, dtype=np.int64)
     start[-1], order_start[-1] = positions, orders

@@ -118,11 +118,10 @@ def _by_size() -> None:
     terms = LadderTerms(
         np.ones((1, 12)), np.zeros((1, 6), dtype=np.int64), (tiers, tiers), grid, 1.0, 0, True
     )
-    for whole in (np.int32, np.float64):  # whole contracts take four bytes
-        first, index = np.array([0, 1]), np.zeros(1, dtype=np.uint16)
-        no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
-        rows = PoolRows(row, row, one, first, index, np.ones(1, dtype=whole), row, row, *no_orders)
-        ladder_pools(terms, rows, (one, one[:0], one[:0]), (0, 1), empty_margins(1))
+    first, index = np.array([0, 1]), np.zeros(1, dtype=np.uint16)
+    no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
+    rows = PoolRows(row, row, one, first, index, one, row, row, *no_orders)
+    ladder_pools(terms, rows, (one, one[:0], one[:0]), (0, 1), empty_margins(1))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:
