@@ -1,6 +1,5 @@
 """A desk gives an account the bytes that it has in a compiled book, and what it cannot say the calculator does."""
 
-from dataclasses import replace
 from functools import cache
 
 import msgspec
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 pytest.importorskip("numba")
 
@@ -21,7 +21,8 @@ from margrave.domain.book import account_of, book_of
 from margrave.domain.checks import AMOUNT_MAX, PRICE_MAX, PRICE_MIN
 from margrave.engine.books.venue import STATUSES, assess_book
 from margrave.engine.calculator import calculator
-from margrave.engine.desk import desk, holdings_of, standings
+from margrave.engine.desk import desk, standings
+from margrave.engine.holdings import holdings_of
 from margrave.kernels.compiled import one_account
 from margrave.rulebook.catalogue import in_force
 
@@ -97,7 +98,7 @@ def test_what_the_pass_does_not_serve_a_compiled_calculator_answers_all_the_same
         symbol="BTC-PERPETUAL", quantity=100.0, entry=60_000.0, mode=MarginMode.ISOLATED, isolated_margin=0.1
     )
     strange = Position(symbol="NOBODY", quantity=1.0, entry=1.0)
-    for name in ("deribit.spm", "example.inverse"):
+    for name in ("deribit.spm", "example.scan"):
         rulebook = in_force(name, MADE_AT)
         compiled, slow = calculator(MARKET, rulebook, compiled=True), calculator(MARKET, rulebook)
         for positions in ((isolated,), (strange,)):
@@ -143,7 +144,7 @@ def test_what_the_desk_cannot_say_the_calculator_does():
             found["pools"], msgspec.json.decode(answered(slow, body))["pools"], strict=True
         ):
             assert {key: value for key, value in mine.items() if key != "ratio"}.items() <= theirs.items()
-    assert standings(ready, replace(holdings_of(Account()), assets=["WHAT"], amounts=[1.0])) is None
+    assert standings(ready, changed(holdings_of(Account()), assets=["WHAT"], amounts=[1.0])) is None
 
 
 def test_a_pool_without_balance_has_no_ratio():
@@ -184,7 +185,7 @@ def test_what_is_wrong_is_told_as_by_the_calculator(body, told):
 
 def test_a_rulebook_without_compiled_form_has_no_desk():
     with pytest.raises(RefusedError, match="make a calculator"):
-        desk(MARKET, in_force("example.inverse", MADE_AT))
+        desk(MARKET, in_force("example.scan", MADE_AT))
 
 
 def test_amounts_are_those_of_the_domain():
@@ -196,5 +197,5 @@ def test_amounts_are_those_of_the_domain():
     )
     ready, _, _ = at("deribit.spm")
     for change in ({"quantities": [float("nan")]}, {"entries": [0.0]}, {"amounts": [float("inf")]}):
-        assert standings(ready, replace(holdings_of(held), **change)) is None
+        assert standings(ready, changed(holdings_of(held), **change)) is None
     assert len(book_of([held]).names) == 1

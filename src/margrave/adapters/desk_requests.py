@@ -1,7 +1,7 @@
 """A question in JSON, where pools stand in JSON: one account, and trades that it might make, at a desk that is ready."""
 
-from math import isfinite
-from typing import Final, final
+from math import isfinite, isnan
+from typing import Final, Literal, TypeAlias, final
 
 import msgspec
 
@@ -9,7 +9,8 @@ from margrave.adapters.forms import TradeForm
 from margrave.adapters.requests import account_after, read_request
 from margrave.engine.assessment import PoolAssessment, Status
 from margrave.engine.calculator import Calculator
-from margrave.engine.desk import Desk, Holdings, PoolStanding, standings, traded
+from margrave.engine.desk import Desk, PoolStanding, standings, traded
+from margrave.engine.holdings import NOT_CHOSEN, Holdings, margin_of
 from margrave.engine.whatif import Leg
 
 
@@ -24,6 +25,12 @@ class _PlainPosition(_Plain):
     entry: float
 
 
+class _SizedPosition(_PlainPosition):
+    mode: Literal["cross", "isolated"] = "cross"
+    leverage: float | None = None
+    isolated_margin: float | None = None
+
+
 class _PlainBalance(_Plain):
     asset: str
     amount: float
@@ -36,6 +43,10 @@ class _PlainOrder(_Plain):
     reduce_only: bool = False
 
 
+class _SizedOrder(_PlainOrder):
+    leverage: float | None = None
+
+
 class _PlainAccount(_Plain):
     name: str = "account"
     balances: list[_PlainBalance] = []
@@ -43,12 +54,25 @@ class _PlainAccount(_Plain):
     orders: list[_PlainOrder] = []
 
 
+class _SizedAccount(_Plain):
+    name: str = "account"
+    balances: list[_PlainBalance] = []
+    positions: list[_SizedPosition] = []
+    orders: list[_SizedOrder] = []
+
+
 class _PlainRequest(_Plain):
     account: _PlainAccount
     trades: list[TradeForm] = []
 
 
+class _SizedRequest(_Plain):
+    account: _SizedAccount
+    trades: list[TradeForm] = []
+
+
 _PLAIN: Final = msgspec.json.Decoder(_PlainRequest)
+_SIZED: Final = msgspec.json.Decoder(_SizedRequest)
 _ANSWER: Final = msgspec.json.Encoder()
 _STATUSES: Final = tuple(Status)
 _RANK: Final = {status: rank for rank, status in enumerate(Status)}
@@ -89,15 +113,20 @@ def stands(desk: Desk, calculator: Calculator, body: bytes) -> bytes:
         assessment = calculator.assess(account_after(request, calculator))
         found = request.account.name, tuple(_of_pool(pool) for pool in assessment.pools)
     name, pools = found
-    worst = max((_RANK[pool.status] for pool in pools), default=0)
+    worst = max([_RANK[pool.status] for pool in pools], default=0)
     return _ANSWER.encode(Standing(name, _STATUSES[worst], pools))
 
 
 def _at_desk(desk: Desk, body: bytes) -> tuple[str, tuple[PoolStanding, ...]] | None:
     # None where the request has what the desk does not serve, or what is wrong: the calculator says where and why.
     try:
-        request = _PLAIN.decode(body)
-        held = _holdings(request.account)
+        request: _PlainRequest | _SizedRequest
+        if desk.by_size:
+            request = _SIZED.decode(body)
+            held = _sized(request.account)
+        else:
+            request = _PLAIN.decode(body)
+            held = _holdings(request.account)
         if held is not None and request.trades:
             held = traded(desk, held, (Leg(t.symbol, t.quantity, t.price) for t in request.trades))
         pools = None if held is None else standings(desk, held)
@@ -119,13 +148,36 @@ def _of_pool(pool: PoolAssessment) -> PoolStanding:
     )
 
 
+_Lists: TypeAlias = tuple[
+    list[str], list[float], list[float], list[str], list[float], list[str], list[float], list[float]
+]
+
+
 def _holdings(account: _PlainAccount) -> Holdings | None:
+    lists = _lists(account)
+    return None if lists is None else Holdings(*lists)
+
+
+def _sized(account: _SizedAccount) -> Holdings | None:
+    lists, positions = _lists(account), account.positions
+    modes, stated = [p.mode for p in positions], [p.isolated_margin for p in positions]
+    margins: list[float] = []
+    if "isolated" in modes or stated.count(None) < len(stated):
+        margins = [margin_of(mode, margin) for mode, margin in zip(modes, stated, strict=True)]
+        if any(m is not None and isnan(told) for m, told in zip(stated, margins, strict=True)):
+            return None  # a cross position has a margin
+    leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in positions]
+    of_orders = [NOT_CHOSEN if o.leverage is None else o.leverage for o in account.orders]
+    return None if lists is None else Holdings(*lists, leverages, margins, of_orders)
+
+
+def _lists(account: _PlainAccount | _SizedAccount) -> _Lists | None:
     # None where something is there twice, or an order is none.
     positions, balances, orders = account.positions, account.balances, account.orders
     symbols, assets = [p.symbol for p in positions], [b.asset for b in balances]
     if len({*symbols}) < len(symbols) or len({*assets}) < len(assets) or not all(o.quantity for o in orders):
         return None
-    return Holdings(
+    return (
         symbols,
         [p.quantity for p in positions],
         [p.entry for p in positions],

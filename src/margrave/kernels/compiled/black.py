@@ -16,7 +16,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.columns import GridOptions
-from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, kernel_with_room
 from margrave.kernels.compiled.intrinsics import WIDTH, fma, turn_square
 from margrave.kernels.compiled.normal import (
     FURTHEST,
@@ -134,7 +134,7 @@ def _copy(source: F64, target: F64) -> None:
         target[j] = source[j]
 
 
-@kernel
+@kernel_with_room
 def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int, out: F64) -> None:
     """Columns ``first`` to ``past - 1`` of `option_values`; one option's numbers do not depend on its neighbours."""
     forwards, strikes, vols, times, calls = options
@@ -159,7 +159,7 @@ def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int
             _copy(room[row * _BLOCK : (row + 1) * _BLOCK], out[row, start:end])
 
 
-@kernel
+@kernel_with_room
 def _aligned(rows: int, count: int) -> F64:
     """Room for rows of a multiple of eight numbers that begin at cache lines, of ones."""
     room = np.ones(rows * count + WIDTH)
@@ -269,7 +269,7 @@ def _is_near(levels: F64, start: int) -> bool:
     return near > 0
 
 
-@kernel
+@kernel_with_room
 def grid_rows(
     options: tuple[F64, F64, F64, Bools, Bools, F64, F64],
     cells: tuple[F64, I64, F64],
@@ -301,7 +301,7 @@ def grid_rows(
         _turn(premiums, out, first + start, min(first + start + _TILE, past))
 
 
-@kernel
+@kernel_with_room
 def _sliced(
     options: tuple[F64, F64, F64, Bools, Bools, F64, F64], start: int, end: int
 ) -> tuple[F64, F64, F64, Bools, Bools, F64, F64]:

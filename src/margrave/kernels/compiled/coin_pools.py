@@ -169,19 +169,20 @@ def _standing(levels: _Levels, equity: float, initial: float, maintenance: float
 
 
 @kernel
-def pool_rows(
+def pool_rows(  # noqa: PLR0913 - a kernel's columns
     steps: _Steps,
     cells: int,
     terms: tuple[_Terms, _Levels],
     rows: tuple[_Held, _Waiting],
     span: tuple[int, int],
     out: tuple[_Parts, _Ends],
+    room: tuple[F64, F64],
 ) -> None:
-    """Pools ``span[0]`` to ``span[1] - 1`` without open orders, from the first row of the results on."""
+    """Pools ``span[0]`` to ``span[1] - 1`` without open orders, from the first row of the results on; ``room`` is of zeros."""
     (table, dated, share, _liquidity, _price), levels = terms
     start, index, quantity, base, currency = rows[0]
     (worst, charge, _), (equity, initial, maintenance, order_margin, standing) = out
-    sums, net = np.zeros((1, table.shape[1])), np.zeros((1, share.shape[1]))
+    sums, net = room
     columns = table, index, quantity, dated
     for k, pool in enumerate(range(span[0], span[1])):
         coin, first, past = currency[pool], start[pool], start[pool + 1]
@@ -200,20 +201,21 @@ def pool_rows(
 
 
 @kernel
-def pool_rows_ordered(
+def pool_rows_ordered(  # noqa: PLR0913 - a kernel's columns
     steps: _Steps,
     cells: int,
     terms: tuple[_Terms, _Levels],
     rows: tuple[_Held, _Waiting],
     span: tuple[int, int],
     out: tuple[_Parts, _Ends],
+    room: tuple[F64, F64],
 ) -> None:
     """`pool_rows` with open orders: what all buys, and all sells, would add to what is held."""
     (table, dated, share, _liquidity, _price), levels = terms
     start, index, quantity, base, currency = rows[0]
     order_start, sells, order_index, order_quantity, _paid, _premium = rows[1]
     (worst, charge, fills), (equity, initial, maintenance, order_margin, standing) = out
-    sums, net = np.zeros((2, table.shape[1])), np.zeros((2, share.shape[1]))
+    sums, net = room
     columns, orders = (table, index, quantity, dated), (table, order_index, order_quantity, dated)
     on_top, delta = (sums, 0, sums, 1, net), cells + DELTA
     for k, pool in enumerate(range(span[0], span[1])):
@@ -226,7 +228,8 @@ def pool_rows_ordered(
         if begin < end:
             fills[k] = _fills(rows[1], table, cells + VALUE, pool)
             for side, first, past in ((BOUGHT, begin, middle), (SOLD, middle, end)):
-                net[1] = net[0]
+                for lane in range(net.shape[1]):
+                    net[1, lane] = net[0, lane]
                 add_rows(steps, orders, first, past, on_top, delta)
                 asked = _asked(steps, cells, terms[0], (sums, net, 1), coin)
                 worst[side, k], charge[side, k] = asked
@@ -344,9 +347,10 @@ def coin_pools(
     waiting: _Waiting = (
         rows.order_start, rows.sells, rows.order_index, rows.order_quantity, rows.paid, rows.premium,
     )  # fmt: skip
-    run = pool_rows_ordered if len(parts.worst) > 1 else pool_rows
-    told = plain_terms(terms, levels)
-    run(steps_of(terms), terms.cells, told, (held, waiting), span, _room(parts, out))
+    ordered = len(parts.worst) > 1
+    run, told = pool_rows_ordered if ordered else pool_rows, plain_terms(terms, levels)
+    sums = np.zeros((1 + ordered, terms.table.shape[1])), np.zeros((1 + ordered, terms.share.shape[1]))
+    run(steps_of(terms), terms.cells, told, (held, waiting), span, _room(parts, out), sums)
 
 
 def join_pools(  # noqa: PLR0913 - pools, those of their coins, and where both stand

@@ -26,7 +26,7 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 def _stamp() -> str:
     """Digest of the files whose functions and numbers are compiled into those of other files."""
-    rooms = ("compiler", "intrinsics", "normal", "coin_pools", "laid_out")
+    rooms = ("compiler", "intrinsics", "normal", "coin_pools", "laid_out", "ladder_pools", "one_account")
     shared = (*(f"compiled/{room}.py" for room in rooms), "normal.py")
     return sha256(b"".join(get_data("margrave.kernels", name) or b"" for name in shared)).hexdigest()
 
@@ -37,10 +37,22 @@ _STAMP = _stamp()
 def kernel(function: _F) -> _F:
     """Compile a function on first call, with strict arithmetic, without the interpreter's lock, cached on disk.
 
+    It can make no arrays, and counts no references to those that it is given: each would be two atomic steps at every call of
+    another kernel, which for one account is most of the time. It may give views of them to other kernels of its kind only.
+
     Numba asks only whether the function's own file has changed before it takes machine code from the cache, and would
     go on with old versions of what was inlined from others: our stamp is theirs as well.
     """
-    compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return _compiled(function, _nrt=False)
+
+
+def kernel_with_room(function: _F) -> _F:
+    """A `kernel` that makes arrays of its own, or gives views to one that does."""
+    return _compiled(function)
+
+
+def _compiled(function: _F, **options: bool) -> _F:
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)
     if not numba.config.DISABLE_JIT:
         file = compiled._cache._cache_file
         file._source_stamp = (file._source_stamp, _STAMP)

@@ -43,6 +43,10 @@ _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64]
 _Waiting: TypeAlias = tuple[I64, NDArray[Any], F64, F64, F64, I64]
 _Side: TypeAlias = tuple[float, float, float]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, NDArray[np.int8]]
+_Rules: TypeAlias = tuple[_Grid, float, tuple[int, bool]]
+
+PlainLadders: TypeAlias = tuple[tuple[F64, I64], tuple[_Tiers, _Tiers], _Rules]
+"""Terms as `ladder_rows` takes them."""
 
 # As in `core.rounding`; constants of the machine code, for what is handed over to a function a position is slow.
 DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
@@ -174,10 +178,10 @@ def _fee(rate: float, value: float, tilt: float, at_bankruptcy: int) -> float:
 
 
 @kernel
-def _initial(
+def asked_alone(
     instruments: tuple[F64, I64], tiers: _Tiers, i: np.uint64, quantity: float, value: float, leverage: float
 ) -> float:
-    """Initial margin of a quantity that is worth a value, not rounded."""
+    """Initial margin of a quantity that is worth a value, without a closing fee, not rounded."""
     (number, row), (floor, rate, slope, cut, root) = instruments, tiers
     unit = number[i, UNIT]
     by_value = bool(np.isnan(unit))
@@ -185,7 +189,16 @@ def _initial(
     at = _tier(floor, row[i, FIRST], row[i, PAST], units)
     rates = rate[at] + slope[at] * units + (root[at] * np.sqrt(units) if len(root) > 0 else 0.0)
     margin = _in_money(units * rates - cut[at], value, units, by_value)
-    margin = _by_leverage(row[i, RULE], margin, value, leverage)
+    return _by_leverage(row[i, RULE], margin, value, leverage)
+
+
+@kernel
+def _initial(
+    instruments: tuple[F64, I64], tiers: _Tiers, i: np.uint64, quantity: float, value: float, leverage: float
+) -> float:
+    """Initial margin of a quantity that is worth a value, not rounded."""
+    number, row = instruments
+    margin = asked_alone(instruments, tiers, i, quantity, value, leverage)
     side = 1.0 if quantity > 0.0 else -1.0 if quantity < 0.0 else 0.0
     tilt = 0.0 if np.isnan(leverage) else number[i, TILT] * side / leverage
     return margin + _fee(number[i, FEE], value, tilt, row[i, AT_BANKRUPTCY])
@@ -315,18 +328,20 @@ def _order_margin(
 def ladder_rows(  # noqa: PLR0913 - a kernel's columns
     instruments: tuple[F64, I64],
     levels: tuple[_Tiers, _Tiers],
-    rules: tuple[_Grid, float, tuple[int, bool]],
+    rules: _Rules,
     held: _Held,
     waiting: _Waiting,
     span: tuple[int, int],
     out: _Ends,
+    charged: tuple[F64, F64],
 ) -> None:
-    """Pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on."""
+    """Pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on; of positions both margins where there is room."""
     (number, row), (grid, closing, of_orders), order_start = instruments, rules, waiting[0]
     (floor_i, rate_i, slope_i, cut_i, root_i), (floor_m, rate_m, slope_m, cut_m, root_m) = levels
     rooted = len(root_i) > 0  # columns by themselves: a tuple of them handed over at every position is slow
     start, index, quantity, leverage, base = held
     equity, initial, maintenance, order_margin, standing = out
+    initially, least_of, told = charged[0], charged[1], len(charged[0]) > 0
     for k, pool in enumerate(range(span[0], span[1])):
         own, asked, least = base[pool], 0.0, 0.0
         for p in range(start[pool], start[pool + 1]):
@@ -345,14 +360,18 @@ def ladder_rows(  # noqa: PLR0913 - a kernel's columns
             rates = rate_i[at] + slope_i[at] * units + (root_i[at] * np.sqrt(units) if rooted else 0.0)
             margin = _in_money(units * rates - cut_i[at], value, units, by_value)
             margin = _by_leverage(row[i, RULE], margin, value, chosen)
-            asked += on_step(margin + _fee(number[i, FEE], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+            first = on_step(margin + _fee(number[i, FEE], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+            asked += first
 
             value = size * number[i, NOTIONAL + 1]
             units = value if by_value else size * unit
             at = _tier(floor_m, row[i, FIRST + 1], row[i, PAST + 1], units)
             rates = rate_m[at] + slope_m[at] * units + (root_m[at] * np.sqrt(units) if rooted else 0.0)
             margin = _in_money(units * rates - cut_m[at], value, units, by_value)
-            least += on_step(margin + _fee(number[i, FEE + 1], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+            second = on_step(margin + _fee(number[i, FEE + 1], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+            least += second
+            if told:
+                initially[p], least_of[p] = first, second
         more = 0.0
         if order_start[pool] < order_start[pool + 1]:
             more = _order_margin(instruments, levels[0], of_orders, held, waiting, pool)
@@ -390,8 +409,23 @@ def ladder_pools(
     out : PoolMargins
         Gets them, from its first row on. Where the standing is `UNFINISHED`, numbers are not what they should be.
     """
-    grid = terms.grid
     ladder_rows(
+        *plain_ladders(terms),
+        (rows.start, rows.index, rows.quantity, chosen[0], rows.base),
+        (rows.order_start, rows.order_index, rows.order_quantity, chosen[1], chosen[2], rows.order_came),
+        span,
+        (out.equity, out.initial, out.maintenance, out.order_margin, out.standing),
+        (_UNTOLD, _UNTOLD),
+    )
+
+
+_UNTOLD = np.zeros(0)
+
+
+def plain_ladders(terms: LadderTerms) -> PlainLadders:
+    """Terms as the kernel takes them: instruments, both levels' tiers, and the rules of all."""
+    grid = terms.grid
+    return (
         (terms.number, terms.row),
         (_plain(terms.tiers[0]), _plain(terms.tiers[1])),
         (
@@ -399,10 +433,6 @@ def ladder_pools(
             terms.closing,
             (terms.order_basis, terms.open_loss),
         ),
-        (rows.start, rows.index, rows.quantity, chosen[0], rows.base),
-        (rows.order_start, rows.order_index, rows.order_quantity, chosen[1], chosen[2], rows.order_came),
-        span,
-        (out.equity, out.initial, out.maintenance, out.order_margin, out.standing),
     )
 
 

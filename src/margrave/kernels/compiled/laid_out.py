@@ -115,12 +115,9 @@ def _is_alone(alone: F64, position: int) -> bool:
 
 
 @kernel
-def count_pools(
-    settlement: I64, coins: int, rows: _Rows, alone: F64, span: tuple[int, int], out: I64
-) -> None:
-    """Pools of accounts ``span[0]`` to ``span[1] - 1``."""
+def count_pools(settlement: I64, rows: _Rows, alone: F64, span: tuple[int, int], seen: I64, out: I64) -> None:
+    """Pools of accounts ``span[0]`` to ``span[1] - 1``; ``seen``, (N,), is -1 everywhere."""
     held, cash, waiting = rows
-    seen = np.full(coins, -1)
     for account in range(span[0], span[1]):
         count = 0
         for b in range(cash[0][account], cash[0][account + 1]):
@@ -250,15 +247,15 @@ def lay(  # noqa: PLR0913 - a kernel's columns
     contracts: _Contracts,
     rows: _Rows,
     alone: F64,
-    coins: int,
     pools: I64,
     span: tuple[int, int],
+    places: tuple[I64, I64],
     out: _Out,
 ) -> None:
-    """Pools of accounts ``span[0]`` to ``span[1] - 1``, account a's from ``pools[a]`` on."""
+    """Pools of accounts ``span[0]`` to ``span[1] - 1``, account a's from ``pools[a]`` on; ``places``, (N,) and (3, N), begin as -1."""
     settlement, (held, _cash, waiting) = contracts[0], rows
     currency, position, (start, order_start, sells) = out[0][1], out[0][4], out[1]
-    slot, room = np.full(coins, -1), np.zeros((3, coins), dtype=np.int64)
+    slot, room = places
     for account in range(span[0], span[1]):
         first = pools[account]
         past = _open(settlement, rows, alone, account, first, slot, out)
@@ -306,7 +303,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         (columns.balance_start, columns.balance_coin, columns.balance),
         (columns.order_start, columns.order_instrument, columns.order_quantity, columns.order_price),
     )
-    alone = columns.alone
+    alone, coins = columns.alone, contracts.coins
     accounts, positions, orders = len(columns.start) - 1, len(columns.quantity), len(columns.order_quantity)
     pools = np.zeros(accounts + 1, dtype=np.int64)
 
@@ -314,7 +311,7 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         return row_bounds(columns.start + columns.balance_start + columns.order_start, _PIECE)
 
     in_pieces(
-        lambda a, b: count_pools(contracts.settlement, contracts.coins, plain, alone, (a, b), pools[1:]),
+        lambda a, b: count_pools(contracts.settlement, plain, alone, (a, b), np.full(coins, -1), pools[1:]),
         accounts,
         pieces,
         pool,
@@ -329,7 +326,12 @@ def laid_out(contracts: Contracts, columns: Columns, pool: Executor | None = Non
         (made.order_index, made.order_quantity, made.paid, made.order_came),
     )
     in_pieces(
-        lambda a, b: lay(told, plain, alone, contracts.coins, pools, (a, b), out), accounts, pieces, pool
+        lambda a, b: lay(
+            told, plain, alone, pools, (a, b), (np.full(coins, -1), np.full((3, coins), -1)), out
+        ),
+        accounts,
+        pieces,
+        pool,
     )
     return made
 

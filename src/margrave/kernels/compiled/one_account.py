@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.coin_pools import (
-    SOLD,
     CoinTerms,
     Levels,
     join_rows,
@@ -16,7 +15,7 @@ from margrave.kernels.compiled.coin_pools import (
     pool_rows_ordered,
     steps_of,
 )
-from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.compiler import kernel, kernel_with_room
 from margrave.kernels.compiled.laid_out import SMALL, Contracts, count_pools, lay
 
 CURRENCY, EQUITY, INITIAL, MAINTENANCE, ORDER_MARGIN, STANDING = range(6)
@@ -28,24 +27,48 @@ amounts of balances, instruments, quantities and prices of orders, one after the
 
 _Parts: TypeAlias = tuple[I64, F64, F64, I64, F64, I64, F64, F64]
 
+_Room: TypeAlias = tuple[I64, F64, NDArray[np.uint16], NDArray[np.int8], F64, F64]
+
 _LEAST, _MOST, _AMOUNT_MAX = 1e-12, 1e15, 1e18  # prices and amounts, as `domain.checks` has them
 
 
 @kernel
-def _apart(columns: Columns) -> _Parts:
+def put_whole(row: F64, first: int, count: int, room: I64) -> None:
+    """Put some numbers of a row, which are rows of another table, into ``room``."""
+    for k in range(count):
+        room[k] = np.int64(row[first + k])
+
+
+@kernel
+def _apart(columns: Columns, whole: I64) -> _Parts:
     """The columns of an account."""
     row, held, owned, asked = columns
     cash, orders = 3 * held, 3 * held + 2 * owned
+    put_whole(row, 0, held, whole[0])
+    put_whole(row, cash, owned, whole[1])
+    put_whole(row, orders, asked, whole[2])
     return (
-        row[:held].astype(np.int64),
+        whole[0, :held],
         row[held : 2 * held],
         row[2 * held : cash],
-        row[cash : cash + owned].astype(np.int64),
+        whole[1, :owned],
         row[cash + owned : orders],
-        row[orders : orders + asked].astype(np.int64),
+        whole[2, :asked],
         row[orders + asked : orders + 2 * asked],
         row[orders + 2 * asked :],
     )
+
+
+@kernel
+def is_amount(amount: float) -> bool:
+    """Whether an account can have an amount."""
+    return bool(abs(amount) <= _AMOUNT_MAX)
+
+
+@kernel
+def is_price(price: float) -> bool:
+    """Whether something can have a price."""
+    return bool(_LEAST <= price <= _MOST)
 
 
 @kernel
@@ -55,15 +78,15 @@ def _is_sound(columns: _Parts) -> bool:
     sound = True
     for amounts in (quantity, cash, order_quantity):
         for amount in amounts:
-            sound = sound and abs(amount) <= _AMOUNT_MAX
+            sound = sound and is_amount(amount)
     for price in entry:
-        sound = sound and _LEAST <= price <= _MOST
+        sound = sound and is_price(price)
     for price in order_price:
-        sound = sound and _LEAST <= price <= _MOST
+        sound = sound and is_price(price)
     return bool(sound)
 
 
-@kernel
+@kernel_with_room
 def account_rows(
     steps: tuple[Any, ...],
     cells: int,
@@ -72,66 +95,97 @@ def account_rows(
     out: F64,
 ) -> int:
     """Pools of one account into ``out``; how many there are, -1 where a number is none that an account can have."""
-    apart = _apart(columns)
+    _row, held, owned, asked = columns
+    table, share = market[0][0][0], market[0][0][2]
+    most = held + owned + asked + len(market[2]) + 2  # as long as any column is
+    room = (
+        np.full((14, most), -1),
+        np.empty((16, most)),
+        np.empty((2, most), np.uint16),
+        np.empty(most, np.int8),
+        np.zeros((2, table.shape[1])),
+        np.zeros((2, share.shape[1])),
+    )
+    return _pools_in(steps, cells, market, columns, room, out)
+
+
+@kernel
+def _pools_in(
+    steps: tuple[Any, ...],
+    cells: int,
+    market: tuple[tuple[Any, ...], tuple[I64, F64, F64, Bools], F64, int],
+    columns: Columns,
+    room: _Room,
+    out: F64,
+) -> int:
+    whole, money, small, standing, sums, net = room
+    apart = _apart(columns, whole)
     if not _is_sound(apart):
         return -1
     index, quantity, entry, coin, cash, order_index, order_quantity, order_price = apart
-    terms, contracts, rate, currency = market
+    terms, contracts, _rate, currency = market
+    begin, alone = whole[13], money[0, :0]
+    begin[:8] = 0
+    begin[1], begin[3], begin[5] = len(index), len(coin), len(order_index)
     rows = (
-        (np.array([0, len(index)]), index, quantity, entry),
-        (np.array([0, len(coin)]), coin, cash),
-        (np.array([0, len(order_index)]), order_index, order_quantity, order_price),
+        (begin[:2], index, quantity, entry),
+        (begin[2:4], coin, cash),
+        (begin[4:6], order_index, order_quantity, order_price),
     )
-    pools = np.zeros(2, dtype=np.int64)
-    alone = np.empty(0)
-    count_pools(contracts[0], len(rate), rows, alone, (0, 1), pools[1:])
-    count = pools[1]
-    owner, whose, base, premium = (
-        np.empty(count, np.int64),
-        np.empty(count, np.int64),
-        np.empty(count),
-        np.empty(count),
-    )
-    position, came = np.empty(count, np.int64), np.empty(0, np.int64)
-    start, order_start, sells = (
-        np.empty(count + 1, np.int64),
-        np.empty(count + 1, np.int64),
-        np.empty(count, np.int64),
+    count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
+    count = begin[7]
+    owner, whose, position, start, order_start, sells = (
+        whole[4],
+        whole[5, :count],
+        whole[6],
+        whole[7],
+        whole[8],
+        whole[9],
     )
     start[count], order_start[count] = len(index), len(order_index)
-    held, size = np.empty(len(index), np.uint16), np.empty(len(index))
-    asked, amount, paid = (
-        np.empty(len(order_index), np.uint16),
-        np.empty(len(order_index)),
-        np.empty(len(order_index)),
-    )
+    base, premium, size, amount, paid = money[0], money[1], money[2], money[3], money[4]
+    untraced = whole[0, :0]
+    whole[3] = -1
     lay(
         contracts,
         rows,
         alone,
-        len(rate),
-        pools,
+        begin[6:],
         (0, 1),
+        (whole[3], whole[10:13]),
         (
             (owner, whose, base, premium, position),
             (start, order_start, sells),
-            (held, size, came),
-            (asked, amount, paid, came),
+            (small[0], size, untraced),
+            (small[1], amount, paid, untraced),
         ),
     )
-    plain = (start, held, size, base, whose), (order_start, sells, asked, amount, paid, premium)
-    parts = np.empty((SOLD + 1, count)), np.empty((SOLD + 1, count)), np.empty(count)
-    ends = np.empty(count), np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.int8)
-    pool_rows_ordered(steps, cells, terms, plain, (0, count), (parts, ends))
-    if currency >= 0 and count > 0:
-        first, joined = np.array([0, count]), np.array([0])
-        total = np.empty(1), np.empty(1), np.empty(1), np.empty(1), np.empty(1, np.int8)
-        join_rows(terms[1], (first, whose, rate), (parts, ends), (0, 1), total)
-        joined[0] = currency
-        _told(joined, total, out)
-        return 1
-    _told(whose, ends, out)
-    return int(count)
+    plain = (start, small[0], size, base, whose), (order_start, sells, small[1], amount, paid, premium)
+    parts = money[5:8], money[8:11], money[11]
+    ends = money[12], money[13], money[14], money[15], standing
+    pool_rows_ordered(steps, cells, terms, plain, (0, count), (parts, ends), (sums, net))
+    if currency < 0 or count == 0:
+        _told(whose, ends, out)
+        return int(count)
+    begin[0], begin[1] = 0, count
+    _joined(market, (begin[:2], whose), (parts, ends), money[:4], out)
+    return 1
+
+
+@kernel
+def _joined(
+    market: tuple[tuple[Any, ...], tuple[I64, F64, F64, Bools], F64, int],
+    pools: tuple[I64, I64],
+    found: tuple[Any, Any],
+    room: F64,
+    out: F64,
+) -> None:
+    """Pools of single coins as the one pool that they are parts of."""
+    terms, _contracts, rate, currency = market
+    total = room[0], room[1], room[2], room[3], found[1][4]
+    join_rows(terms[1], (pools[0], pools[1], rate), found, (0, 1), total)
+    pools[0][0] = currency
+    _told(pools[0][:1], total, out)
 
 
 @kernel

@@ -21,6 +21,7 @@ from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdin
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out
 from margrave.kernels.compiled.one_account import one_account, pools_of_one
+from margrave.kernels.compiled.one_by_size import one_by_size, pools_by_size
 from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
 from margrave.kernels.compiled.worst import worst_cells, worst_in_units
@@ -122,6 +123,8 @@ def _by_size() -> None:
     no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
     rows = PoolRows(row, row, one, first, index, one, row, row, *no_orders)
     ladder_pools(terms, rows, (one, one[:0], one[:0]), (0, 1), empty_margins(1))
+    contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
+    pools_by_size(one_by_size(terms, contracts), (np.zeros(11), 1, 1, 1))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I32, I64
 from margrave.kernels.compiled.columns import Holdings
-from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
+from margrave.kernels.compiled.compiler import in_pieces, kernel, kernel_with_room, row_bounds
 from margrave.kernels.compiled.intrinsics import fma, least_lane, worst_lane, worst_lane_adding
 from margrave.kernels.compiled.rows import WIDTH, check_rows
 
@@ -40,7 +40,7 @@ def account_rows(
         )
 
 
-@kernel
+@kernel_with_room
 def account_rows_plain(
     table: F64,
     holdings: tuple[I64, NDArray[Any], NDArray[Any]],
@@ -67,7 +67,7 @@ def account_rows_plain(
             worst[account], cell[account] = np.nan, -1
 
 
-@kernel
+@kernel_with_room
 def unit_rows(
     lanes: tuple[int, ...],
     table: F64,
