@@ -178,7 +178,7 @@ def multiplier_pchip(knots_x: F64, knots_g: F64, x: F64) -> F64:
     SIAM Journal on Scientific and Statistical Computing 5(2), 1984.
     """
     k, width, t, inside = _place(knots_x, x)
-    slope = _pchip_slopes(knots_x, knots_g)
+    slope = pchip_slopes(knots_x, knots_g)
     rise = knots_g[k + 1] - knots_g[k]
     left, right = width * slope[k], width * slope[k + 1]
     cubic = knots_g[k] + t * (left + t * (3.0 * rise - 2.0 * left - right + t * (left + right - 2.0 * rise)))
@@ -188,7 +188,7 @@ def multiplier_pchip(knots_x: F64, knots_g: F64, x: F64) -> F64:
 def slope_pchip(knots_x: F64, knots_g: F64, x: F64) -> F64:
     """Slope dg/dx of `multiplier_pchip`; 0 outside the knots and to the right of the last."""
     k, width, t, inside = _place(knots_x, x)
-    slope = _pchip_slopes(knots_x, knots_g)
+    slope = pchip_slopes(knots_x, knots_g)
     chord = (knots_g[k + 1] - knots_g[k]) / width
     left, right = slope[k], slope[k + 1]
     bend = 2.0 * (3.0 * chord - 2.0 * left - right) + 3.0 * t * (left + right - 2.0 * chord)
@@ -403,7 +403,8 @@ def _place(knots_x: F64, x: F64) -> tuple[I64, F64, F64, Bools]:
     return k, width, np.where(inside, x - knots_x[k], 0.0) / width, inside
 
 
-def _pchip_slopes(knots_x: F64, knots_g: F64) -> F64:
+def pchip_slopes(knots_x: F64, knots_g: F64) -> F64:
+    """Slopes of `multiplier_pchip` at its knots, (T,)."""
     width = np.diff(knots_x)
     chord = np.diff(knots_g) / width
     if len(chord) == 1:

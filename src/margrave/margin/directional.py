@@ -24,7 +24,7 @@ from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
 
-_EXPOSURE_LIMIT = 0.5  # option and mixed groups: largest delta-equivalent move that counts (spec 1.3 rule 5)
+EXPOSURE_LIMIT = 0.5  # option and mixed groups: largest delta-equivalent move that counts (spec 1.3 rule 5)
 _Multiplier: TypeAlias = Callable[[F64, F64, F64], F64]
 _MULTIPLIER: dict[Interpolation, _Multiplier] = {
     Interpolation.LINEAR: kernel.multiplier_linear,
@@ -112,9 +112,12 @@ def schedules_of(terms: ScheduleTerms, book: Book) -> tuple[tuple[Schedule, I64]
     )
 
 
-def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) -> F64:
-    # Coin-adjusted delta of each position: N / P for inverse, coins for linear, premium-adjusted for options.
-    at = book.instrument[rows]
+def coin_delta_each(table: Table, priced: Priced, instrument: I64) -> F64:
+    """Coin-adjusted delta of one contract of instruments, (S, n): N / P of inverse ones, coins of linear ones.
+
+    Of options it is the premium-adjusted delta.
+    """
+    at, mark = instrument, priced.mark[:, instrument]
     with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero; its delta follows
         delta = table.a[at] + table.c[at] / mark
     options = np.flatnonzero(table.is_option[at])
@@ -125,7 +128,7 @@ def _coin_delta(table: Table, priced: Priced, book: Book, rows: I64, mark: F64) 
         per_coin = np.where(table.is_coin_premium[o], greeks.adjusted_delta, greeks.unadjusted_delta)
         delta = np.broadcast_to(delta, mark.shape).copy()
         delta[:, options] = table.a[o] * per_coin
-    return book.quantity[rows] * delta
+    return delta
 
 
 def net_of(  # noqa: PLR0913 - what one formula is made of
@@ -137,7 +140,7 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     unique, group = np.unique(keys, return_inverse=True)
     count = len(unique)
     mark = valued.mark[:, rows]
-    delta = _coin_delta(table, priced, book, rows, mark)
+    delta = book.quantity[rows] * coin_delta_each(table, priced, at)
     net, gross = grouped_sum(delta, group, count), grouped_sum(np.abs(delta), group, count)
     side = np.where(np.abs(net) > schedule.net_delta_min * gross, np.sign(net), 0.0)
     profit = valued.profit[:, rows]
@@ -155,7 +158,7 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     with np.errstate(divide="ignore", invalid="ignore"):  # a trial price may be zero
         coins = grouped_sum(profit / worth, group, count)
     exposure = kernel.exposure_excursion(
-        np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), _EXPOSURE_LIMIT
+        np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), EXPOSURE_LIMIT
     )
     pool = unique // (len(table.assets) + 1)
     base = unique % (len(table.assets) + 1)

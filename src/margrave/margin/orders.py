@@ -184,7 +184,7 @@ def _option_orders(rules: _Rules, asking: _Asking) -> tuple[F64, F64]:
     """Sell orders: the risk part and a fee, the premium paying the mark part; buy orders: the premium and a fee."""
     table, group, count = rules.table, asking.group, len(asking.instrument)
     at = asking.instrument
-    fee_rate, keeps_premium = _option_order_terms(rules, at)
+    fee_rate, keeps_premium = option_order_terms(rules.plan, table, at)
     per_coin = option_margin_of(rules.options, table, rules.priced, at, np.zeros(count))
     fee = fee_rate * np.where(table.is_coin_premium[at], 1.0, per_coin.underlying)
     risk = per_coin.risk[INITIAL] + np.where(keeps_premium, per_coin.mark[INITIAL], 0.0)
@@ -198,10 +198,11 @@ def _option_orders(rules: _Rules, asking: _Asking) -> tuple[F64, F64]:
     return sell + buy, np.sign(buy - sell)
 
 
-def _option_order_terms(rules: _Rules, at: I64) -> tuple[F64, Bools]:
-    fee, keeps = np.zeros(len(rules.table.a)), np.zeros(len(rules.table.a), dtype=np.bool_)
+def option_order_terms(plan: Plan, table: Table, at: I64) -> tuple[F64, Bools]:
+    """Fee rate of orders for options, (n,), and whether their premium is no credit; zero where another model margins them."""
+    fee, keeps = np.zeros(len(table.a)), np.zeros(len(table.a), dtype=np.bool_)
     for row in np.unique(at).tolist():
-        model = model_of(rules.plan, rules.table, row)
+        model = model_of(plan, table, row)
         if model is not None:
             fee[row], keeps[row] = model.order_fee, not model.order_premium_credit
     return fee[at], keeps[at]

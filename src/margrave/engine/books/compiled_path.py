@@ -175,7 +175,7 @@ def _columns(laid: LaidBook, found: PoolMargins, currency: int) -> PoolColumns:
         laid.rows.currency if laid.first is None else np.broadcast_to(np.int64(currency), count),
         laid.instrument,
         found.equity,
-        found.equity,
+        found.balance,
         found.initial,
         found.maintenance,
         found.order_margin,

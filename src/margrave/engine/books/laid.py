@@ -7,7 +7,9 @@ from typing import Any, final
 import numpy as np
 
 from margrave.domain.book import Book
+from margrave.engine.books.directional_swept import reads_entries, remembered
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.compiled.directional_pools import Remembered
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
 from margrave.margin.pooled import isolated_margin_of
 from margrave.margin.resolve import Resolved
@@ -18,11 +20,13 @@ from margrave.valuation.table import Table
 @final
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What holders chose, of positions, (P,), and orders, (O,), as they are laid out."""
+    """What holders chose, of positions, (P,), and orders, (O,), as they are laid out, and what schedules remember of them."""
 
     leverage: F64  # NaN where none was
     order_price: F64
     order_leverage: F64  # NaN where none was
+    entry: F64  # empty where nothing reads it
+    remembered: Remembered  # of accounts
 
 
 @final
@@ -82,23 +86,27 @@ def lay_out(book: Book, resolved: Resolved, pool: Executor | None = None) -> Lai
 
 
 def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) -> LaidBook:
-    """Lay a book out for margin by size, isolated positions too: all but accounts with orders for options, or for what nobody lists.
+    """Lay a book out for margin by size, isolated positions too: all but accounts with isolated options, or orders for what nobody lists.
 
     Arguments as for `lay_out`.
     """
     table = resolved.table
     others = np.zeros(len(book.names), dtype=np.bool_)
-    strange = table.is_option[book.order_instrument]
     if table.unlisted is not None:
-        strange = strange | table.unlisted[book.order_instrument]
-    others[book.order_account[strange]] = True
+        others[book.order_account[table.unlisted[book.order_instrument]]] = True
     others[book.account[book.is_isolated & table.is_option[book.instrument]]] = True
     held = some_accounts(book, ~others)
     margin = np.where(held.is_isolated, isolated_margin_of(resolved, held), np.nan)
     rows = _rows_of(held, others, resolved, margin, pool)
     alone = np.append(held.instrument, -1)[rows.position]  # the last is that of a cross pool
     came = rows.order_came
-    chosen = Chosen(held.leverage[rows.came], held.order_price[came], held.order_leverage[came])
+    chosen = Chosen(
+        held.leverage[rows.came],
+        held.order_price[came],
+        held.order_leverage[came],
+        held.entry[rows.came] if reads_entries(resolved) else np.zeros(0),
+        remembered(book, table),
+    )
     return LaidBook(contracts_of(table), rows, others, rows.account, alone, chosen, None)
 
 

@@ -90,6 +90,7 @@ class PoolMargins:
     """What pools have and are asked, (K,)."""
 
     equity: F64
+    balance: F64  # what margin is compared with; equity itself where all of it counts
     initial: F64  # with open orders
     maintenance: F64
     order_margin: F64
@@ -286,10 +287,11 @@ def bits_of_dates(date: I64, dates: int) -> NDArray[np.uint8]:
     return bits
 
 
-def empty_margins(count: int) -> PoolMargins:
-    """Room for pools."""
+def empty_margins(count: int, *, counted_apart: bool = False) -> PoolMargins:
+    """Room for pools, with a balance that is not their equity where it is ``counted_apart``."""
     equity, initial, maintenance, order_margin = (np.empty(count) for _ in range(4))
-    return PoolMargins(equity, initial, maintenance, order_margin, np.empty(count, dtype=np.int8))
+    balance = np.empty(count) if counted_apart else equity
+    return PoolMargins(equity, balance, initial, maintenance, order_margin, np.empty(count, dtype=np.int8))
 
 
 def empty_parts(rows: PoolRows, count: int) -> PoolParts:

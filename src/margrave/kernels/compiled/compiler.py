@@ -26,7 +26,18 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 def _stamp() -> str:
     """Digest of the files whose functions and numbers are compiled into those of other files."""
-    rooms = ("compiler", "intrinsics", "normal", "coin_pools", "laid_out", "ladder_pools", "one_account")
+    rooms = (
+        "compiler",
+        "intrinsics",
+        "normal",
+        "coin_pools",
+        "laid_out",
+        "one_account",
+        "ladder_steps",
+        "ladder_orders",
+        "ladder_pools",
+        "directional_pools",
+    )
     shared = (*(f"compiled/{room}.py" for room in rooms), "normal.py")
     return sha256(b"".join(get_data("margrave.kernels", name) or b"" for name in shared)).hexdigest()
 
@@ -44,6 +55,11 @@ def kernel(function: _F) -> _F:
     go on with old versions of what was inlined from others: our stamp is theirs as well.
     """
     return _compiled(function, _nrt=False)
+
+
+def inlined(function: _F) -> _F:
+    """A `kernel` that is made a part of each that calls it: what a loop calls with many columns, for all of them are handed over by copy."""
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
 def kernel_with_room(function: _F) -> _F:
