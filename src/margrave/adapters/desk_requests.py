@@ -140,6 +140,7 @@ def _of_pool(pool: PoolAssessment) -> PoolStanding:
         pool.name,
         pool.currency,
         pool.equity,
+        pool.margin_balance,
         pool.initial,
         pool.maintenance,
         pool.order_margin,

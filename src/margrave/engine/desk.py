@@ -51,6 +51,7 @@ class PoolStanding(msgspec.Struct, frozen=True):
     name: str
     currency: str
     equity: float
+    margin_balance: float
     initial: float  # with open orders
     maintenance: float
     order_margin: float
@@ -117,7 +118,7 @@ def _ready(resolved: Resolved, symbols: tuple[str, ...], currency: int | None) -
     contracts = contracts_of(resolved.table)
     by_size = ladder_sweep_of(resolved)
     if by_size is not None:
-        return one_by_size(by_size.terms, contracts)
+        return one_by_size(by_size.terms, contracts, by_size.directional)
     sweep = sweep_of(resolved, symbols)
     if sweep is None:
         told = "has no compiled form; make a calculator (engine.calculator), which serves every rulebook"
@@ -149,7 +150,7 @@ def standings(desk: Desk, held: Holdings) -> tuple[PoolStanding, ...] | None:
 class _Found(msgspec.Struct, frozen=True, gc=False):
     # What the pass says of an account.
     row: Row
-    pools: F64  # (6 or 7, K)
+    pools: F64  # (6 or 8, K)
     charged: F64  # (2, P) margins of positions; members of a portfolio model are charged nothing one by one
 
 
@@ -188,9 +189,9 @@ def assessed_at(desk: Desk, account: Account) -> Assessment | None:
         cannot say: an isolated position beside scenarios, a contract without a price, a pool that is unknown.
     """
     positions = account.positions
-    if desk.by_size:
+    if desk.by_size and not (account.memory and desk.rulebook.schedules):
         held = sized_holdings_of(account)
-    elif MarginMode.ISOLATED in [p.mode for p in positions]:
+    elif desk.by_size or MarginMode.ISOLATED in [p.mode for p in positions]:
         return None
     else:
         held = holdings_of(account)
@@ -236,14 +237,14 @@ def _told(
         mode,
         pool.currency,
         pool.equity,
-        pool.equity,
+        pool.margin_balance,
         pool.initial,
         pool.maintenance,
         pool.order_margin,
         pool.status,
         positions,
         (),
-        band_name(rulebook.account.bands, pool.equity, pool.maintenance, pool.status),
+        band_name(rulebook.account.bands, pool.margin_balance, pool.maintenance, pool.status),
     )
 
 
@@ -289,12 +290,14 @@ def _standing(  # noqa: PLR0913 - the rows of the answer
     orders: float,
     standing: float,
     position: float = -1.0,
+    counted: float | None = None,
 ) -> PoolStanding:
+    balance = equity if counted is None else counted
     asset = assets[int(coin)]
     name = f"cross {asset}" if position < 0.0 else f"isolated {symbols[int(position)]}"
-    ratio = 0.0 if maintenance == 0.0 else maintenance / equity if equity > 0.0 else None
+    ratio = 0.0 if maintenance == 0.0 else maintenance / balance if balance > 0.0 else None
     status = STATUSES[int(standing)]
-    return PoolStanding(name, asset, equity, initial, maintenance, orders, ratio, status)
+    return PoolStanding(name, asset, equity, balance, initial, maintenance, orders, ratio, status)
 
 
 def traded(desk: Desk, held: Holdings, legs: Iterable[Leg]) -> Holdings | None:

@@ -24,6 +24,7 @@ from margrave.valuation.positions import Valued
 from margrave.valuation.scenarios import Priced, vol_at_mark
 from margrave.valuation.table import Table
 
+EXPOSURE_LEAST = 1e-12  # [share of gross delta] below it an exposure has no direction
 EXPOSURE_LIMIT = 0.5  # option and mixed groups: largest delta-equivalent move that counts (spec 1.3 rule 5)
 _Multiplier: TypeAlias = Callable[[F64, F64, F64], F64]
 _MULTIPLIER: dict[Interpolation, _Multiplier] = {
@@ -158,7 +159,10 @@ def net_of(  # noqa: PLR0913 - what one formula is made of
     with np.errstate(divide="ignore", invalid="ignore"):  # a trial price may be zero
         coins = grouped_sum(profit / worth, group, count)
     exposure = kernel.exposure_excursion(
-        np.nan_to_num(coins), np.nan_to_num(np.abs(net)), 1e-12 * np.nan_to_num(gross), EXPOSURE_LIMIT
+        np.nan_to_num(coins),
+        np.nan_to_num(np.abs(net)),
+        EXPOSURE_LEAST * np.nan_to_num(gross),
+        EXPOSURE_LIMIT,
     )
     pool = unique // (len(table.assets) + 1)
     base = unique % (len(table.assets) + 1)

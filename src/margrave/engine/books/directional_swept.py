@@ -22,10 +22,8 @@ from margrave.kernels.compiled.directional_pools import (
 from margrave.kernels.compiled.laid_out import starts_of
 from margrave.kernels.schedule import pchip_slopes
 from margrave.margin.directional import boundaries, coin_delta_each
-from margrave.margin.ladder import BASES
 from margrave.margin.resolve import Resolved
 from margrave.rulebook.schedules import Excursion, Interpolation, Knot, Reference, Schedule
-from margrave.rulebook.schema import Basis
 from margrave.valuation.scenarios import now
 from margrave.valuation.table import Table
 
@@ -43,14 +41,6 @@ _EXCURSIONS: Final = {
 
 _Curve: TypeAlias = tuple[Interpolation, tuple[Knot, ...]]
 _Part: TypeAlias = tuple[F64, F64, int]
-
-
-def reads_entries(resolved: Resolved) -> bool:
-    """Whether the margin of some instrument depends on what a position was entered at."""
-    at_once = BASES.index(Basis.MARK), BASES.index(Basis.INDEX)
-    return bool(resolved.schedules.used) or not all(
-        np.isin(basis, at_once).all() for basis in resolved.ladders.basis
-    )
 
 
 def unserved(resolved: Resolved) -> Bools:

@@ -79,7 +79,7 @@ def is_by_size(rulebook: Rulebook) -> bool:
 def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
     """What the kernel needs of a market; None where it can serve nothing under the rulebook."""
     others = _others(resolved)
-    if not is_by_size(resolved.rulebook) or others.all():
+    if not is_by_size(resolved.rulebook) or (others.size and others.all()):
         return None
     table, flat = resolved.table, resolved.plan.flat
     account = resolved.rulebook.account
@@ -88,21 +88,27 @@ def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
         np.zeros((len(table.mark), steps.ROWS), dtype=np.int64),
     )
     each = table.a * table.mark + _per_price(table, table.mark)
-    number[:, steps.VALUE] = table.a * table.mark - _per_price(table, table.mark)
-    number[:, steps.COUNTED] = np.where(
-        table.is_option & (not account.option_value_credit), 0.0, number[:, steps.VALUE]
-    )
     number[:, steps.LIMIT] = np.inf
-    number[:, steps.MARK], number[:, steps.A], number[:, steps.C] = table.mark, table.a, table.c
+    number[:, steps.MARK] = np.where(others, np.nan, table.mark)
+    number[:, steps.A], number[:, steps.C] = table.a, table.c
+    number[:, steps.PER_PRICE] = _per_price(table, table.mark)
     if resolved.rulebook.ladders:
         _put_ladders(resolved, each, number, row)
     _put_options(resolved, number, row)
     _put_schedules(resolved, number, row)
-    number[others, steps.VALUE] = np.nan
     closing = liquidation_ratio(account.bands)
     basis = _ORDER_BASES[account.order_basis]
     tiers = _tiers(flat[INITIAL]), _tiers(flat[MAINTENANCE])
-    told = LadderTerms(number, row, tiers, _grid(resolved.rulebook), closing, basis, account.open_loss)
+    told = LadderTerms(
+        number,
+        row,
+        tiers,
+        _grid(resolved.rulebook),
+        closing,
+        account.option_value_credit,
+        basis,
+        account.open_loss,
+    )
     return LadderSweep(told, directional_of(resolved))
 
 

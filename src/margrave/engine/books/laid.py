@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from margrave.domain.book import Book
-from margrave.engine.books.directional_swept import reads_entries, remembered
+from margrave.engine.books.directional_swept import remembered
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.directional_pools import Remembered
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
@@ -25,7 +25,7 @@ class Chosen:
     leverage: F64  # NaN where none was
     order_price: F64
     order_leverage: F64  # NaN where none was
-    entry: F64  # empty where nothing reads it
+    entry: F64
     remembered: Remembered  # of accounts
 
 
@@ -86,7 +86,9 @@ def lay_out(book: Book, resolved: Resolved, pool: Executor | None = None) -> Lai
 
 
 def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) -> LaidBook:
-    """Lay a book out for margin by size, isolated positions too: all but accounts with isolated options, or orders for what nobody lists.
+    """Lay a book out for margin by size, isolated positions too: all but accounts with orders for what nobody lists.
+
+    Neither are accounts with short isolated options of which no margin is stated: today's formula says it, at every tick anew.
 
     Arguments as for `lay_out`.
     """
@@ -94,7 +96,8 @@ def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) 
     others = np.zeros(len(book.names), dtype=np.bool_)
     if table.unlisted is not None:
         others[book.order_account[table.unlisted[book.order_instrument]]] = True
-    others[book.account[book.is_isolated & table.is_option[book.instrument]]] = True
+    unstated = book.is_isolated & np.isnan(book.isolated_margin) & (book.quantity < 0.0)
+    others[book.account[unstated & table.is_option[book.instrument]]] = True
     held = some_accounts(book, ~others)
     margin = np.where(held.is_isolated, isolated_margin_of(resolved, held), np.nan)
     rows = _rows_of(held, others, resolved, margin, pool)
@@ -104,9 +107,10 @@ def lay_out_alone(book: Book, resolved: Resolved, pool: Executor | None = None) 
         held.leverage[rows.came],
         held.order_price[came],
         held.order_leverage[came],
-        held.entry[rows.came] if reads_entries(resolved) else np.zeros(0),
+        held.entry[rows.came],
         remembered(book, table),
     )
+    rows = replace(rows, came=rows.came[:0])  # what it was for is done
     return LaidBook(contracts_of(table), rows, others, rows.account, alone, chosen, None)
 
 

@@ -42,8 +42,10 @@ _SUMS = 11
 _DELTA, _GROSS, _BOUGHT, _WEIGHT, _MARKED, _SIZE, _VOLUME, _COINS, _INVERSE, _OPTIONS, _COUNT = range(_SUMS)
 _LEAST_RATIO, _LARGEST_RATIO = 1e-290, 1e290
 
-_Terms: TypeAlias = tuple[F64, I64, I64, F64, I64, F64]
-_Curves: TypeAlias = tuple[I64, I64, F64, F64]
+PlainSchedules: TypeAlias = tuple[F64, I64, I64, F64, I64, F64]
+PlainCurves: TypeAlias = tuple[I64, I64, F64, F64]
+"""Terms as `directional_rows` takes them."""
+
 _Memory: TypeAlias = tuple[I64, I64, F64]
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64]
 
@@ -104,7 +106,7 @@ def _log(numerator: float, denominator: float) -> float:
 
 
 @inlined
-def _read(curves: _Curves, curve: int, x: float) -> float:
+def _read(curves: PlainCurves, curve: int, x: float) -> float:
     """Multiplier of a curve, constant outside its knots; NaN gives NaN."""
     start, _home, knot, cubic = curves
     first, last = start[curve], start[curve + 1] - 1
@@ -122,7 +124,7 @@ def _read(curves: _Curves, curve: int, x: float) -> float:
 
 
 @kernel
-def _step(curves: _Curves, curve: int, x: float, held: float) -> float:
+def _step(curves: PlainCurves, curve: int, x: float, held: float) -> float:
     """Multiplier of the tier of an excursion, or of the one that is held still; NaN beside a boundary."""
     start, home, knot, cubic = curves
     first, past = start[curve], start[curve + 1]
@@ -151,8 +153,8 @@ def _excursion(code: I64, rule: F64, side: float, mark: float, reference: float,
 
 @inlined
 def _multiplier(
-    terms: _Terms,
-    curves: _Curves,
+    terms: PlainSchedules,
+    curves: PlainCurves,
     u: int,
     level: int,
     net: tuple[float, float, float, float, float],
@@ -234,7 +236,7 @@ def _recalled(memory: _Memory, account: int, asset: int) -> int:
 
 
 @inlined
-def _levels(terms: _Terms, curves: _Curves, at: float, g: int, sums: F64, recalled: F64) -> None:
+def _levels(terms: PlainSchedules, curves: PlainCurves, at: float, g: int, sums: F64, recalled: F64) -> None:
     """Both multipliers of a net, in the place of its first two sums."""
     net, vols = terms[2], terms[5]
     u = net[g, 0]
@@ -255,8 +257,8 @@ def _levels(terms: _Terms, curves: _Curves, at: float, g: int, sums: F64, recall
 
 @kernel
 def directional_rows(  # noqa: PLR0913 - a kernel's columns
-    terms: _Terms,
-    curves: _Curves,
+    terms: PlainSchedules,
+    curves: PlainCurves,
     at: float,
     held: _Held,
     account: I64,
@@ -329,7 +331,7 @@ def directional_pools(
     directional_rows(*told, held, rows.account, plain_memory(memory), span, room_for(terms), out)
 
 
-def plain_schedules(terms: DirectionalTerms) -> tuple[_Terms, _Curves, float]:
+def plain_schedules(terms: DirectionalTerms) -> tuple[PlainSchedules, PlainCurves, float]:
     """Terms as the kernel takes them."""
     curves = terms.curves
     return (

@@ -15,7 +15,6 @@ from margrave.kernels.compiled.ladder_steps import (
     OPTION,
     ORDER_FEE,
     SOLD_RISK,
-    VALUE,
     A,
     C,
     Tiers5,
@@ -140,7 +139,7 @@ def order_margin_in(
         o = _next(waiting[5], span, last)
         last = waiting[5][o]
         i = np.uint64(waiting[1][o])
-        total += 0.0 * number[i, VALUE]  # what is not known is NaN, however little is asked for it
+        total += 0.0 * number[i, MARK]  # what is not known is NaN, however little is asked for it
         if _is_told(waiting, span, o):
             continue
         bought, sold, leverage = _sides(number, rules, waiting, span, i)

@@ -1,7 +1,7 @@
 """Pools margined by size: equity, and the margin of every position by its ladder, leverage and schedule, in one pass.
 
-The steps of a position's margin are those of `margrave.margin.ladder`, in their order, so that margins have its digits; under a schedule
-up to the digits of a logarithm. What rounding leaves open, and what is not known, is unfinished.
+The steps are those of `margrave.margin`, in their order, so that numbers have its digits; under a schedule up to those of a logarithm.
+What rounding leaves open, and what is not known, is unfinished.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,18 @@ from margrave.kernels.compiled.ladder_steps import (
     BASIS,
     BOUNDED,
     CAP,
-    COUNTED,
     EACH,
     FEE,
     FLOOR,
     KIND,
     LIMIT,
+    MARK,
     OPTION,
     OVER,
+    PER_PRICE,
     RULE,
     SCHEDULED,
-    VALUE,
+    A,
     GridTerms,
     Tiers5,
     by_leverage,
@@ -51,7 +52,7 @@ from margrave.kernels.compiled.laid_out import PoolRows
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64, F64]
 _Factors: TypeAlias = tuple[F64, F64, int]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, F64, NDArray[np.int8]]
-_Rules: TypeAlias = tuple[GridTerms, float, tuple[int, bool]]
+_Rules: TypeAlias = tuple[GridTerms, float, bool, tuple[int, bool]]
 
 PlainLadders: TypeAlias = tuple[tuple[F64, I64], tuple[Tiers5, Tiers5], _Rules]
 """Terms as `ladder_rows` takes them."""
@@ -86,15 +87,16 @@ class Grid:
 class LadderTerms:
     """Instruments in one market, (I,), and their ladders."""
 
-    number: F64  # (I, NUMBERS) per contract: value from zero, tier units (NaN: its notional), largest size in tier units, tier units
-    # at the mark, +1 or -1 for a payoff in 1 / price or in price; of each level, notional, closing fee; the mark, and the a and c
-    # of the payoff; value from zero that margin is compared with. Of an option, per coin and level, risk and premium; what a sold one
-    # on order asks, and its fee. Of a schedule, least and largest rate, and initial over maintenance. NaN in the first makes pools NaN.
+    number: F64  # (I, NUMBERS) the mark, NaN where pools are to be NaN; per contract: tier units (NaN: its notional), largest size in tier
+    # units, tier units at the mark, +1 or -1 for a payoff in 1 / price or in price; of each level, notional, closing fee; the a and c of
+    # the payoff, and c over the mark. Of an option, per coin and level, risk and premium; what a sold one on order asks, and its fee.
+    # Of a schedule, least and largest rate, and initial over maintenance.
     row: I64  # (I, ROWS) leverage rule, whether the fee is on the notional at bankruptcy; of each level, first tier, the one
     # after the last, and the basis; bits of the kind
     tiers: tuple[Tiers, Tiers]
     grid: Grid
     closing: float  # margin balance over maintenance below which a pool is closed
+    credits_options: bool  # whether what options are worth counts in the margin balance
     order_basis: int  # on which notional an order's margin is taken
     open_loss: bool  # whether an order beyond the mark must cover what it loses at once
 
@@ -128,6 +130,32 @@ def _margin(
     return on_step(margin + fee_of(number[i, FEE + level], value, tilt, row[i, AT_BANKRUPTCY]), grid)
 
 
+@inlined
+def _margins(
+    instruments: tuple[F64, I64],
+    levels: tuple[Tiers5, Tiers5],
+    held: tuple[np.uint64, float, float, float],
+    factors: tuple[float, float],
+    grid: GridTerms,
+) -> tuple[float, float]:
+    """Both margins of a position; a schedule keeps the initial one its distance above the other."""
+    first = _margin(instruments, levels[0], 0, held, factors[0], grid)
+    second = _margin(instruments, levels[1], 1, held, factors[1], grid)
+    (number, row), i = instruments, held[0]
+    if row[i, KIND] & SCHEDULED and first < number[i, OVER] * second:
+        first = number[i, OVER] * second
+    return first, second
+
+
+@inlined
+def _gained(number: F64, kind: int, i: np.uint64, amount: float, entry: float) -> tuple[float, float]:
+    """Profit of a position, and what it is worth of itself: one of the two is zero."""
+    mark = number[i, MARK]
+    if kind & OPTION:
+        return 0.0, amount * number[i, A] * mark
+    return amount * ((mark - entry) * (number[i, A] + number[i, PER_PRICE] / entry)), 0.0
+
+
 @kernel
 def _standing(closing: float, balance: float, asked: float, least: float) -> int:
     if np.isnan(balance + asked + least):
@@ -149,27 +177,24 @@ def ladder_rows(  # noqa: PLR0913 - a kernel's columns
 ) -> None:
     """Pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on; of positions both margins where there is room.
 
-    ``factors`` are of positions from a row on, and entries are there, where an instrument asks for them.
+    ``factors`` are of positions from a row on, and there where an instrument asks for them.
     """
-    (number, row), (grid, closing, of_orders), order_start = instruments, rules, waiting[0]
+    (number, row), (grid, closing, credits, of_orders), order_start = instruments, rules, waiting[0]
     start, index, quantity, leverage, base, entry = held
     initially, least_of, told = charged[0], charged[1], len(charged[0]) > 0
     for k, pool in enumerate(range(span[0], span[1])):
-        own, have, asked, least = base[pool], base[pool], 0.0, 0.0
+        profit, worth, asked, least = 0.0, 0.0, 0.0, 0.0
         for p in range(start[pool], start[pool + 1]):
             i, amount = np.uint64(index[p]), float(quantity[p])
-            own += amount * number[i, VALUE]
-            have += amount * number[i, COUNTED]
-            scheduled, low, high = row[i, KIND] & SCHEDULED, 1.0, 1.0
-            if scheduled:
+            gained = _gained(number, row[i, KIND], i, amount, entry[p])
+            profit, worth = profit + gained[0], worth + gained[1]
+            high, low = 1.0, 1.0
+            if row[i, KIND] & SCHEDULED:
                 high, low = factors[0][p - factors[2]], factors[1][p - factors[2]]
             if not abs(amount) * number[i, EACH] <= number[i, LIMIT] or np.isnan(high + low):
-                own = have = np.nan
-            mine = i, amount, leverage[p], entry[p] if len(entry) > 0 else np.nan
-            first = _margin(instruments, levels[0], 0, mine, high, grid)
-            second = _margin(instruments, levels[1], 1, mine, low, grid)
-            if scheduled and first < number[i, OVER] * second:
-                first = number[i, OVER] * second
+                profit = np.nan
+            mine = i, amount, leverage[p], entry[p]
+            first, second = _margins(instruments, levels, mine, (high, low), grid)
             asked += first
             least += second
             if told:
@@ -179,6 +204,8 @@ def ladder_rows(  # noqa: PLR0913 - a kernel's columns
             positions = start, index, quantity, leverage
             more = order_margin_in(instruments, levels[0], of_orders, positions, waiting, pool)
         asked += more
+        have = base[pool] + profit
+        own, have = have + worth, have + (worth if credits else 0.0)
         out[0][k], out[1][k], out[2][k], out[3][k], out[4][k] = own, have, asked, least, more
         out[5][k] = _standing(closing, have, asked, least)
 
@@ -204,7 +231,7 @@ def ladder_pools(
         Pools, laid out and traced.
     chosen : tuple of ndarray
         Leverage of positions, (P,), price of orders, (O,), and leverage of orders, (O,), as they are laid out, NaN where none was
-        chosen; and entries of positions, (P,), empty where no instrument asks for them.
+        chosen; and entries of positions, (P,).
     factors : tuple
         Multipliers of both levels of the positions from a row on, and that row; empty where there is no schedule.
     span : (int, int)
@@ -235,6 +262,7 @@ def plain_ladders(terms: LadderTerms) -> PlainLadders:
         (
             (grid.step, grid.per_unit, grid.direction, grid.close, grid.lots),
             terms.closing,
+            terms.credits_options,
             (terms.order_basis, terms.open_loss),
         ),
     )

@@ -11,8 +11,8 @@ from margrave.kernels.arrays import F64, I64
 from margrave.kernels.compiled.compiler import inlined, kernel
 from margrave.kernels.compiled.intrinsics import bits_of
 
-VALUE, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE, MARK, A, C, COUNTED = 0, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12
-RISK, PREMIUM, SOLD_RISK, ORDER_FEE, FLOOR, CAP, OVER, NUMBERS = 13, 15, 17, 18, 19, 20, 21, 22
+MARK, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE, A, C, PER_PRICE = 0, 1, 2, 3, 4, 5, 7, 9, 10, 11
+RISK, PREMIUM, SOLD_RISK, ORDER_FEE, FLOOR, CAP, OVER, NUMBERS = 12, 14, 16, 17, 18, 19, 20, 21
 """Columns of `LadderTerms.number`; of notional, fee, risk and premium the second level stands behind the first."""
 
 RULE, AT_BANKRUPTCY, FIRST, PAST, BASIS, KIND, ROWS = 0, 1, 2, 4, 6, 8, 9

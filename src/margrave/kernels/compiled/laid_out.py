@@ -70,7 +70,9 @@ class PoolRows:
 
     account: I64
     currency: I64  # coin
-    base: F64  # cash or margin of its own, less what futures were bought at [coin]
+    base: (
+        F64  # cash or margin of its own; of rows that are not traced, less what futures were bought at [coin]
+    )
     start: I64  # (K + 1,) of positions
     index: NDArray[Any]  # instrument: uint16 where two bytes can tell them apart, else int32
     quantity: NDArray[Any]  # contracts: int32 where all are whole and rows are not traced, else float64
@@ -217,7 +219,7 @@ def _lay_positions(  # noqa: PLR0913 - what a cross position and one by itself n
         index[place], quantity[place] = i, amount
         if len(came) > 0:
             came[place] = p
-        if not is_option[i]:
+        if not is_option[i] and len(came) == 0:
             base[pool] -= _bought(amount, a[i], c[i], held[3][p])
 
 

@@ -97,7 +97,7 @@ def account_rows(
     """Pools of one account into ``out``; how many there are, -1 where a number is none that an account can have."""
     _row, held, owned, asked = columns
     table, share = market[0][0][0], market[0][0][2]
-    most = held + owned + asked + len(market[2]) + 2  # as long as any column is
+    most = held + owned + asked + len(market[2]) + 8  # as long as any column is
     room = (
         np.full((14, most), -1),
         np.empty((16, most)),

@@ -8,13 +8,20 @@ from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.compiler import kernel, kernel_with_room
+from margrave.kernels.compiled.directional_pools import (
+    DirectionalTerms,
+    PlainCurves,
+    PlainSchedules,
+    directional_rows,
+    plain_schedules,
+)
 from margrave.kernels.compiled.ladder_pools import (
     LadderTerms,
     PlainLadders,
-    asked_alone,
     ladder_rows,
     plain_ladders,
 )
+from margrave.kernels.compiled.ladder_steps import NUMBERS, ROWS, asked_alone
 from margrave.kernels.compiled.laid_out import SMALL, Contracts, count_pools, lay
 from margrave.kernels.compiled.one_account import (
     CURRENCY,
@@ -28,14 +35,14 @@ from margrave.kernels.compiled.one_account import (
     put_whole,
 )
 
-POSITION = STANDING + 1
-"""Row of the answer behind those of `one_account`: the position that is a pool by itself; -1 of a cross pool."""
+POSITION, BALANCE = STANDING + 1, STANDING + 2
+"""Rows of the answer behind those of `one_account`: the position that is a pool by itself, -1 of a cross pool; and margin balance."""
 
 OPENED = np.inf
 """Margin of an isolated position where it is what opening took."""
 
 _LEVERAGE_MAX = 1e6  # as `domain.account` has it
-_HEAD, _SCALARS = 8, 5  # numbers at the head of what is packed
+_HEAD, _SCALARS = 14, 5  # numbers at the head of what is packed
 
 SizedColumns: TypeAlias = tuple[F64, int, int, int]
 """An account as one row of numbers: instruments, quantities, entries, leverages and margins of positions, coins and amounts of balances,
@@ -93,17 +100,23 @@ def _is_sound(held: _Held, cash: F64, asked: _Asked) -> bool:
 
 
 @kernel
-def _margins_alone(ladders: PlainLadders, contracts: _Contracts, held: _Held, alone: F64) -> None:
-    """Margins of isolated positions: as stated, or what opening took at the entry."""
+def _margins_alone(ladders: PlainLadders, contracts: _Contracts, held: _Held, alone: F64) -> bool:
+    """Margins of isolated positions, as stated or what opening took at the entry; whether that can be said of all."""
     index, quantity, entry, leverage, stated = held
     instruments, levels = ladders[0], ladders[1]
+    known = True
     for p in range(len(index)):
         alone[p] = stated[p]
-        if stated[p] == OPENED:
-            i = np.uint64(index[p])
-            a, c = contracts[1][i], contracts[2][i]
-            value = abs(quantity[p]) * (a * entry[p] + c / entry[p])
-            alone[p] = asked_alone(instruments, levels[0], i, quantity[p], value, leverage[p])
+        if stated[p] != OPENED:
+            continue
+        i = np.uint64(index[p])
+        if contracts[3][i]:  # today's formula says what a short one took, and a long one took no margin
+            alone[p] = 0.0
+            known = known and not quantity[p] < 0.0
+            continue
+        value = abs(quantity[p]) * (contracts[1][i] * entry[p] + contracts[2][i] / entry[p])
+        alone[p] = asked_alone(instruments, levels[0], i, quantity[p], value, leverage[p])
+    return known
 
 
 @kernel
@@ -120,24 +133,41 @@ def _tiers_in(numbers: F64, first: int, count: int, roots: int) -> tuple[F64, F6
 
 @kernel
 def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders, _Contracts]:
-    """Terms and contracts, from what `packed` has made of them."""
+    """Terms and contracts, from what `_packed` has made of them."""
     count, head = len(is_option), whole[:_HEAD]
     at = head[4] + _SCALARS
-    contracts = at + 12 * count
+    contracts, rows = at + NUMBERS * count, _HEAD + ROWS * count
     step, per_unit, close, lots, closing = numbers[head[4] : at]
     return (
-        (numbers[at:contracts].reshape((count, 12)), whole[_HEAD : _HEAD + 6 * count].reshape((count, 6))),
+        (numbers[at:contracts].reshape((count, NUMBERS)), whole[_HEAD:rows].reshape((count, ROWS))),
         (
             _tiers_in(numbers, 0, head[0], head[1]),
             _tiers_in(numbers, 4 * head[0] + head[1], head[2], head[3]),
         ),
-        ((step, per_unit, head[5], close, lots), closing, (head[6], head[7] != 0)),
+        ((step, per_unit, head[5], close, lots), closing, head[8] != 0, (head[6], head[7] != 0)),
     ), (
-        whole[_HEAD + 6 * count :],
+        whole[rows : rows + count],
         numbers[contracts : contracts + count],
-        numbers[contracts + count :],
+        numbers[contracts + count : contracts + 2 * count],
         is_option,
     )
+
+
+@kernel
+def _schedules_in(numbers: F64, whole: I64, count: int) -> tuple[PlainSchedules, PlainCurves, float]:
+    """Schedules, from what `_packed_schedules` has put behind everything else."""
+    used, nets, curves, knots, coins = whole[9], whole[10], whole[11], whole[12], whole[13]
+    at, of = whole[4] + _SCALARS + (NUMBERS + 2) * count, _HEAD + (ROWS + 1) * count
+    number, at = numbers[at : at + 7 * count].reshape((count, 7)), at + 7 * count
+    rule, at = numbers[at : at + 3 * used].reshape((used, 3)), at + 3 * used
+    vol, at = numbers[at : at + coins], at + coins
+    knot, at = numbers[at : at + knots], at + knots
+    cubic, at = numbers[at : at + 4 * knots].reshape((knots, 4)), at + 4 * knots
+    kind, of = whole[of : of + 3 * count].reshape((count, 3)), of + 3 * count
+    net, of = whole[of : of + 2 * nets].reshape((nets, 2)), of + 2 * nets
+    code, of = whole[of : of + 5 * used].reshape((used, 5)), of + 5 * used
+    start, home = whole[of : of + curves + 1], whole[of + curves + 1 : of + 2 * curves + 1]
+    return (number, kind, net, rule, code, vol), (start, home, knot, cubic), numbers[at]
 
 
 @kernel_with_room
@@ -152,16 +182,35 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
     out: F64,
     charged: F64,
 ) -> int:
-    """Pools of one account into ``out``, margins of its positions into ``charged``; how many pools, -1 where a number is none."""
+    """Pools of one account into ``out``, margins of its positions into ``charged``; how many pools, -1 where it cannot say."""
     held = charged.shape[1]
-    most = held + owned + asked + coins + 2  # as long as any column is
+    most = held + owned + asked + coins + 8  # as long as any column is
     room = (
         np.full((16, most), -1),
-        np.empty((14, most)),
+        np.empty((17, most)),
         np.empty((2, most), np.uint16),
         np.empty(most, np.int8),
     )
-    return _pools_in((numbers, flags, is_option), (row, held, owned, asked), room, out, charged)
+    nets = flags[10]
+    scheduled = np.full((2, nets), -1), np.empty((nets, 11)), np.full((1, 5), np.nan), np.zeros(2, np.int64)
+    return _pools_in((numbers, flags, is_option), (row, held, owned, asked), room, scheduled, out, charged)
+
+
+@kernel
+def _factors(
+    market: tuple[F64, I64, Bools],
+    pools: tuple[I64, NDArray[np.uint16], F64, F64],
+    owner: tuple[I64, int],
+    scheduled: tuple[I64, F64, F64, I64],
+    out: tuple[F64, F64],
+) -> None:
+    """Multipliers of an account that remembers nothing; nothing where there are no schedules."""
+    if market[1][9] == 0:
+        return
+    terms, curves, at = _schedules_in(market[0], market[1], len(market[2]))
+    nets, sums, nothing, start = scheduled
+    memory = start, start[:0], nothing
+    directional_rows(terms, curves, at, pools, owner[0], memory, (0, owner[1]), (nets, sums, nothing), out)
 
 
 @kernel
@@ -169,16 +218,16 @@ def _pools_in(
     market: tuple[F64, I64, Bools],
     columns: SizedColumns,
     room: tuple[I64, F64, NDArray[np.uint16], NDArray[np.int8]],
+    scheduled: tuple[I64, F64, F64, I64],
     out: F64,
     charged: F64,
 ) -> int:
     whole, money, small, standing = room
     held, cash, waiting = _apart(columns, whole)
     ladders, contracts = _unpacked(market[0], market[1], market[2])
-    if not _is_sound(held, cash[1], waiting):
-        return -1
     begin, alone = whole[13], money[0, : len(held[0])]
-    _margins_alone(ladders, contracts, held, alone)
+    if not (_is_sound(held, cash[1], waiting) and _margins_alone(ladders, contracts, held, alone)):
+        return -1
     begin[:8] = 0
     begin[1], begin[3], begin[5] = len(held[0]), len(cash[0]), len(waiting[0])
     rows = (
@@ -207,26 +256,29 @@ def _pools_in(
             (small[1], amount, money[5], order_came),
         ),
     )
-    leverage, price, chosen = money[6], money[7], money[8]
+    leverage, price, chosen, entry = money[6], money[7], money[8], money[14, : len(came)]
     for p in range(len(came)):
-        leverage[p] = held[3][came[p]]
+        leverage[p], entry[p] = held[3][came[p]], held[2][came[p]]
     for o in range(len(order_came)):
         price[o], chosen[o] = waiting[2][order_came[o]], waiting[3][order_came[o]]
+    high, low = money[15], money[16]
+    _factors(market, (start, small[0], quantity, entry), (owner, count), scheduled, (high, low))
     ladder_rows(
         ladders[0],
         ladders[1],
         ladders[2],
-        (start, small[0], quantity, leverage, base),
+        (start, small[0], quantity, leverage, base, entry),
         (order_start, small[1], amount, price, chosen, order_came),
+        (high, low, 0),
         (0, count),
-        (money[9], money[10], money[11], money[12], standing),
+        (money[9], money[5], money[10], money[11], money[12], standing),
         (money[13], money[0]),
     )
     for p in range(len(came)):
         charged[0, came[p]], charged[1, came[p]] = money[13, p], money[0, p]
     for k in range(count):
         out[CURRENCY, k], out[POSITION, k], out[STANDING, k] = whose[k], position[k], standing[k]
-        out[EQUITY, k], out[INITIAL, k] = money[9, k], money[10, k]
+        out[EQUITY, k], out[BALANCE, k], out[INITIAL, k] = money[9, k], money[5, k], money[10, k]
         out[MAINTENANCE, k], out[ORDER_MARGIN, k] = money[11, k], money[12, k]
     return int(count)
 
@@ -243,12 +295,14 @@ class OneBySize:
     coins: int
 
 
-def one_by_size(terms: LadderTerms, contracts: Contracts) -> OneBySize:
+def one_by_size(
+    terms: LadderTerms, contracts: Contracts, directional: DirectionalTerms | None = None
+) -> OneBySize:
     """Make a market ready.
 
     Parameters
     ----------
-    terms, contracts : LadderTerms, Contracts
+    terms, contracts, directional : LadderTerms, Contracts, DirectionalTerms
         As for a book.
 
     Raises
@@ -258,23 +312,37 @@ def one_by_size(terms: LadderTerms, contracts: Contracts) -> OneBySize:
     """
     if len(contracts.settlement) > SMALL:
         raise ValueError(f"{len(contracts.settlement)} instruments are more than {SMALL}")
-    return OneBySize((*_packed(terms, contracts), contracts.is_option), contracts.coins)
+    return OneBySize((*_packed(terms, contracts, directional), contracts.is_option), contracts.coins)
 
 
-def _packed(terms: LadderTerms, contracts: Contracts) -> tuple[F64, I64]:
-    # Tiers of both levels, scalars, columns of instruments; and before the whole numbers, where what begins.
-    (number, row), levels, (grid, closing, (basis, open_loss)) = plain_ladders(terms)
+def _packed(
+    terms: LadderTerms, contracts: Contracts, directional: DirectionalTerms | None
+) -> tuple[F64, I64]:
+    # Tiers of both levels, scalars, columns of instruments, schedules; and before the whole numbers, how much there is of what.
+    (number, row), levels, (grid, closing, credits, (basis, open_loss)) = plain_ladders(terms)
     sizes = [size for level in levels for size in (len(level[0]), len(level[4]))]
     tiers = [column for level in levels for column in level]
     step, per_unit, direction, close, lots = grid
     scalars = np.array([step, per_unit, close, lots, closing])
-    numbers = np.concatenate((*tiers, scalars, number.ravel(), contracts.a, contracts.c))
-    head = [*sizes, sum(map(len, tiers)), direction, basis, int(open_loss)]
-    return numbers, np.concatenate((head, row.ravel(), contracts.settlement))
+    counts, behind, flags = _packed_schedules(directional)
+    numbers = np.concatenate((*tiers, scalars, number.ravel(), contracts.a, contracts.c, *behind))
+    head = [*sizes, sum(map(len, tiers)), direction, basis, int(open_loss), int(credits), *counts]
+    return numbers, np.concatenate((head, row.ravel(), contracts.settlement, *flags))
+
+
+def _packed_schedules(directional: DirectionalTerms | None) -> tuple[list[int], list[F64], list[I64]]:
+    # How much there is, numbers and whole numbers, as `_schedules_in` reads them.
+    if directional is None:
+        return [0] * 5, [], []
+    terms, (start, home, knot, cubic), at = plain_schedules(directional)
+    number, kind, net, rule, code, vol = terms
+    counts = [len(code), len(net), len(home), len(knot), len(vol)]
+    numbers = [number.ravel(), rule.ravel(), vol, knot, cubic.ravel(), np.array([at])]
+    return counts, numbers, [kind.ravel(), net.ravel(), code.ravel(), start, home]
 
 
 def pools_by_size(market: OneBySize, columns: SizedColumns) -> tuple[F64, F64] | None:
-    """Pools of one account, (7, K): `CURRENCY` to `POSITION`, and both margins of its positions, (2, P).
+    """Pools of one account, (8, K): `CURRENCY` to `BALANCE`, and both margins of its positions, (2, P).
 
     Parameters
     ----------
@@ -286,10 +354,11 @@ def pools_by_size(market: OneBySize, columns: SizedColumns) -> tuple[F64, F64] |
     Returns
     -------
     pair of ndarray, or None
-        The bytes that the account has in any book; None where a number is none that an account can have.
+        The bytes that the account has in any book; None where a number is none that an account can have, or the margin of a short isolated
+        option is not stated.
     """
     row, held, owned, asked = columns
-    out, charged = np.empty((POSITION + 1, held + market.coins)), np.empty((2, held))
+    out, charged = np.empty((BALANCE + 1, held + market.coins)), np.empty((2, held))
     numbers, whole, is_option = market.market
     count = sized_account_rows(numbers, whole, is_option, market.coins, row, owned, asked, out, charged)
     return None if count < 0 else (out[:, :count], charged)

@@ -18,7 +18,14 @@ from margrave.kernels.compiled.coin_pools import (
     join_pools,
 )
 from margrave.kernels.compiled.columns import GridOptions, TierPositions, holdings_of, tier_table
+from margrave.kernels.compiled.directional_pools import (
+    Curves,
+    DirectionalTerms,
+    Remembered,
+    directional_pools,
+)
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
+from margrave.kernels.compiled.ladder_steps import NUMBERS, ROWS
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out
 from margrave.kernels.compiled.one_account import one_account, pools_of_one
 from margrave.kernels.compiled.one_by_size import one_by_size, pools_by_size
@@ -115,16 +122,21 @@ def _coins() -> None:
 def _by_size() -> None:
     one, row = np.ones(1), np.zeros(1, dtype=np.int64)
     tiers = Tiers(one, one, one, one, one[:0])
-    grid = Grid(0.0, 0.0, 0, 0.0, 0.0)
-    terms = LadderTerms(
-        np.ones((1, 12)), np.zeros((1, 6), dtype=np.int64), (tiers, tiers), grid, 1.0, 0, True
-    )
+    columns = np.ones((1, NUMBERS)), np.zeros((1, ROWS), dtype=np.int64)
+    terms = LadderTerms(*columns, (tiers, tiers), Grid(0.0, 0.0, 0, 0.0, 0.0), 1.0, False, 0, True)
     first, index = np.array([0, 1]), np.zeros(1, dtype=np.uint16)
     no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
     rows = PoolRows(row, row, one, first, index, one, row, row, *no_orders)
-    ladder_pools(terms, rows, (one, one[:0], one[:0]), (0, 1), empty_margins(1))
+    chosen = one, one[:0], one[:0], one
+    ladder_pools(terms, rows, chosen, (one, one, 0), (0, 1), empty_margins(1, counted_apart=True))
+    curves = Curves(first, row, one, np.ones((1, 4)))
+    number, kind, net = np.ones((1, 7)), np.zeros((1, 3), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
+    code = np.zeros((1, 5), dtype=np.int64)
+    schedules = DirectionalTerms(number, kind, net, np.ones((1, 3)), code, one, curves, 0.0)
+    memory = Remembered(0 * first, row[:0], np.ones((0, 5)))
+    directional_pools(schedules, rows, one, memory, (0, 1), (one.copy(), one.copy()))
     contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
-    pools_by_size(one_by_size(terms, contracts), (np.zeros(11), 1, 1, 1))
+    pools_by_size(one_by_size(terms, contracts, schedules), (np.zeros(11), 1, 1, 1))
 
 
 def _account(quantity: F64, orders: I64) -> Columns:
