@@ -26,7 +26,29 @@ from margrave.kernels.compiled.columns import (
     tier_table,
 )
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces
+from margrave.kernels.compiled.directional_pools import (
+    Curves,
+    DirectionalTerms,
+    Remembered,
+    directional_pools,
+)
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
+from margrave.kernels.compiled.ladder_steps import (
+    BASIS,
+    BOUNDED,
+    FEE,
+    FIRST,
+    KIND,
+    LIMIT,
+    NUMBERS,
+    OPTION,
+    PAST,
+    ROWS,
+    RULE,
+    SCHEDULED,
+    TILT,
+    UNIT,
+)
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out, starts_of
 from margrave.kernels.compiled.rows import empty_rows, padded_rows
 from margrave.kernels.compiled.tiers import (
@@ -169,36 +191,66 @@ def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list
     return [getattr(out, field.name) for field in fields(out)]
 
 
+def schedules(dice: np.random.Generator, contracts: Contracts) -> DirectionalTerms:
+    """Four schedules of cubics and steps, in every unit and from every reference, two coins each."""
+    instruments, (used, nets) = len(contracts.settlement), (4, 8)
+    kind = np.stack((dice.integers(-1, nets, instruments), *dice.integers(0, 2, (2, instruments))), axis=1)
+    number = dice.uniform(0.5, 2.0, (instruments, 7))
+    net = np.stack((np.arange(nets) // 2, np.arange(nets) % 2), axis=1)
+    rule = np.stack((np.full(used, 1e-9), np.full(used, 0.1), np.array([np.nan, 1e-5, np.nan, 1e-4])), axis=1)
+    code = np.stack(
+        (np.arange(used), np.arange(used), np.arange(used) == 2, np.arange(used), np.arange(used)[::-1]),
+        axis=1,
+    ).astype(np.int64)
+    knot = np.tile(np.array([-0.2, -0.05, 0.0, 0.1, 0.3]), used)
+    cubic = dice.uniform(0.5, 1.0, (len(knot), 4))
+    curves = Curves(np.arange(0, len(knot) + 1, 5), np.full(used, 2), knot, cubic)
+    return DirectionalTerms(number, kind, net, rule, code, np.array([0.5, 0.8]), curves, 10.0)
+
+
 def by_size(
     dice: np.random.Generator, contracts: Contracts, columns: Columns, pool: Executor | None
 ) -> list[np.ndarray]:
     """Pools margined by size, a fifth of the positions isolated: tiers in value, coins and with a root,
-    fees, leverage, rounding, orders."""
+    fees, leverage, rounding, orders, under schedules."""
     instruments, positions = len(contracts.settlement), len(columns.entry)
     alone = np.where(dice.random(positions) < 0.2, dice.uniform(0.0, 5.0, positions), np.nan)
     rows = laid_out(contracts, replace(columns, alone=alone, traced=True), pool)
-    number = dice.uniform(0.1, 2.0, (instruments, 12))
-    number[:, 1] = np.where(dice.random(instruments) < 0.5, np.nan, number[:, 1])
-    number[:, 2], number[:, 4] = 1e9, np.where(dice.random(instruments) < 0.5, 1.0, -1.0)
-    number[:, 7:9] *= 1e-3
-    first = dice.integers(0, 2, (instruments, 1)) * 10
-    rule = dice.integers(0, 3, (instruments, 1))
-    row = np.concatenate((rule, rule % 2, first, first, first + 10, first + 10), axis=1)
+    number = dice.uniform(0.1, 2.0, (instruments, NUMBERS))
+    number[:, UNIT] = np.where(dice.random(instruments) < 0.5, np.nan, number[:, UNIT])
+    number[:, LIMIT], number[:, TILT] = 1e9, np.where(dice.random(instruments) < 0.5, 1.0, -1.0)
+    number[:, FEE : FEE + 2] *= 1e-3
+    row = np.zeros((instruments, ROWS), dtype=np.int64)
+    row[:, FIRST : FIRST + 2] = dice.integers(0, 2, (instruments, 1)) * 10
+    row[:, PAST : PAST + 2] = row[:, FIRST : FIRST + 2] + 10
+    row[:, RULE], row[:, BASIS] = dice.integers(0, 3, (2, instruments))
+    row[:, KIND] = (
+        np.where(contracts.is_option, OPTION, 0) | SCHEDULED | BOUNDED * dice.integers(0, 2, instruments)
+    )
     floor = np.concatenate((FLOORS, 0.5 * FLOORS))
     floor[[0, 10]] = -np.inf
     rate = np.concatenate((RATES, RATES))
     tiers = Tiers(floor, rate, 1e-9 * rate, 0.0 * rate, 1e-6 * rate)
-    terms = LadderTerms(number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05, 2, True)
+    terms = LadderTerms(number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05, True, 2, True)
     leverage = np.where(dice.random(positions) < 0.5, np.nan, dice.uniform(1.0, 50.0, positions))
     orders = columns.order_price[rows.order_came]
-    chosen = leverage, orders, np.where(orders < 1.0, np.nan, 10.0 * orders)
-    out = empty_margins(len(rows.account))
+    entry = columns.entry[rows.came]
+    chosen = leverage, orders, np.where(orders < 1.0, np.nan, 10.0 * orders), entry
+    out = empty_margins(len(rows.account), counted_apart=True)
+    told, factors = schedules(dice, contracts), np.empty((2, positions))
+    accounts = int(rows.account[-1]) + 1
+    kept = dice.uniform(0.5, 2.0, (accounts, 5))
+    kept[dice.random((accounts, 5)) < 0.5] = np.nan
+    memory = Remembered(np.arange(accounts + 1), dice.integers(0, contracts.coins, accounts), kept)
 
     def run(a: int, b: int) -> None:
-        ladder_pools(terms, rows, chosen, (a, b), margins_in(out, a, b))
+        begin, past = rows.start[a], rows.start[b]
+        mine = factors[0, begin:past], factors[1, begin:past]
+        directional_pools(told, rows, entry, memory, (a, b), mine)
+        ladder_pools(terms, rows, chosen, (*mine, int(begin)), (a, b), margins_in(out, a, b))
 
     in_pieces(run, len(rows.account), lambda: even_bounds(len(rows.account), 1, 1), pool)
-    return [rows.position, rows.came, *(getattr(out, field.name) for field in fields(out))]
+    return [rows.position, rows.came, factors, *(getattr(out, field.name) for field in fields(out))]
 
 
 def digest(pool: Executor | None = None) -> str:

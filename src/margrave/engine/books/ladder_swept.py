@@ -180,7 +180,8 @@ def _others(resolved: Resolved) -> Bools:
     by_size = terms.is_ladder & ~table.is_option & (terms.crowd < 0)
     by_formula = options.is_option & table.is_option & ~options.mark_at_least_entry & ~_is_paired(resolved)
     plain = (by_size | by_formula) & ~unserved(resolved) & (table.payoff == table.settlement)
-    return ~plain if resolved.wrong is None else ~plain | resolved.wrong
+    others: Bools = ~plain
+    return others if resolved.wrong is None else others | resolved.wrong
 
 
 def _is_paired(resolved: Resolved) -> Bools:

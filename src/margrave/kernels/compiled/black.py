@@ -16,7 +16,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.columns import GridOptions
-from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, kernel_with_room
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces, inner, kernel_with_room
 from margrave.kernels.compiled.intrinsics import WIDTH, fma, turn_square
 from margrave.kernels.compiled.normal import (
     FURTHEST,
@@ -42,14 +42,14 @@ _NAN = float("nan")
 # --- kernels ---
 
 
-@kernel
+@inner
 def _distance(m: float, inverse: float) -> float:
     """h, cut at what the rationals can take; NaN stays NaN."""
     far = abs(m) * inverse
     return FURTHEST if far > FURTHEST else far
 
 
-@kernel
+@inner
 def _tails_apart(h: float, half: float) -> tuple[float, float, float]:
     """exp(-u²/2), R(|u|) with the sign of -u, and R(-v)."""
     u = half - h
@@ -61,7 +61,7 @@ def _tails_apart(h: float, half: float) -> tuple[float, float, float]:
     return exponential(-0.5 * a * a), signed * qb * inverse, tail_numerator(b) * qa * inverse
 
 
-@kernel
+@inner
 def _otm_near(h: float, half: float) -> float:
     """(N(u) - exp(m) N(v)) of a small deviation: R(h - s/2) - R(h + s/2) by odd derivatives, R' = hR - n(0) and on."""
     a = abs(half - h)
@@ -76,7 +76,7 @@ def _otm_near(h: float, half: float) -> float:
     return exponential(-0.5 * a * a) * (-2.0 * half) * series
 
 
-@kernel
+@inner
 def _block_values(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
     """Price, delta, gamma, vega and theta of some options into five runs of `_BLOCK` numbers."""
     forwards, strikes, vols, times, calls = options
@@ -113,7 +113,7 @@ def _block_values(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
         out[4 * _BLOCK + j] = one * (-0.5 * spike * vol * vol)
 
 
-@kernel
+@inner
 def _near_prices(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
     """Prices again where the deviation is small. A loop by itself: the one above stays free of its cost."""
     forwards, strikes, vols, times, calls = options
@@ -128,7 +128,7 @@ def _near_prices(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
         out[j] = value if (deviation < _NEAR) & sound else out[j]
 
 
-@kernel
+@inner
 def _copy(source: F64, target: F64) -> None:
     for j in range(len(target)):
         target[j] = source[j]
@@ -167,7 +167,7 @@ def _aligned(rows: int, count: int) -> F64:
     return room[skipped : skipped + rows * count].reshape((rows, count))
 
 
-@kernel
+@inner
 def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: F64) -> None:
     """What the cells need of the options, a row each.
 
@@ -188,7 +188,7 @@ def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: 
         room[5, j] = size * marks[j]
 
 
-@kernel
+@inner
 def _hoist_level(vols: F64, years: F64, halves: F64, inverses: F64) -> None:
     """Half the deviation and its inverse at one level of vol; NaN out of range."""
     for j in range(len(vols)):
@@ -199,7 +199,7 @@ def _hoist_level(vols: F64, years: F64, halves: F64, inverses: F64) -> None:
         inverses[j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
 
 
-@kernel
+@inner
 def _premium(options: F64, j: np.uint64, otm: float, factor: float, inverse_factor: float) -> float:
     """Premium less mark of an option, from the value of its out-of-the-money side."""
     moneyness = options[1, j] * inverse_factor
@@ -210,7 +210,7 @@ def _premium(options: F64, j: np.uint64, otm: float, factor: float, inverse_fact
     return fma(value, weight, -options[5, j])
 
 
-@kernel
+@inner
 def _tile_cells(
     options: F64, levels: F64, cells: tuple[F64, F64, I64], start: int, room: F64, premiums: F64
 ) -> None:
@@ -241,7 +241,7 @@ def _tile_cells(
             premiums[c, i] = _premium(options, first + np.uint64(i), otm, factor, inverse_factor)
 
 
-@kernel
+@inner
 def _tile_cells_near(
     options: F64, levels: F64, cells: tuple[F64, F64, I64], start: int, premiums: F64
 ) -> None:
@@ -258,7 +258,7 @@ def _tile_cells_near(
             premiums[c, i] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, i]
 
 
-@kernel
+@inner
 def _is_near(levels: F64, start: int) -> bool:
     """Whether a deviation of the tile is small."""
     near = 0
@@ -317,7 +317,7 @@ def _sliced(
     )
 
 
-@kernel
+@inner
 def _turn(premiums: F64, out: F64, start: int, end: int) -> None:
     """A tile's cells into rows of options, square by square."""
     lanes = out.shape[1]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.compiler import inner, kernel
 from margrave.kernels.compiled.intrinsics import add_row, add_rows, least_of, spent
 from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import WIDTH, check_rows
@@ -102,7 +102,7 @@ class PoolMargins:
 # --- kernels ---
 
 
-@kernel
+@inner
 def _large(longs: float, both: float, price: float, terms: tuple[float, float, float]) -> float:
     """Cost of a large delta: long options may only reduce what the rest must sell, in coins."""
     rest = both - longs
@@ -118,7 +118,7 @@ def _large(longs: float, both: float, price: float, terms: tuple[float, float, f
     return float(min(amount, terms[MOST] * value) / price)
 
 
-@kernel
+@inner
 def _asked(
     steps: _Steps, cells: int, terms: _Terms, sums: tuple[F64, F64, int], coin: int
 ) -> tuple[float, float]:
@@ -130,7 +130,7 @@ def _asked(
     return 0.0 if least >= 0.0 else -least, charge + spent(steps[1], net, row, share, coin)
 
 
-@kernel
+@inner
 def _fills(waiting: _Waiting, table: F64, value: int, pool: int) -> float:
     """What orders cost beside the margin of their fill; NaN where both sides lose, which is charged by instrument."""
     start, sells, index, quantity, paid, premium = waiting
@@ -142,7 +142,7 @@ def _fills(waiting: _Waiting, table: F64, value: int, pool: int) -> float:
     return float(premium[pool] + (np.nan if bought * sold != 0.0 else bought + sold))
 
 
-@kernel
+@inner
 def _on_grid(amount: float, grid: tuple[float, float, float]) -> tuple[float, bool]:
     """An amount on its grid, and whether it lies clearly between two steps: `core.rounding` decides on the others."""
     step, per_unit, close = grid
@@ -154,14 +154,14 @@ def _on_grid(amount: float, grid: tuple[float, float, float]) -> tuple[float, bo
     return np.rint(scaled) / per_unit, clear
 
 
-@kernel
+@inner
 def _required(levels: _Levels, worst: float, charge: float) -> tuple[float, float, bool]:
     """Initial and maintenance margin of a worst loss and charges, and whether the loss lies clearly on its grid."""
     lost, clear = _on_grid(worst, levels[3])
     return levels[0] * (lost + charge), levels[1] * (lost + charge), clear
 
 
-@kernel
+@inner
 def _standing(levels: _Levels, equity: float, initial: float, maintenance: float, clear: bool) -> int:
     """Where a pool stands; what is NaN is unfinished."""
     if not clear or np.isnan(equity + initial + maintenance):

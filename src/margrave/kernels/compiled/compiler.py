@@ -57,9 +57,14 @@ def kernel(function: _F) -> _F:
     return _compiled(function, _nrt=False)
 
 
+def inner(function: _F) -> _F:
+    """A `kernel` that kernels alone call: without a wrapper for Python, which takes longer to compile than many a function."""
+    return _compiled(function, _nrt=False, no_cpython_wrapper=True)
+
+
 def inlined(function: _F) -> _F:
-    """A `kernel` that is made a part of each that calls it: what a loop calls with many columns, for all of them are handed over by copy."""
-    return _compiled(function, _nrt=False, forceinline=True)
+    """An `inner` kernel that becomes one of each kernel that calls it: for loops that would hand over many columns, by copy, at every step."""
+    return _compiled(function, _nrt=False, no_cpython_wrapper=True, forceinline=True)
 
 
 def kernel_with_room(function: _F) -> _F:
@@ -68,7 +73,9 @@ def kernel_with_room(function: _F) -> _F:
 
 
 def _compiled(function: _F, **options: bool) -> _F:
-    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(
+        function
+    )
     if not numba.config.DISABLE_JIT:
         file = compiled._cache._cache_file
         file._source_stamp = (file._source_stamp, _STAMP)

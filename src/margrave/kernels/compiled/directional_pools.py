@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.compiled.compiler import inlined, kernel
+from margrave.kernels.compiled.compiler import inlined, inner, kernel
 from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.normal import log_ratio
 
@@ -38,8 +38,10 @@ EXPOSURE_LIMIT, EXPOSURE_LEAST = 0.5, 1e-12
 BESIDE = 1e-12
 """How near a boundary the digits of a logarithm may decide."""
 
-_SUMS = 11
-_DELTA, _GROSS, _BOUGHT, _WEIGHT, _MARKED, _SIZE, _VOLUME, _COINS, _INVERSE, _OPTIONS, _COUNT = range(_SUMS)
+SUMS = 11
+"""Rows of sums that a net is made of."""
+
+_DELTA, _GROSS, _BOUGHT, _WEIGHT, _MARKED, _SIZE, _VOLUME, _COINS, _INVERSE, _OPTIONS, _COUNT = range(SUMS)
 _LEAST_RATIO, _LARGEST_RATIO = 1e-290, 1e290
 
 PlainSchedules: TypeAlias = tuple[F64, I64, I64, F64, I64, F64]
@@ -95,7 +97,7 @@ class Remembered:
 # --- kernels ---
 
 
-@kernel
+@inner
 def _log(numerator: float, denominator: float) -> float:
     """ln(numerator / denominator), infinite where the quotient is beyond every price."""
     inverse = 1.0 / denominator
@@ -123,7 +125,7 @@ def _read(curves: PlainCurves, curve: int, x: float) -> float:
     return float(cubic[row, 0] + t * (cubic[row, 1] + t * (cubic[row, 2] + t * cubic[row, 3])))
 
 
-@kernel
+@inner
 def _step(curves: PlainCurves, curve: int, x: float, held: float) -> float:
     """Multiplier of the tier of an excursion, or of the one that is held still; NaN beside a boundary."""
     start, home, knot, cubic = curves
@@ -139,7 +141,7 @@ def _step(curves: PlainCurves, curve: int, x: float, held: float) -> float:
     return float(cubic[max(row, first), 0])
 
 
-@kernel
+@inner
 def _excursion(code: I64, rule: F64, side: float, mark: float, reference: float, vol: float) -> float:
     """Favourable excursion in a schedule's unit, of what has a direction."""
     unit = code[EXCURSION]
@@ -185,20 +187,22 @@ def _multiplier(
 
 
 @inlined
-def _net_of(code: I64, sums: F64, least: float, vol: float) -> tuple[float, float, float, float, float]:
+def _net_of(
+    code: I64, sums: F64, g: int, least: float, vol: float
+) -> tuple[float, float, float, float, float]:
     """Side, mark, entry, excursion by exposure and vol of a net, from its sums."""
-    delta, gross, size = sums[_DELTA], sums[_GROSS], sums[_SIZE]
+    delta, gross, size = sums[_DELTA, g], sums[_GROSS, g], sums[_SIZE, g]
     side = (1.0 if delta > 0.0 else -1.0) if abs(delta) > least * gross else 0.0
-    bought, marked = sums[_BOUGHT] / sums[_WEIGHT], sums[_MARKED] / size
-    if sums[_INVERSE] > 0.0:
+    bought, marked = sums[_BOUGHT, g] / sums[_WEIGHT, g], sums[_MARKED, g] / size
+    if sums[_INVERSE, g] > 0.0:
         entry, mark = 1.0 / bought if bought > 0.0 else np.inf, 1.0 / marked
     else:
         entry, mark = bought if bought > 0.0 else 0.0, marked
     if code[REFERENCE] == FROM_VOLUME:
-        entry = sums[_VOLUME] / size
+        entry = sums[_VOLUME, g] / size
     exposed = np.nan
-    if sums[_OPTIONS] > 0.0 or (sums[_INVERSE] > 0.0 and sums[_INVERSE] < sums[_COUNT]):
-        exposure, coins = abs(delta), sums[_COINS]
+    if sums[_OPTIONS, g] > 0.0 or (sums[_INVERSE, g] > 0.0 and sums[_INVERSE, g] < sums[_COUNT, g]):
+        exposure, coins = abs(delta), sums[_COINS, g]
         exposure, coins = 0.0 if np.isnan(exposure) else exposure, 0.0 if np.isnan(coins) else coins
         gross = 0.0 if np.isnan(gross) else gross
         raw = coins / exposure if exposure > EXPOSURE_LEAST * gross else 0.0
@@ -207,22 +211,24 @@ def _net_of(code: I64, sums: F64, least: float, vol: float) -> tuple[float, floa
 
 
 @inlined
-def _add(number: F64, kind: I64, i: np.uint64, amount: float, entry: float, sums: F64) -> None:
+def _add(  # noqa: PLR0913 - a position and where it goes
+    number: F64, kind: I64, i: np.uint64, amount: float, entry: float, sums: F64, g: int
+) -> None:
     """A position on top of its net."""
     delta, weight = amount * number[i, DELTA], amount * number[i, WEIGHT]
     inverse = kind[i, INVERSE] != 0
-    sums[_DELTA] += delta
-    sums[_GROSS] += abs(delta)
-    sums[_BOUGHT] += weight * (1.0 / entry if inverse else entry)
-    sums[_WEIGHT] += weight
-    sums[_MARKED] += abs(weight) * number[i, NOW]
-    sums[_SIZE] += abs(weight)
-    sums[_VOLUME] += abs(weight) * entry
+    sums[_DELTA, g] += delta
+    sums[_GROSS, g] += abs(delta)
+    sums[_BOUGHT, g] += weight * (1.0 / entry if inverse else entry)
+    sums[_WEIGHT, g] += weight
+    sums[_MARKED, g] += abs(weight) * number[i, NOW]
+    sums[_SIZE, g] += abs(weight)
+    sums[_VOLUME, g] += abs(weight) * entry
     profit = amount * ((number[i, PRICE] - entry) * (number[i, A] + number[i, PER_PRICE] / entry))
-    sums[_COINS] += profit / number[i, WORTH]
-    sums[_INVERSE] += kind[i, INVERSE]
-    sums[_OPTIONS] += kind[i, IS_OPTION]
-    sums[_COUNT] += 1.0
+    sums[_COINS, g] += profit / number[i, WORTH]
+    sums[_INVERSE, g] += kind[i, INVERSE]
+    sums[_OPTIONS, g] += kind[i, IS_OPTION]
+    sums[_COUNT, g] += 1.0
 
 
 @inlined
@@ -241,10 +247,10 @@ def _levels(terms: PlainSchedules, curves: PlainCurves, at: float, g: int, sums:
     net, vols = terms[2], terms[5]
     u = net[g, 0]
     code, rule = terms[4][u], terms[3][u]
-    found = _net_of(code, sums, rule[LEAST_NET], vols[net[g, 1]])
+    found = _net_of(code, sums, g, rule[LEAST_NET], vols[net[g, 1]])
     for level in range(2):
         if level == 1 and code[MAINTENANCE_CURVE] == code[INITIAL_CURVE]:
-            sums[1] = sums[0]
+            sums[1, g] = sums[0, g]
             continue
         factor = _multiplier(terms, curves, u, level, found, recalled)
         before = recalled[MULTIPLIER]
@@ -252,7 +258,7 @@ def _levels(terms: PlainSchedules, curves: PlainCurves, at: float, g: int, sums:
             since = 0.0 if np.isnan(recalled[AT]) else max(at - recalled[AT], 0.0) / 1e6
             held = before - rule[RELEASE] * since
             factor = held if held > factor else factor
-        sums[level] = 1.0 if found[0] == 0.0 else factor
+        sums[level, g] = 1.0 if found[0] == 0.0 else factor
 
 
 @kernel
@@ -264,16 +270,16 @@ def directional_rows(  # noqa: PLR0913 - a kernel's columns
     account: I64,
     memory: _Memory,
     span: tuple[int, int],
-    room: tuple[I64, F64, F64],
+    room: tuple[I64, I64, F64, F64],
     out: tuple[F64, F64],
 ) -> None:
     """Multipliers of the positions of pools ``span[0]`` to ``span[1] - 1``, from the first row of the results on.
 
-    ``room`` is -1 for every net, (2, G), sums and multipliers of each, (G + 1, 11), and one row of what nothing remembers.
+    ``room`` is -1 for every net, (G,), places for those of a pool, (G,), sums of each, (11, G), and NaN, (5,), for what is not remembered.
     """
     number, kind = terms[0], terms[1]
     start, index, quantity, entry = held
-    (seen, touched), sums, nothing = (room[0][0], room[0][1]), room[1], room[2][0]
+    seen, touched, sums, nothing = room
     begin = start[span[0]]
     for pool in range(span[0], span[1]):
         count = 0
@@ -285,18 +291,18 @@ def directional_rows(  # noqa: PLR0913 - a kernel's columns
             if seen[g] != pool:
                 seen[g], touched[count] = pool, g
                 count += 1
-                for column in range(_SUMS):
-                    sums[g, column] = 0.0
-            _add(number, kind, i, float(quantity[p]), entry[p], sums[g])
+                for column in range(SUMS):
+                    sums[column, g] = 0.0
+            _add(number, kind, i, float(quantity[p]), entry[p], sums, g)
         for k in range(count):
             g = touched[k]
             row = _recalled(memory, account[pool], terms[2][g, 1])
             recalled = memory[2][row] if row >= 0 else nothing
-            _levels(terms, curves, at, g, sums[g], recalled)
+            _levels(terms, curves, at, g, sums, recalled)
         for p in range(start[pool], start[pool + 1]):
             g = kind[np.uint64(index[p]), NET]
-            out[0][p - begin] = sums[g, 0] if g >= 0 else 1.0
-            out[1][p - begin] = sums[g, 1] if g >= 0 else 1.0
+            out[0][p - begin] = sums[0, g] if g >= 0 else 1.0
+            out[1][p - begin] = sums[1, g] if g >= 0 else 1.0
 
 
 # --- what callers use ---
@@ -346,7 +352,7 @@ def plain_memory(memory: Remembered) -> _Memory:
     return memory.start, memory.asset, memory.number
 
 
-def room_for(terms: DirectionalTerms) -> tuple[I64, F64, F64]:
+def room_for(terms: DirectionalTerms) -> tuple[I64, I64, F64, F64]:
     """Room that `directional_rows` writes in."""
     nets = len(terms.net)
-    return np.full((2, nets), -1), np.empty((nets, _SUMS)), np.full((1, 5), np.nan)
+    return np.full(nets, -1), np.empty(nets, np.int64), np.empty((SUMS, nets)), np.full(5, np.nan)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.compiler import inner
 from margrave.kernels.compiled.ladder_steps import (
     AT_MARK,
     AT_WORSE,
@@ -26,7 +26,7 @@ _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64]
 _Side: TypeAlias = tuple[float, float, float]
 
 
-@kernel
+@inner
 def _after_fill(position: float, each: float, side: _Side) -> tuple[float, float]:
     """What is held, and what its margin is taken on, when the orders of a side are filled.
 
@@ -40,7 +40,7 @@ def _after_fill(position: float, each: float, side: _Side) -> tuple[float, float
     return after, abs(after) * (each if after * position > 0.0 else at_order)
 
 
-@kernel
+@inner
 def _beside(number: F64, held: _Held, pool: int, i: np.uint64) -> tuple[float, float, float]:
     """Contracts that a pool holds of an instrument, what one is worth, and the leverage that was chosen."""
     start, index, quantity, leverage = held
@@ -63,7 +63,7 @@ def _beside(number: F64, held: _Held, pool: int, i: np.uint64) -> tuple[float, f
     return position, each / max(legs, 1), chosen
 
 
-@kernel
+@inner
 def _order(number: F64, rules: tuple[int, bool], i: np.uint64, amount: float, price: float) -> _Side:
     """Contracts of an order, what its margin is taken on, and what it loses at once."""
     mark, a, c, size = number[i, MARK], number[i, A], number[i, C], abs(amount)
@@ -74,7 +74,7 @@ def _order(number: F64, rules: tuple[int, bool], i: np.uint64, amount: float, pr
     return amount, each * size, loss
 
 
-@kernel
+@inner
 def _sides(
     number: F64, rules: tuple[int, bool], waiting: Waiting, span: tuple[int, int], i: np.uint64
 ) -> tuple[_Side, _Side, float]:
@@ -95,7 +95,7 @@ def _sides(
     return bought, sold, chosen
 
 
-@kernel
+@inner
 def _next(came: I64, span: tuple[int, int], last: int) -> int:
     """The order that came after another, by its row before."""
     found = -1
@@ -105,7 +105,7 @@ def _next(came: I64, span: tuple[int, int], last: int) -> int:
     return found
 
 
-@kernel
+@inner
 def _is_told(waiting: Waiting, span: tuple[int, int], order: int) -> bool:
     """Whether an order counts for nothing, or one that came before it is for the same instrument."""
     index, quantity, came = waiting[1], waiting[2], waiting[5]
@@ -115,7 +115,7 @@ def _is_told(waiting: Waiting, span: tuple[int, int], order: int) -> bool:
     return bool(told)
 
 
-@kernel
+@inner
 def _option_side(number: F64, i: np.uint64, bought: _Side, sold: _Side) -> float:
     """Options that would be bought ask their premium, those that would be sold their risk; both a fee."""
     fee, short = number[i, ORDER_FEE], -sold[0]
@@ -123,7 +123,7 @@ def _option_side(number: F64, i: np.uint64, bought: _Side, sold: _Side) -> float
     return sell + (bought[1] + number[i, A] * bought[0] * fee if bought[0] > 0.0 else 0.0)
 
 
-@kernel
+@inner
 def order_margin_in(
     instruments: tuple[F64, I64],
     tiers: Tiers5,

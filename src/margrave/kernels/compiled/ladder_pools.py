@@ -18,7 +18,7 @@ from margrave.kernels.compiled.coin_pools import (
     UNFINISHED,
     PoolMargins,
 )
-from margrave.kernels.compiled.compiler import inlined, kernel
+from margrave.kernels.compiled.compiler import inlined, inner, kernel
 from margrave.kernels.compiled.ladder_orders import Waiting, order_margin_in
 from margrave.kernels.compiled.ladder_steps import (
     AT_BANKRUPTCY,
@@ -117,17 +117,19 @@ def _margin(
     (number, row), (i, amount, chosen, entry) = instruments, held
     kind = row[i, KIND]
     if kind & OPTION:
-        return on_step(option_margin(number, i, amount, level, factor), grid)
-    value = notional_of(number, i, abs(amount), level, row[i, BASIS + level], entry)
-    margin = tier_margin(instruments, tiers, level, i, amount, value)
-    if level == 0:
-        margin = by_leverage(row[i, RULE], margin, value, chosen)
-    if kind & SCHEDULED:
-        margin *= factor
-    if kind & BOUNDED:
-        margin = min(max(margin, number[i, FLOOR] * value), number[i, CAP] * value)
-    tilt = tilt_of(number, i, amount, chosen)
-    return on_step(margin + fee_of(number[i, FEE + level], value, tilt, row[i, AT_BANKRUPTCY]), grid)
+        margin = option_margin(number, i, amount, level, factor)
+    else:
+        value = notional_of(number, i, abs(amount), level, row[i, BASIS + level], entry)
+        margin = tier_margin(instruments, tiers, level, i, amount, value)
+        if level == 0:
+            margin = by_leverage(row[i, RULE], margin, value, chosen)
+        if kind & SCHEDULED:
+            margin *= factor
+        if kind & BOUNDED:
+            margin = min(max(margin, number[i, FLOOR] * value), number[i, CAP] * value)
+        tilt = tilt_of(number, i, amount, chosen)
+        margin += fee_of(number[i, FEE + level], value, tilt, row[i, AT_BANKRUPTCY])
+    return on_step(margin, grid)
 
 
 @inlined
@@ -156,7 +158,7 @@ def _gained(number: F64, kind: int, i: np.uint64, amount: float, entry: float) -
     return amount * ((mark - entry) * (number[i, A] + number[i, PER_PRICE] / entry)), 0.0
 
 
-@kernel
+@inner
 def _standing(closing: float, balance: float, asked: float, least: float) -> int:
     if np.isnan(balance + asked + least):
         return UNFINISHED

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64
-from margrave.kernels.compiled.compiler import inlined, kernel
+from margrave.kernels.compiled.compiler import inlined, inner, kernel
 from margrave.kernels.compiled.intrinsics import bits_of
 
 MARK, UNIT, LIMIT, EACH, TILT, NOTIONAL, FEE, A, C, PER_PRICE = 0, 1, 2, 3, 4, 5, 7, 9, 10, 11
@@ -43,7 +43,7 @@ DIGITS_MAX, ROUNDED = 1e15, 1.2e-16
 _LOG10_2 = 0.30103
 
 
-@kernel
+@inner
 def _moved(steps: float, direction: int) -> float:
     """A number of steps moved to a whole one."""
     if direction == NEAREST:
@@ -56,7 +56,7 @@ def _moved(steps: float, direction: int) -> float:
     return float(np.ceil(steps) if up else np.floor(steps))
 
 
-@kernel
+@inner
 def _fifteenth(size: float) -> float:
     """Unit of the fifteenth digit of an amount above zero."""
     exponent = ((bits_of(size) >> 52) & 0x7FF) - 1023
@@ -99,7 +99,7 @@ def tier_of(floor: F64, first: int, past: int, units: float) -> np.uint64:
     return np.uint64(row)
 
 
-@kernel
+@inner
 def in_money(margin: float, value: float, units: float, by_value: bool) -> float:
     """Margin in the ladder's own unit, in the settlement asset."""
     if by_value:
@@ -107,7 +107,7 @@ def in_money(margin: float, value: float, units: float, by_value: bool) -> float
     return value * (margin / units) if units > 0.0 else 0.0 * value
 
 
-@kernel
+@inner
 def by_leverage(rule: int, margin: float, value: float, leverage: float) -> float:
     """Initial margin where the holder chose a leverage."""
     if np.isnan(leverage) or rule == BY_TIER:
@@ -116,7 +116,7 @@ def by_leverage(rule: int, margin: float, value: float, leverage: float) -> floa
     return chosen if rule == BY_LEVERAGE or chosen > margin else margin
 
 
-@kernel
+@inner
 def fee_of(rate: float, value: float, tilt: float, at_bankruptcy: int) -> float:
     """Closing fee, of the notional or of that at the bankruptcy price."""
     return rate * (value * max(1.0 + tilt, 0.0) if at_bankruptcy != 0 else value)
@@ -136,7 +136,7 @@ def tier_margin(
     return in_money(units * rates - cut[at], value, units, by_value)
 
 
-@kernel
+@inner
 def asked_alone(
     instruments: tuple[F64, I64], tiers: Tiers5, i: np.uint64, quantity: float, value: float, leverage: float
 ) -> float:
@@ -145,14 +145,14 @@ def asked_alone(
     return by_leverage(instruments[1][i, RULE], margin, value, leverage)
 
 
-@kernel
+@inner
 def tilt_of(number: F64, i: np.uint64, quantity: float, leverage: float) -> float:
     """How far the bankruptcy price lies from the entry, as part of the notional that is closed there."""
     side = 1.0 if quantity > 0.0 else -1.0 if quantity < 0.0 else 0.0
     return 0.0 if np.isnan(leverage) else number[i, TILT] * side / leverage
 
 
-@kernel
+@inner
 def initial_of(
     instruments: tuple[F64, I64], tiers: Tiers5, i: np.uint64, quantity: float, value: float, leverage: float
 ) -> float:
@@ -167,11 +167,11 @@ def initial_of(
 def notional_of(number: F64, i: np.uint64, size: float, level: int, basis: int, entry: float) -> float:
     """What a margin at a level is taken on."""
     if basis == NOW:
-        return size * number[i, NOTIONAL + level]
-    bought = size * (number[i, A] * entry + number[i, C] / entry)
+        return float(size * number[i, NOTIONAL + level])
+    bought = float(size * (number[i, A] * entry + number[i, C] / entry))
     if basis == AT_ENTRY:
         return bought
-    now = size * number[i, NOTIONAL + level]
+    now = float(size * number[i, NOTIONAL + level])
     return bought if bought > now or np.isnan(bought) else now
 
 
@@ -180,4 +180,4 @@ def option_margin(number: F64, i: np.uint64, quantity: float, level: int, factor
     """Margin of an option on its formula: of what is short, the risk by a factor, and the premium."""
     short = max(-quantity, 0.0) * number[i, A]
     premium = number[i, PREMIUM + level]
-    return short * (number[i, RISK + level] * factor + premium) if short > 0.0 else 0.0 * premium
+    return float(short * (number[i, RISK + level] * factor + premium) if short > 0.0 else 0.0 * premium)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.kernels.compiled.compiler import in_pieces, kernel, row_bounds
+from margrave.kernels.compiled.compiler import in_pieces, inner, kernel, row_bounds
 
 _PIECE = 20_000  # rows that are worth a thread
 SMALL = np.iinfo(np.uint16).max + 1
@@ -111,7 +111,7 @@ def whole_numbers(quantity: F64, most: float) -> bool:
     return fitting == len(quantity)
 
 
-@kernel
+@inner
 def _is_alone(alone: F64, position: int) -> bool:
     return len(alone) > 0 and not np.isnan(alone[position])
 
@@ -140,7 +140,7 @@ def count_pools(settlement: I64, rows: _Rows, alone: F64, span: tuple[int, int],
         out[account] = count
 
 
-@kernel
+@inner
 def _opened(account: int, coin: int, following: int, slot: I64, out: _Out) -> int:
     """Open an account's pool of a coin unless it is open; the number of its next pool."""
     owner, currency, base, premium, position = out[0]
@@ -155,7 +155,7 @@ def _opened(account: int, coin: int, following: int, slot: I64, out: _Out) -> in
     return following + 1
 
 
-@kernel
+@inner
 def _open(settlement: I64, rows: _Rows, alone: F64, account: int, first: int, slot: I64, out: _Out) -> int:  # noqa: PLR0913
     """Open an account's pools with their cash, and count what each holds; the number after its last."""
     held, cash, waiting = rows
@@ -183,7 +183,7 @@ def _open(settlement: I64, rows: _Rows, alone: F64, account: int, first: int, sl
     return following
 
 
-@kernel
+@inner
 def _beginnings(row: int, first: int, past: int, begin: I64) -> None:
     """Turn the sizes of pools into their beginnings, from ``row`` on."""
     for pool in range(first, past):
@@ -192,13 +192,13 @@ def _beginnings(row: int, first: int, past: int, begin: I64) -> None:
         row += size
 
 
-@kernel
+@inner
 def _bought(amount: float, a: float, c: float, price: float) -> float:
     """What an amount of a future is worth at the price that it was bought at, in coins."""
     return amount * (a * price - (c / price if c > 0.0 else 0.0))
 
 
-@kernel
+@inner
 def _lay_positions(  # noqa: PLR0913 - what a cross position and one by itself need
     contracts: _Contracts, held: _Trades, alone: F64, pools: tuple[int, int], slot: I64, room: I64, out: _Out
 ) -> None:
@@ -223,7 +223,7 @@ def _lay_positions(  # noqa: PLR0913 - what a cross position and one by itself n
             base[pool] -= _bought(amount, a[i], c[i], held[3][p])
 
 
-@kernel
+@inner
 def _lay_orders(
     contracts: _Contracts, waiting: _Trades, account: int, slot: I64, room: tuple[I64, I64], out: _Out
 ) -> None:

@@ -5,7 +5,7 @@ coefficients of the exponential and the logarithm are Chebyshev fits in 50 digit
 the fit of `margrave.kernels.normal`.
 """
 
-from margrave.kernels.compiled.compiler import kernel
+from margrave.kernels.compiled.compiler import inner, kernel
 from margrave.kernels.compiled.intrinsics import bits_of, double_of, fma
 from margrave.kernels.normal import TAIL_DENOMINATOR as _Q
 from margrave.kernels.normal import TAIL_NUMERATOR as _P
@@ -96,7 +96,7 @@ def log_ratio(numerator: float, denominator: float, inverse: float) -> float:
     return fma(k, _LN2_HIGH, fma(2.0, s, near)) if numerator != denominator else 0.0
 
 
-@kernel
+@inner
 def tail_numerator(a: float) -> float:
     """Upper part of R(a) = N(-a) exp(a²/2) for a >= 0: all terms positive, no sum cancels."""
     a2 = a * a
@@ -105,7 +105,7 @@ def tail_numerator(a: float) -> float:
     return fma(a, odd, even)
 
 
-@kernel
+@inner
 def tail_denominator(a: float) -> float:
     """Lower part of R(a)."""
     a2 = a * a

@@ -15,7 +15,7 @@ from margrave.kernels.compiled.coin_pools import (
     pool_rows_ordered,
     steps_of,
 )
-from margrave.kernels.compiled.compiler import kernel, kernel_with_room
+from margrave.kernels.compiled.compiler import inner, kernel
 from margrave.kernels.compiled.laid_out import SMALL, Contracts, count_pools, lay
 
 CURRENCY, EQUITY, INITIAL, MAINTENANCE, ORDER_MARGIN, STANDING = range(6)
@@ -27,19 +27,20 @@ amounts of balances, instruments, quantities and prices of orders, one after the
 
 _Parts: TypeAlias = tuple[I64, F64, F64, I64, F64, I64, F64, F64]
 
-_Room: TypeAlias = tuple[I64, F64, NDArray[np.uint16], NDArray[np.int8], F64, F64]
+_WHOLE, _SMALL, _STANDING, OUT, _SUMS = 16, 30, 31, 32, 38
+"""First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and sums over scenarios."""
 
 _LEAST, _MOST, _AMOUNT_MAX = 1e-12, 1e15, 1e18  # prices and amounts, as `domain.checks` has them
 
 
-@kernel
+@inner
 def put_whole(row: F64, first: int, count: int, room: I64) -> None:
     """Put some numbers of a row, which are rows of another table, into ``room``."""
     for k in range(count):
         room[k] = np.int64(row[first + k])
 
 
-@kernel
+@inner
 def _apart(columns: Columns, whole: I64) -> _Parts:
     """The columns of an account."""
     row, held, owned, asked = columns
@@ -59,19 +60,19 @@ def _apart(columns: Columns, whole: I64) -> _Parts:
     )
 
 
-@kernel
+@inner
 def is_amount(amount: float) -> bool:
     """Whether an account can have an amount."""
     return bool(abs(amount) <= _AMOUNT_MAX)
 
 
-@kernel
+@inner
 def is_price(price: float) -> bool:
     """Whether something can have a price."""
     return bool(_LEAST <= price <= _MOST)
 
 
-@kernel
+@inner
 def _is_sound(columns: _Parts) -> bool:
     """Whether every amount and every price is one that an account can have."""
     _index, quantity, entry, _coin, cash, _asked, order_quantity, order_price = columns
@@ -86,39 +87,25 @@ def _is_sound(columns: _Parts) -> bool:
     return bool(sound)
 
 
-@kernel_with_room
+@kernel
 def account_rows(
     steps: tuple[Any, ...],
     cells: int,
     market: tuple[tuple[Any, ...], tuple[I64, F64, F64, Bools], F64, int],
     columns: Columns,
-    out: F64,
+    block: F64,
 ) -> int:
-    """Pools of one account into ``out``; how many there are, -1 where a number is none that an account can have."""
-    _row, held, owned, asked = columns
-    table, share = market[0][0][0], market[0][0][2]
-    most = held + owned + asked + len(market[2]) + 8  # as long as any column is
-    room = (
-        np.full((14, most), -1),
-        np.empty((16, most)),
-        np.empty((2, most), np.uint16),
-        np.empty(most, np.int8),
-        np.zeros((2, table.shape[1])),
-        np.zeros((2, share.shape[1])),
+    """Pools of one account into ``block``, which is all the room there is; how many, -1 where a number is none."""
+    money, whole = block[:_WHOLE], block[_WHOLE:_SMALL].view(np.int64)
+    narrow, standing = block[_SMALL].view(np.uint16), block[_STANDING].view(np.int8)
+    small, out = (narrow[: block.shape[1]], narrow[block.shape[1] :]), block[OUT:_SUMS]
+    lanes, dates = market[0][0][0].shape[1], market[0][0][2].shape[1]
+    flat = block[_SUMS:].reshape(block.shape[1] * (block.shape[0] - _SUMS))
+    flat[:] = 0.0
+    sums, net = (
+        flat[: 2 * lanes].reshape((2, lanes)),
+        flat[2 * lanes : 2 * lanes + 2 * dates].reshape((2, dates)),
     )
-    return _pools_in(steps, cells, market, columns, room, out)
-
-
-@kernel
-def _pools_in(
-    steps: tuple[Any, ...],
-    cells: int,
-    market: tuple[tuple[Any, ...], tuple[I64, F64, F64, Bools], F64, int],
-    columns: Columns,
-    room: _Room,
-    out: F64,
-) -> int:
-    whole, money, small, standing, sums, net = room
     apart = _apart(columns, whole)
     if not _is_sound(apart):
         return -1
@@ -132,6 +119,7 @@ def _pools_in(
         (begin[2:4], coin, cash),
         (begin[4:6], order_index, order_quantity, order_price),
     )
+    whole[3], whole[10:13] = -1, -1
     count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
     count = begin[7]
     owner, whose, position, start, order_start, sells = (
@@ -172,7 +160,7 @@ def _pools_in(
     return 1
 
 
-@kernel
+@inner
 def _joined(
     market: tuple[tuple[Any, ...], tuple[I64, F64, F64, Bools], F64, int],
     pools: tuple[I64, I64],
@@ -188,7 +176,7 @@ def _joined(
     _told(pools[0][:1], total, out)
 
 
-@kernel
+@inner
 def _told(currency: I64, ends: tuple[F64, F64, F64, F64, NDArray[np.int8]], out: F64) -> None:
     for pool in range(len(currency)):
         out[CURRENCY, pool] = currency[pool]
@@ -261,6 +249,10 @@ def pools_of_one(market: OneAccount, columns: Columns) -> F64 | None:
     (6, K) ndarray or None
         None where an amount or a price is none that an account can have.
     """
-    out = np.empty((STANDING + 1, len(market.market[2])))
-    count = account_rows(market.steps, market.cells, market.market, columns, out)
-    return None if count < 0 else out[:, :count]
+    (_row, held, owned, asked), coins = columns, len(market.market[2])
+    table, share = market.market[0][0][0], market.market[0][0][2]
+    most = held + owned + asked + coins + 8  # as long as any column is
+    sums = -(-2 * (table.shape[1] + share.shape[1]) // most)
+    block = np.empty((_SUMS + sums, most))
+    count = account_rows(market.steps, market.cells, market.market, columns, block)
+    return None if count < 0 else block[OUT:_SUMS, :count]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.kernels.compiled.compiler import kernel, kernel_with_room
+from margrave.kernels.compiled.compiler import inner, kernel
 from margrave.kernels.compiled.directional_pools import (
     DirectionalTerms,
     PlainCurves,
@@ -44,6 +44,9 @@ OPENED = np.inf
 _LEVERAGE_MAX = 1e6  # as `domain.account` has it
 _HEAD, _SCALARS = 14, 5  # numbers at the head of what is packed
 
+_WHOLE, _SMALL, _STANDING, OUT, CHARGED = 29, 48, 49, 50, 58
+"""First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and margins of positions."""
+
 SizedColumns: TypeAlias = tuple[F64, int, int, int]
 """An account as one row of numbers: instruments, quantities, entries, leverages and margins of positions, coins and amounts of balances,
 instruments, quantities, prices and leverages of orders, one after the other; and how many of each there are. A leverage that nobody
@@ -54,7 +57,7 @@ _Held: TypeAlias = tuple[I64, F64, F64, F64, F64]
 _Asked: TypeAlias = tuple[I64, F64, F64, F64]
 
 
-@kernel
+@inner
 def _apart(columns: SizedColumns, whole: I64) -> tuple[_Held, tuple[I64, F64], _Asked]:
     """The columns of an account."""
     row, held, owned, asked = columns
@@ -80,12 +83,12 @@ def _apart(columns: SizedColumns, whole: I64) -> tuple[_Held, tuple[I64, F64], _
     )
 
 
-@kernel
+@inner
 def _is_leverage(leverage: float) -> bool:
     return bool(np.isnan(leverage) or 0.0 < leverage <= _LEVERAGE_MAX)
 
 
-@kernel
+@inner
 def _is_sound(held: _Held, cash: F64, asked: _Asked) -> bool:
     """Whether every number is one that an account can have."""
     sound = True
@@ -99,7 +102,7 @@ def _is_sound(held: _Held, cash: F64, asked: _Asked) -> bool:
     return sound
 
 
-@kernel
+@inner
 def _margins_alone(ladders: PlainLadders, contracts: _Contracts, held: _Held, alone: F64) -> bool:
     """Margins of isolated positions, as stated or what opening took at the entry; whether that can be said of all."""
     index, quantity, entry, leverage, stated = held
@@ -119,7 +122,7 @@ def _margins_alone(ladders: PlainLadders, contracts: _Contracts, held: _Held, al
     return known
 
 
-@kernel
+@inner
 def _tiers_in(numbers: F64, first: int, count: int, roots: int) -> tuple[F64, F64, F64, F64, F64]:
     """One level of ladders, as `packed` has put it."""
     return (
@@ -131,7 +134,7 @@ def _tiers_in(numbers: F64, first: int, count: int, roots: int) -> tuple[F64, F6
     )
 
 
-@kernel
+@inner
 def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders, _Contracts]:
     """Terms and contracts, from what `_packed` has made of them."""
     count, head = len(is_option), whole[:_HEAD]
@@ -153,7 +156,7 @@ def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders,
     )
 
 
-@kernel
+@inner
 def _schedules_in(numbers: F64, whole: I64, count: int) -> tuple[PlainSchedules, PlainCurves, float]:
     """Schedules, from what `_packed_schedules` has put behind everything else."""
     used, nets, curves, knots, coins = whole[9], whole[10], whole[11], whole[12], whole[13]
@@ -170,59 +173,46 @@ def _schedules_in(numbers: F64, whole: I64, count: int) -> tuple[PlainSchedules,
     return (number, kind, net, rule, code, vol), (start, home, knot, cubic), numbers[at]
 
 
-@kernel_with_room
-def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand over
-    numbers: F64,
-    flags: I64,
-    is_option: Bools,
-    coins: int,
-    row: F64,
-    owned: int,
-    asked: int,
-    out: F64,
-    charged: F64,
-) -> int:
-    """Pools of one account into ``out``, margins of its positions into ``charged``; how many pools, -1 where it cannot say."""
-    held = charged.shape[1]
-    most = held + owned + asked + coins + 8  # as long as any column is
-    room = (
-        np.full((16, most), -1),
-        np.empty((17, most)),
-        np.empty((2, most), np.uint16),
-        np.empty(most, np.int8),
-    )
-    nets = flags[10]
-    scheduled = np.full((2, nets), -1), np.empty((nets, 11)), np.full((1, 5), np.nan), np.zeros(2, np.int64)
-    return _pools_in((numbers, flags, is_option), (row, held, owned, asked), room, scheduled, out, charged)
-
-
-@kernel
+@inner
 def _factors(
     market: tuple[F64, I64, Bools],
     pools: tuple[I64, NDArray[np.uint16], F64, F64],
     owner: tuple[I64, int],
-    scheduled: tuple[I64, F64, F64, I64],
+    room: tuple[I64, F64],
     out: tuple[F64, F64],
 ) -> None:
     """Multipliers of an account that remembers nothing; nothing where there are no schedules."""
     if market[1][9] == 0:
         return
     terms, curves, at = _schedules_in(market[0], market[1], len(market[2]))
-    nets, sums, nothing, start = scheduled
-    memory = start, start[:0], nothing
-    directional_rows(terms, curves, at, pools, owner[0], memory, (0, owner[1]), (nets, sums, nothing), out)
+    whole, money = room
+    whole[16], whole[18], money[28] = -1, 0, np.nan
+    memory = whole[18], whole[18, :0], money[:0]
+    places = whole[16], whole[17], money[17:28], money[28]
+    directional_rows(terms, curves, at, pools, owner[0], memory, (0, owner[1]), places, out)
 
 
 @kernel
-def _pools_in(
-    market: tuple[F64, I64, Bools],
-    columns: SizedColumns,
-    room: tuple[I64, F64, NDArray[np.uint16], NDArray[np.int8]],
-    scheduled: tuple[I64, F64, F64, I64],
-    out: F64,
-    charged: F64,
+def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand over
+    numbers: F64,
+    flags: I64,
+    is_option: Bools,
+    coins: int,
+    row: F64,
+    held_rows: int,
+    owned: int,
+    asked_rows: int,
+    block: F64,
 ) -> int:
-    whole, money, small, standing = room
+    """Pools of one account into ``block``, which is all the room there is; how many pools, -1 where it cannot say."""
+    money, whole = block[:_WHOLE], block[_WHOLE:_SMALL].view(np.int64)
+    narrow, standing = block[_SMALL].view(np.uint16), block[_STANDING].view(np.int8)
+    small, out, charged = (
+        (narrow[: block.shape[1]], narrow[block.shape[1] :]),
+        block[OUT:CHARGED],
+        block[CHARGED:],
+    )
+    market, columns = (numbers, flags, is_option), (row, held_rows, owned, asked_rows)
     held, cash, waiting = _apart(columns, whole)
     ladders, contracts = _unpacked(market[0], market[1], market[2])
     begin, alone = whole[13], money[0, : len(held[0])]
@@ -235,6 +225,7 @@ def _pools_in(
         (begin[2:4], cash[0], cash[1]),
         (begin[4:6], waiting[0], waiting[1], waiting[2]),
     )
+    whole[3], whole[10:13] = -1, -1
     count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
     count = begin[7]
     owner, whose, position, start, order_start = whole[4], whole[5], whole[6], whole[7], whole[8]
@@ -262,7 +253,7 @@ def _pools_in(
     for o in range(len(order_came)):
         price[o], chosen[o] = waiting[2][order_came[o]], waiting[3][order_came[o]]
     high, low = money[15], money[16]
-    _factors(market, (start, small[0], quantity, entry), (owner, count), scheduled, (high, low))
+    _factors(market, (start, small[0], quantity, entry), (owner, count), (whole, money), (high, low))
     ladder_rows(
         ladders[0],
         ladders[1],
@@ -358,7 +349,8 @@ def pools_by_size(market: OneBySize, columns: SizedColumns) -> tuple[F64, F64] |
         option is not stated.
     """
     row, held, owned, asked = columns
-    out, charged = np.empty((BALANCE + 1, held + market.coins)), np.empty((2, held))
-    numbers, whole, is_option = market.market
-    count = sized_account_rows(numbers, whole, is_option, market.coins, row, owned, asked, out, charged)
-    return None if count < 0 else (out[:, :count], charged)
+    numbers, flags, is_option = market.market
+    most = held + owned + asked + market.coins + int(flags[10]) + 8  # as long as any column is
+    block = np.empty((CHARGED + 2, most))
+    count = sized_account_rows(numbers, flags, is_option, market.coins, row, held, owned, asked, block)
+    return None if count < 0 else (block[OUT:CHARGED, :count], block[CHARGED:, :held])

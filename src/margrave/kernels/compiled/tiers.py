@@ -16,7 +16,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.compiled.columns import TierPositions, TierTable
-from margrave.kernels.compiled.compiler import even_bounds, in_pieces, kernel, row_bounds
+from margrave.kernels.compiled.compiler import even_bounds, in_pieces, inner, kernel, row_bounds
 from margrave.kernels.compiled.intrinsics import count_below
 from margrave.kernels.compiled.rows import WIDTH
 
@@ -30,7 +30,7 @@ _INVERSE_LENGTH = 2
 # --- kernels ---
 
 
-@kernel
+@inner
 def _margin(
     table: tuple[tuple[int, ...], F64, F64], ladder: int, notional: float, initial_rate: float
 ) -> tuple[float, float]:
@@ -42,7 +42,7 @@ def _margin(
     return notional * rate, notional * terms[ladder, tier, 0] - terms[ladder, tier, 1]
 
 
-@kernel
+@inner
 def _root(table: tuple[tuple[int, ...], F64, F64], ladder: int, constant: float, toward: float) -> float:
     """Notional at which ``constant + toward n`` is the maintenance margin, 0 where there is none above zero."""
     steps, limits, terms = table
@@ -54,20 +54,20 @@ def _root(table: tuple[tuple[int, ...], F64, F64], ladder: int, constant: float,
     return 0.0 if n < 0.0 else n
 
 
-@kernel
+@inner
 def _unit_worth(payoff: tuple[int, ...], price: float) -> float:
     """Worth of a unit; NaN unless the price is > 0."""
     positive = price if price > 0.0 else _NAN
     return 1.0 / positive if len(payoff) == _INVERSE_LENGTH else positive
 
 
-@kernel
+@inner
 def _toward(payoff: tuple[int, ...], quantity: float) -> float:
     """Whether equity rises (1) or falls (-1) with the notional."""
     return 1.0 if (quantity > 0.0) != (len(payoff) == _INVERSE_LENGTH) else -1.0
 
 
-@kernel
+@inner
 def _threshold(payoff: tuple[int, ...], notional: float, size: float) -> float:
     """Price at which a position of a size has a notional; NaN without a position."""
     price = size / notional if len(payoff) == _INVERSE_LENGTH else notional / size

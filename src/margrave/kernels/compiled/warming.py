@@ -81,15 +81,19 @@ def _pools() -> _Steps:
 
 
 def _ladders() -> _Steps:
-    yield "tiered margin and liquidation prices", lambda: _tiers(np.ones(1))
     yield "pools margined by size", _by_size
+
+
+def _prices() -> _Steps:
+    yield "tiered margin and liquidation prices", lambda: _tiers(np.ones(1))
 
 
 GROUPS: Final[Mapping[str, Callable[[], _Steps]]] = {
     "pools": _pools,
-    "options": _options,
+    "ladders": _ladders,
     "sweeps": _sweeps,
-    "tiers": _ladders,
+    "options": _options,
+    "tiers": _prices,
 }
 """What can be compiled apart, the longest first."""
 
