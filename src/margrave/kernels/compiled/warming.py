@@ -33,11 +33,9 @@ from margrave.kernels.compiled.rows import padded_rows
 from margrave.kernels.compiled.tiers import inverse_pools, inverse_positions, linear_pools, linear_positions
 from margrave.kernels.compiled.worst import worst_cells, worst_in_units
 
-VECTORS = (1, 2, 3, 4, 5, 6)
-"""Widths of scenario rows, in vectors of eight cells, that are compiled ahead: up to 48 cells."""
-
-_POOL_VECTORS = 5
-"""Width of the rows of pools that the shipped rulebooks need: 35 cells, and what stands behind them."""
+VECTORS = 5
+"""Width of scenario rows, in vectors of eight cells, that is compiled ahead: the 33 to 40 cells of shipped rulebooks with pools in a
+kernel. Another takes a third of a second when it is first asked for."""
 
 _PAIRS = ((np.uint16, np.int32), (np.int32, np.float64))  # the smallest, and what most files hold
 
@@ -70,10 +68,9 @@ def _options() -> _Steps:
 
 
 def _sweeps() -> _Steps:
-    for vectors in VECTORS:
-        for index, quantity in _PAIRS:
-            name = f"{8 * vectors} scenarios, index {index.__name__}, quantity {quantity.__name__}"
-            yield f"worst of {name}", lambda v=vectors, i=index, q=quantity: _worst(v, i, q)  # type: ignore[misc]
+    for index, quantity in _PAIRS:
+        name = f"{8 * VECTORS} scenarios, index {index.__name__}, quantity {quantity.__name__}"
+        yield f"worst of {name}", lambda i=index, q=quantity: _worst(i, q)  # type: ignore[misc]
 
 
 def _pools() -> _Steps:
@@ -91,15 +88,15 @@ def _prices() -> _Steps:
 GROUPS: Final[Mapping[str, Callable[[], _Steps]]] = {
     "pools": _pools,
     "ladders": _ladders,
-    "sweeps": _sweeps,
     "options": _options,
     "tiers": _prices,
+    "sweeps": _sweeps,
 }
 """What can be compiled apart, the longest first."""
 
 
-def _worst(vectors: int, index: type, quantity: type) -> None:
-    table = padded_rows(np.ones((1, 8 * vectors)))
+def _worst(index: type, quantity: type) -> None:
+    table = padded_rows(np.ones((1, 8 * VECTORS)))
     start = np.array([0, 1])
     holdings = holdings_of(start, np.zeros(1, dtype=index), np.ones(1, dtype=quantity))
     worst_cells(table, holdings)
@@ -110,7 +107,7 @@ def _coins() -> None:
     one, row, first = np.ones(1), np.zeros(1, dtype=np.int64), np.array([0, 1])
     levels = Levels(1.0, 1.0, 1.0, (0.0, 0.0, 0.0))
     contracts = Contracts(row, one, one, np.zeros(1, dtype=np.bool_), 1)
-    table = padded_rows(np.ones((3, 8 * _POOL_VECTORS)))
+    table = padded_rows(np.ones((3, 8 * VECTORS)))
     bits, share, liquidity = bits_of_dates(row, 1), np.zeros((1, 8)), np.zeros((1, 3))
     for quantity, orders in product((1.0, 0.5), (row[:0], row)):  # whole contracts take four bytes
         rows = laid_out(contracts, _account(quantity * one, orders))
