@@ -19,7 +19,7 @@ from margrave.rulebook.catalogue import in_force
 
 DESK_RULES = "deribit.spm"
 AT_DESK = "margrave, at a desk"
-OBJECT = "margrave, calculator compiled: account object to assessment"
+WHOLE = "margrave, calculator compiled: account object to assessment"
 
 
 def plain(
@@ -93,7 +93,7 @@ def at_a_desk() -> Section:
         AT_DESK: lambda: stands(ready, slow, plain_body),
         "margrave, at a desk: with a trade": lambda: stands(ready, slow, trading),
         "margrave, calculator: the whole assessment, with a trade": lambda: answered(slow, trading),
-        OBJECT: lambda: quick.assess(held),
+        WHOLE: lambda: quick.assess(held),
         "margrave, calculator compiled: the whole assessment, JSON to JSON": lambda: answered(
             quick, plain_body
         ),
@@ -110,7 +110,7 @@ def at_a_desk() -> Section:
             Gate(
                 "G8",
                 f"one account of {COUNT} positions under {DESK_RULES} to its assessment [us]",
-                1e6 * seconds[OBJECT],
+                1e6 * seconds[WHOLE],
                 most=50.0,
             ),
         ],

@@ -231,7 +231,9 @@ def by_size(
     floor[[0, 10]] = -np.inf
     rate = np.concatenate((RATES, RATES))
     tiers = Tiers(floor, rate, 1e-9 * rate, 0.0 * rate, 1e-6 * rate)
-    terms = LadderTerms(number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05, True, 2, True)
+    terms = LadderTerms(
+        number, row, (tiers, tiers), Grid(1e-8, 1e8, 4, CLOSE, 1.0), 1.05, (0.5, True, True), 2, True
+    )
     leverage = np.where(dice.random(positions) < 0.5, np.nan, dice.uniform(1.0, 50.0, positions))
     orders = columns.order_price[rows.order_came]
     entry = columns.entry[rows.came]

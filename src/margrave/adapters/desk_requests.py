@@ -123,7 +123,7 @@ def _at_desk(desk: Desk, body: bytes) -> tuple[str, tuple[PoolStanding, ...]] | 
         request: _PlainRequest | _SizedRequest
         if desk.by_size:
             request = _SIZED.decode(body)
-            held = _sized(request.account)
+            held = _sized(request.account, body)
         else:
             request = _PLAIN.decode(body)
             held = _holdings(request.account)
@@ -159,17 +159,21 @@ def _holdings(account: _PlainAccount) -> Holdings | None:
     return None if lists is None else Holdings(*lists)
 
 
-def _sized(account: _SizedAccount) -> Holdings | None:
-    lists, positions = _lists(account), account.positions
-    modes, stated = [p.mode for p in positions], [p.isolated_margin for p in positions]
-    margins: list[float] = []
-    if "isolated" in modes or stated.count(None) < len(stated):
-        margins = [margin_of(mode, margin) for mode, margin in zip(modes, stated, strict=True)]
+def _sized(account: _SizedAccount, body: bytes) -> Holdings | None:
+    lists, margins = _lists(account), _NOTHING
+    if (
+        b"isolated" in body or b"\\" in body
+    ):  # else no word of it is there, escaped or not, and no column has to be made
+        margins = [margin_of(p.mode, p.isolated_margin) for p in account.positions]
+        stated = [p.isolated_margin for p in account.positions]
         if any(m is not None and isnan(told) for m, told in zip(stated, margins, strict=True)):
             return None  # a cross position has a margin
-    leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in positions]
+    leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in account.positions]
     of_orders = [NOT_CHOSEN if o.leverage is None else o.leverage for o in account.orders]
     return None if lists is None else Holdings(*lists, leverages, margins, of_orders)
+
+
+_NOTHING: Final[list[float]] = []
 
 
 def _lists(account: _PlainAccount | _SizedAccount) -> _Lists | None:

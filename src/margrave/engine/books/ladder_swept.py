@@ -35,6 +35,7 @@ from margrave.margin.short_options import option_margin_of
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.rulebook.schema import (
     Basis,
+    CreditScope,
     CrossPool,
     Netting,
     OptionModel,
@@ -70,7 +71,7 @@ class LadderSweep:
 def is_by_size(rulebook: Rulebook) -> bool:
     """Whether the kernel can serve the rulebook at all."""
     account = rulebook.account
-    plain = account.netting is Netting.NONE and account.profit_credit == 1.0
+    plain = account.netting is Netting.NONE
     plain &= account.orders in (OrderRule.NONE, OrderRule.WORST_FILL)
     owes = any(rule.debt is not None for rule in account.collateral)
     return rulebook.portfolio is None and account.cross_pool is not CrossPool.ACCOUNT and plain and not owes
@@ -105,7 +106,7 @@ def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
         tiers,
         _grid(resolved.rulebook),
         closing,
-        account.option_value_credit,
+        (account.profit_credit, account.profit_scope is CreditScope.POSITION, account.option_value_credit),
         basis,
         account.open_loss,
     )

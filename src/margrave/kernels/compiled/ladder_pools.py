@@ -52,7 +52,7 @@ from margrave.kernels.compiled.laid_out import PoolRows
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64, F64]
 _Factors: TypeAlias = tuple[F64, F64, int]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, F64, NDArray[np.int8]]
-_Rules: TypeAlias = tuple[GridTerms, float, bool, tuple[int, bool]]
+_Rules: TypeAlias = tuple[GridTerms, float, tuple[float, bool, bool], tuple[int, bool]]
 
 PlainLadders: TypeAlias = tuple[tuple[F64, I64], tuple[Tiers5, Tiers5], _Rules]
 """Terms as `ladder_rows` takes them."""
@@ -96,7 +96,9 @@ class LadderTerms:
     tiers: tuple[Tiers, Tiers]
     grid: Grid
     closing: float  # margin balance over maintenance below which a pool is closed
-    credits_options: bool  # whether what options are worth counts in the margin balance
+    credit: tuple[
+        float, bool, bool
+    ]  # share of profit in the margin balance, whether position by position; whether options' worth is in it
     order_basis: int  # on which notional an order's margin is taken
     open_loss: bool  # whether an order beyond the mark must cover what it loses at once
 
@@ -159,10 +161,16 @@ def _gained(number: F64, kind: int, i: np.uint64, amount: float, entry: float) -
 
 
 @inner
-def _standing(closing: float, balance: float, asked: float, least: float) -> int:
-    if np.isnan(balance + asked + least):
+def _standing(closing: float, own: float, balance: float, asked: float, least: float) -> int:
+    if np.isnan(own + balance + asked + least):
         return UNFINISHED
     return LIQUIDATABLE if balance < closing * least else CALL if balance < asked else HEALTHY
+
+
+@inlined
+def _credited(profit: float, share: float) -> float:
+    """What of a profit counts: losses in full."""
+    return profit if share == 1.0 or np.isnan(profit) else min(profit, 0.0) + share * max(profit, 0.0)
 
 
 @kernel
@@ -181,20 +189,21 @@ def ladder_rows(  # noqa: PLR0913 - a kernel's columns
 
     ``factors`` are of positions from a row on, and there where an instrument asks for them.
     """
-    (number, row), (grid, closing, credits, of_orders), order_start = instruments, rules, waiting[0]
+    (number, row), (grid, closing, credit, of_orders), order_start = instruments, rules, waiting[0]
     start, index, quantity, leverage, base, entry = held
     initially, least_of, told = charged[0], charged[1], len(charged[0]) > 0
     for k, pool in enumerate(range(span[0], span[1])):
-        profit, worth, asked, least = 0.0, 0.0, 0.0, 0.0
+        profit, counted, worth, asked, least = 0.0, 0.0, 0.0, 0.0, 0.0
         for p in range(start[pool], start[pool + 1]):
             i, amount = np.uint64(index[p]), float(quantity[p])
             gained = _gained(number, row[i, KIND], i, amount, entry[p])
             profit, worth = profit + gained[0], worth + gained[1]
+            counted += _credited(gained[0], credit[0])
             high, low = 1.0, 1.0
             if row[i, KIND] & SCHEDULED:
                 high, low = factors[0][p - factors[2]], factors[1][p - factors[2]]
             if not abs(amount) * number[i, EACH] <= number[i, LIMIT] or np.isnan(high + low):
-                profit = np.nan
+                profit = counted = np.nan
             mine = i, amount, leverage[p], entry[p]
             first, second = _margins(instruments, levels, mine, (high, low), grid)
             asked += first
@@ -206,10 +215,11 @@ def ladder_rows(  # noqa: PLR0913 - a kernel's columns
             positions = start, index, quantity, leverage
             more = order_margin_in(instruments, levels[0], of_orders, positions, waiting, pool)
         asked += more
-        have = base[pool] + profit
-        own, have = have + worth, have + (worth if credits else 0.0)
+        own = base[pool] + profit + worth
+        have = base[pool] + (counted if credit[1] else _credited(profit, credit[0]))
+        have += worth if credit[2] else 0.0
         out[0][k], out[1][k], out[2][k], out[3][k], out[4][k] = own, have, asked, least, more
-        out[5][k] = _standing(closing, have, asked, least)
+        out[5][k] = _standing(closing, own, have, asked, least)
 
 
 # --- what callers use ---
@@ -264,7 +274,7 @@ def plain_ladders(terms: LadderTerms) -> PlainLadders:
         (
             (grid.step, grid.per_unit, grid.direction, grid.close, grid.lots),
             terms.closing,
-            terms.credits_options,
+            terms.credit,
             (terms.order_basis, terms.open_loss),
         ),
     )

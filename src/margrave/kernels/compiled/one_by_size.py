@@ -42,7 +42,7 @@ OPENED = np.inf
 """Margin of an isolated position where it is what opening took."""
 
 _LEVERAGE_MAX = 1e6  # as `domain.account` has it
-_HEAD, _SCALARS = 14, 5  # numbers at the head of what is packed
+_HEAD, _SCALARS = 14, 6  # numbers at the head of what is packed
 
 _WHOLE, _SMALL, _STANDING, OUT, CHARGED = 29, 48, 49, 50, 58
 """First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and margins of positions."""
@@ -140,14 +140,15 @@ def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders,
     count, head = len(is_option), whole[:_HEAD]
     at = head[4] + _SCALARS
     contracts, rows = at + NUMBERS * count, _HEAD + ROWS * count
-    step, per_unit, close, lots, closing = numbers[head[4] : at]
+    step, per_unit, close, lots, closing, share = numbers[head[4] : at]
+    credit = share, head[8] & 2 != 0, head[8] & 1 != 0
     return (
         (numbers[at:contracts].reshape((count, NUMBERS)), whole[_HEAD:rows].reshape((count, ROWS))),
         (
             _tiers_in(numbers, 0, head[0], head[1]),
             _tiers_in(numbers, 4 * head[0] + head[1], head[2], head[3]),
         ),
-        ((step, per_unit, head[5], close, lots), closing, head[8] != 0, (head[6], head[7] != 0)),
+        ((step, per_unit, head[5], close, lots), closing, credit, (head[6], head[7] != 0)),
     ), (
         whole[rows : rows + count],
         numbers[contracts : contracts + count],
@@ -310,14 +311,22 @@ def _packed(
     terms: LadderTerms, contracts: Contracts, directional: DirectionalTerms | None
 ) -> tuple[F64, I64]:
     # Tiers of both levels, scalars, columns of instruments, schedules; and before the whole numbers, how much there is of what.
-    (number, row), levels, (grid, closing, credits, (basis, open_loss)) = plain_ladders(terms)
+    (number, row), levels, (grid, closing, credit, (basis, open_loss)) = plain_ladders(terms)
     sizes = [size for level in levels for size in (len(level[0]), len(level[4]))]
     tiers = [column for level in levels for column in level]
     step, per_unit, direction, close, lots = grid
-    scalars = np.array([step, per_unit, close, lots, closing])
+    scalars = np.array([step, per_unit, close, lots, closing, credit[0]])
     counts, behind, flags = _packed_schedules(directional)
     numbers = np.concatenate((*tiers, scalars, number.ravel(), contracts.a, contracts.c, *behind))
-    head = [*sizes, sum(map(len, tiers)), direction, basis, int(open_loss), int(credits), *counts]
+    head = [
+        *sizes,
+        sum(map(len, tiers)),
+        direction,
+        basis,
+        int(open_loss),
+        2 * credit[1] + credit[2],
+        *counts,
+    ]
     return numbers, np.concatenate((head, row.ravel(), contracts.settlement, *flags))
 
 

@@ -124,7 +124,9 @@ def _by_size() -> None:
     one, row = np.ones(1), np.zeros(1, dtype=np.int64)
     tiers = Tiers(one, one, one, one, one[:0])
     columns = np.ones((1, NUMBERS)), np.zeros((1, ROWS), dtype=np.int64)
-    terms = LadderTerms(*columns, (tiers, tiers), Grid(0.0, 0.0, 0, 0.0, 0.0), 1.0, False, 0, True)
+    terms = LadderTerms(
+        *columns, (tiers, tiers), Grid(0.0, 0.0, 0, 0.0, 0.0), 1.0, (1.0, False, False), 0, True
+    )
     first, index = np.array([0, 1]), np.zeros(1, dtype=np.uint16)
     no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
     rows = PoolRows(row, row, one, first, index, one, row, row, *no_orders)
