@@ -122,14 +122,8 @@ def account_rows(
     whole[3], whole[10:13] = -1, -1
     count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
     count = begin[7]
-    owner, whose, position, start, order_start, sells = (
-        whole[4],
-        whole[5, :count],
-        whole[6],
-        whole[7],
-        whole[8],
-        whole[9],
-    )
+    owner, whose, position = whole[4], whole[5, :count], whole[6]
+    start, order_start, sells = whole[7], whole[8], whole[9]
     start[count], order_start[count] = len(index), len(order_index)
     base, premium, size, amount, paid = money[0], money[1], money[2], money[3], money[4]
     untraced = whole[0, :0]

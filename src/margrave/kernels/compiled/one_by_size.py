@@ -193,6 +193,20 @@ def _factors(
     directional_rows(terms, curves, at, pools, owner[0], memory, (0, owner[1]), places, out)
 
 
+@inner
+def _tell(
+    came: I64, pools: tuple[I64, I64, NDArray[np.int8]], money: F64, into: tuple[F64, F64], count: int
+) -> None:
+    """The answer, in the order of the account."""
+    (whose, position, standing), (out, charged) = pools, into
+    for p in range(len(came)):
+        charged[0, came[p]], charged[1, came[p]] = money[13, p], money[0, p]
+    for k in range(count):
+        out[CURRENCY, k], out[POSITION, k], out[STANDING, k] = whose[k], position[k], standing[k]
+        out[EQUITY, k], out[BALANCE, k], out[INITIAL, k] = money[9, k], money[5, k], money[10, k]
+        out[MAINTENANCE, k], out[ORDER_MARGIN, k] = money[11, k], money[12, k]
+
+
 @kernel
 def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand over
     numbers: F64,
@@ -266,12 +280,7 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
         (money[9], money[5], money[10], money[11], money[12], standing),
         (money[13], money[0]),
     )
-    for p in range(len(came)):
-        charged[0, came[p]], charged[1, came[p]] = money[13, p], money[0, p]
-    for k in range(count):
-        out[CURRENCY, k], out[POSITION, k], out[STANDING, k] = whose[k], position[k], standing[k]
-        out[EQUITY, k], out[BALANCE, k], out[INITIAL, k] = money[9, k], money[5, k], money[10, k]
-        out[MAINTENANCE, k], out[ORDER_MARGIN, k] = money[11, k], money[12, k]
+    _tell(came, (whose, position, standing), money, (out, charged), count)
     return int(count)
 
 
