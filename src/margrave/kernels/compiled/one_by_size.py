@@ -194,6 +194,13 @@ def _factors(
 
 
 @inner
+def _put_laid(column: F64, came: I64, room: F64) -> None:
+    """A column of the account in the order in which it is laid out."""
+    for row in range(len(came)):
+        room[row] = column[came[row]]
+
+
+@inner
 def _tell(
     came: I64, pools: tuple[I64, I64, NDArray[np.int8]], money: F64, into: tuple[F64, F64], count: int
 ) -> None:
@@ -220,13 +227,10 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
     block: F64,
 ) -> int:
     """Pools of one account into ``block``, which is all the room there is; how many pools, -1 where it cannot say."""
+    most, out, charged = block.shape[1], block[OUT:CHARGED], block[CHARGED:]
     money, whole = block[:_WHOLE], block[_WHOLE:_SMALL].view(np.int64)
     narrow, standing = block[_SMALL].view(np.uint16), block[_STANDING].view(np.int8)
-    small, out, charged = (
-        (narrow[: block.shape[1]], narrow[block.shape[1] :]),
-        block[OUT:CHARGED],
-        block[CHARGED:],
-    )
+    small = narrow[:most], narrow[most:]
     market, columns = (numbers, flags, is_option), (row, held_rows, owned, asked_rows)
     held, cash, waiting = _apart(columns, whole)
     ladders, contracts = _unpacked(market[0], market[1], market[2])
@@ -235,11 +239,9 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
         return -1
     begin[:8] = 0
     begin[1], begin[3], begin[5] = len(held[0]), len(cash[0]), len(waiting[0])
-    rows = (
-        (begin[:2], held[0], held[1], held[2]),
-        (begin[2:4], cash[0], cash[1]),
-        (begin[4:6], waiting[0], waiting[1], waiting[2]),
-    )
+    owned_rows = begin[2:4], cash[0], cash[1]
+    asked = begin[4:6], waiting[0], waiting[1], waiting[2]
+    rows = (begin[:2], held[0], held[1], held[2]), owned_rows, asked
     whole[3], whole[10:13] = -1, -1
     count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
     count = begin[7]
@@ -263,10 +265,10 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
         ),
     )
     leverage, price, chosen, entry = money[6], money[7], money[8], money[14, : len(came)]
-    for p in range(len(came)):
-        leverage[p], entry[p] = held[3][came[p]], held[2][came[p]]
-    for o in range(len(order_came)):
-        price[o], chosen[o] = waiting[2][order_came[o]], waiting[3][order_came[o]]
+    _put_laid(held[3], came, leverage)
+    _put_laid(held[2], came, entry)
+    _put_laid(waiting[2], order_came, price)
+    _put_laid(waiting[3], order_came, chosen)
     high, low = money[15], money[16]
     _factors(market, (start, small[0], quantity, entry), (owner, count), (whole, money), (high, low))
     ladder_rows(
