@@ -1,7 +1,7 @@
 """A question in JSON, where pools stand in JSON: one account, and trades that it might make, at a desk that is ready."""
 
 from math import isfinite, isnan
-from typing import Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 import msgspec
 
@@ -169,18 +169,21 @@ def _sized(account: _SizedAccount, body: bytes) -> Holdings | None:
         if any(m is not None and isnan(told) for m, told in zip(stated, margins, strict=True)):
             return None  # a cross position has a margin
     leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in account.positions]
-    of_orders = [NOT_CHOSEN if o.leverage is None else o.leverage for o in account.orders]
+    of_orders = (
+        [NOT_CHOSEN if o.leverage is None else o.leverage for o in account.orders]
+        if account.orders
+        else _NOTHING
+    )
     return None if lists is None else Holdings(*lists, leverages, margins, of_orders)
-
-
-_NOTHING: Final[list[float]] = []
 
 
 def _lists(account: _PlainAccount | _SizedAccount) -> _Lists | None:
     # None where something is there twice, or an order is none.
     positions, balances, orders = account.positions, account.balances, account.orders
     symbols, assets = [p.symbol for p in positions], [b.asset for b in balances]
-    if len({*symbols}) < len(symbols) or len({*assets}) < len(assets) or not all(o.quantity for o in orders):
+    if len({*symbols}) < len(symbols) or (len(assets) > 1 and len({*assets}) < len(assets)):
+        return None
+    if orders and not all(o.quantity for o in orders):
         return None
     return (
         symbols,
@@ -188,7 +191,10 @@ def _lists(account: _PlainAccount | _SizedAccount) -> _Lists | None:
         [p.entry for p in positions],
         assets,
         [b.amount for b in balances],
-        [o.symbol for o in orders],
-        [0.0 if o.reduce_only else o.quantity for o in orders],
-        [o.price for o in orders],
+        [o.symbol for o in orders] if orders else _NOTHING,
+        [0.0 if o.reduce_only else o.quantity for o in orders] if orders else _NOTHING,
+        [o.price for o in orders] if orders else _NOTHING,
     )
+
+
+_NOTHING: Final[list[Any]] = []  # nobody writes into it

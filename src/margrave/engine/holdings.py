@@ -1,6 +1,7 @@
 """One account as lists, and the row of numbers that the compiled pass takes: what a desk is asked about."""
 
 from collections.abc import Mapping, Sequence
+from struct import pack_into
 from typing import TypeAlias, final
 
 import msgspec
@@ -107,7 +108,7 @@ def row_of(held: Holdings, rows: Mapping[str, int], coins: Mapping[str, int], *,
         *asked,
         *held.order_prices,
     ]
-    return np.array(row, dtype=np.float64), len(held.symbols), len(held.assets), len(asked)
+    return _numbers(row), len(held.symbols), len(held.assets), len(asked)
 
 
 def sized_row_of(
@@ -128,4 +129,11 @@ def sized_row_of(
         *held.order_prices,
         *(held.order_leverages or [NOT_CHOSEN] * orders),
     ]
-    return np.array(row, dtype=np.float64), count, len(held.assets), orders
+    return _numbers(row), count, len(held.assets), orders
+
+
+def _numbers(row: list[float]) -> F64:
+    # As `np.array` makes it, in half of the time.
+    numbers = np.empty(len(row))
+    pack_into(f"{len(row)}d", numbers.data, 0, *row)
+    return numbers
