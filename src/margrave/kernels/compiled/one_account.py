@@ -25,7 +25,17 @@ Columns: TypeAlias = tuple[F64, int, int, int]
 """An account as one row of numbers, for arrays are what a call costs: instruments, quantities and entries of positions, coins and
 amounts of balances, instruments, quantities and prices of orders, one after the other; and how many of each there are."""
 
+_Trades: TypeAlias = tuple[I64, I64, F64, F64]
+_Rows: TypeAlias = tuple[_Trades, tuple[I64, I64, F64], _Trades]
 _Parts: TypeAlias = tuple[I64, F64, F64, I64, F64, I64, F64, F64]
+
+INDEX, COIN, ORDER_INDEX, SEEN, OWNER, WHOSE, ALONE, START, ORDER_START, SELLS, PLACES, BEGIN = *range(11), 13
+"""Rows of whole numbers: instruments, coins and instruments of orders as they are asked about; pools as `lay` makes them; where it looks
+up coins, three rows of them; and where what is asked about begins."""
+
+_BASE, _PREMIUM, _SIZE, _AMOUNT, _PAID, _WORST, _CHARGE, _FILLS = 0, 1, 2, 3, 4, 5, 8, 11
+_EQUITY, _INITIAL, _MAINTENANCE, _ORDERS = 12, 13, 14, 15
+"""Rows of money; worst loss and charge have three each, of what is held, with buys filled and with sells."""
 
 _WHOLE, _SMALL, _STANDING, OUT, _SUMS = 16, 30, 31, 32, 38
 """First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and sums over scenarios."""
@@ -45,16 +55,16 @@ def _apart(columns: Columns, whole: I64) -> _Parts:
     """The columns of an account."""
     row, held, owned, asked = columns
     cash, orders = 3 * held, 3 * held + 2 * owned
-    put_whole(row, 0, held, whole[0])
-    put_whole(row, cash, owned, whole[1])
-    put_whole(row, orders, asked, whole[2])
+    put_whole(row, 0, held, whole[INDEX])
+    put_whole(row, cash, owned, whole[COIN])
+    put_whole(row, orders, asked, whole[ORDER_INDEX])
     return (
-        whole[0, :held],
+        whole[INDEX, :held],
         row[held : 2 * held],
         row[2 * held : cash],
-        whole[1, :owned],
+        whole[COIN, :owned],
         row[cash + owned : orders],
-        whole[2, :asked],
+        whole[ORDER_INDEX, :asked],
         row[orders + asked : orders + 2 * asked],
         row[orders + 2 * asked :],
     )
@@ -87,6 +97,20 @@ def _is_sound(columns: _Parts) -> bool:
     return bool(sound)
 
 
+@inner
+def rows_of_one(
+    begin: I64, held: tuple[I64, F64, F64], cash: tuple[I64, F64], waiting: tuple[I64, F64, F64]
+) -> _Rows:
+    """The rows of one account, with where they begin and end; behind these is room for how many pools they are."""
+    begin[:8] = 0
+    begin[1], begin[3], begin[5] = len(held[0]), len(cash[0]), len(waiting[0])
+    return (
+        (begin[:2], held[0], held[1], held[2]),
+        (begin[2:4], cash[0], cash[1]),
+        (begin[4:6], waiting[0], waiting[1], waiting[2]),
+    )
+
+
 @kernel
 def account_rows(
     steps: tuple[Any, ...],
@@ -111,30 +135,32 @@ def account_rows(
         return -1
     index, quantity, entry, coin, cash, order_index, order_quantity, order_price = apart
     terms, contracts, _rate, currency = market
-    begin, alone = whole[13], money[0, :0]
-    begin[:8] = 0
-    begin[1], begin[3], begin[5] = len(index), len(coin), len(order_index)
-    rows = (
-        (begin[:2], index, quantity, entry),
-        (begin[2:4], coin, cash),
-        (begin[4:6], order_index, order_quantity, order_price),
+    begin, alone = whole[BEGIN], money[_BASE, :0]
+    rows = rows_of_one(
+        begin, (index, quantity, entry), (coin, cash), (order_index, order_quantity, order_price)
     )
-    whole[3], whole[10:13] = -1, -1
-    count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
+    whole[SEEN], whole[PLACES:BEGIN] = -1, -1
+    count_pools(contracts[0], rows, alone, (0, 1), whole[SEEN], begin[7:])
     count = begin[7]
-    owner, whose, position = whole[4], whole[5, :count], whole[6]
-    start, order_start, sells = whole[7], whole[8], whole[9]
+    owner, whose, position = whole[OWNER], whole[WHOSE, :count], whole[ALONE]
+    start, order_start, sells = whole[START], whole[ORDER_START], whole[SELLS]
     start[count], order_start[count] = len(index), len(order_index)
-    base, premium, size, amount, paid = money[0], money[1], money[2], money[3], money[4]
-    untraced = whole[0, :0]
-    whole[3] = -1
+    base, premium, size, amount, paid = (
+        money[_BASE],
+        money[_PREMIUM],
+        money[_SIZE],
+        money[_AMOUNT],
+        money[_PAID],
+    )
+    untraced = whole[INDEX, :0]
+    whole[SEEN] = -1
     lay(
         contracts,
         rows,
         alone,
         begin[6:],
         (0, 1),
-        (whole[3], whole[10:13]),
+        (whole[SEEN], whole[PLACES:BEGIN]),
         (
             (owner, whose, base, premium, position),
             (start, order_start, sells),
@@ -143,8 +169,8 @@ def account_rows(
         ),
     )
     plain = (start, small[0], size, base, whose), (order_start, sells, small[1], amount, paid, premium)
-    parts = money[5:8], money[8:11], money[11]
-    ends = money[12], money[13], money[14], money[15], standing
+    parts = money[_WORST:_CHARGE], money[_CHARGE:_FILLS], money[_FILLS]
+    ends = money[_EQUITY], money[_INITIAL], money[_MAINTENANCE], money[_ORDERS], standing
     pool_rows_ordered(steps, cells, terms, plain, (0, count), (parts, ends), (sums, net))
     if currency < 0 or count == 0:
         _told(whose, ends, out)

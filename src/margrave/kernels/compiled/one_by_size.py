@@ -24,15 +24,28 @@ from margrave.kernels.compiled.ladder_pools import (
 from margrave.kernels.compiled.ladder_steps import NUMBERS, ROWS, asked_alone
 from margrave.kernels.compiled.laid_out import SMALL, Contracts, count_pools, lay
 from margrave.kernels.compiled.one_account import (
+    ALONE,
+    BEGIN,
+    COIN,
     CURRENCY,
     EQUITY,
+    INDEX,
     INITIAL,
     MAINTENANCE,
+    ORDER_INDEX,
     ORDER_MARGIN,
+    ORDER_START,
+    OWNER,
+    PLACES,
+    SEEN,
+    SELLS,
     STANDING,
+    START,
+    WHOSE,
     is_amount,
     is_price,
     put_whole,
+    rows_of_one,
 )
 
 POSITION, BALANCE = STANDING + 1, STANDING + 2
@@ -43,6 +56,13 @@ OPENED = np.inf
 
 _LEVERAGE_MAX = 1e6  # as `domain.account` has it
 _HEAD, _SCALARS = 14, 6  # numbers at the head of what is packed
+
+_CAME, _ORDER_CAME, _NET_SEEN, _NETS, _NO_MEMORY = range(14, 19)
+"""Rows of whole numbers behind those of `one_account`: rows before laying out, nets of schedules, and where nothing is remembered."""
+
+_MARGIN, _BASE, _SIZE, _AMOUNT, _PREMIUM, _BALANCE, _LEVERAGE, _PRICE, _CHOSEN = range(9)
+_EQUITY, _INITIAL, _MAINTENANCE, _ORDERS, _CHARGED, _ENTRY, _HIGH, _LOW, _SUMS, _NOTHING = *range(9, 18), 28
+"""Rows of money. Margins of isolated positions give way to maintenance margins, what orders would pay to balances."""
 
 _WHOLE, _SMALL, _STANDING, OUT, CHARGED = 29, 48, 49, 50, 58
 """First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and margins of positions."""
@@ -62,20 +82,20 @@ def _apart(columns: SizedColumns, whole: I64) -> tuple[_Held, tuple[I64, F64], _
     """The columns of an account."""
     row, held, owned, asked = columns
     cash, orders = 5 * held, 5 * held + 2 * owned
-    put_whole(row, 0, held, whole[0])
-    put_whole(row, cash, owned, whole[1])
-    put_whole(row, orders, asked, whole[2])
+    put_whole(row, 0, held, whole[INDEX])
+    put_whole(row, cash, owned, whole[COIN])
+    put_whole(row, orders, asked, whole[ORDER_INDEX])
     return (
         (
-            whole[0, :held],
+            whole[INDEX, :held],
             row[held : 2 * held],
             row[2 * held : 3 * held],
             row[3 * held : 4 * held],
             row[4 * held : cash],
         ),
-        (whole[1, :owned], row[cash + owned : orders]),
+        (whole[COIN, :owned], row[cash + owned : orders]),
         (
-            whole[2, :asked],
+            whole[ORDER_INDEX, :asked],
             row[orders + asked : orders + 2 * asked],
             row[orders + 2 * asked : orders + 3 * asked],
             row[orders + 3 * asked :],
@@ -135,22 +155,22 @@ def _tiers_in(numbers: F64, first: int, count: int, roots: int) -> tuple[F64, F6
 
 
 @inner
-def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders, _Contracts]:
+def _unpacked(numbers: F64, flags: I64, is_option: Bools) -> tuple[PlainLadders, _Contracts]:
     """Terms and contracts, from what `_packed` has made of them."""
-    count, head = len(is_option), whole[:_HEAD]
+    count, head = len(is_option), flags[:_HEAD]
     at = head[4] + _SCALARS
     contracts, rows = at + NUMBERS * count, _HEAD + ROWS * count
     step, per_unit, close, lots, closing, share = numbers[head[4] : at]
     credit = share, head[8] & 2 != 0, head[8] & 1 != 0
     return (
-        (numbers[at:contracts].reshape((count, NUMBERS)), whole[_HEAD:rows].reshape((count, ROWS))),
+        (numbers[at:contracts].reshape((count, NUMBERS)), flags[_HEAD:rows].reshape((count, ROWS))),
         (
             _tiers_in(numbers, 0, head[0], head[1]),
             _tiers_in(numbers, 4 * head[0] + head[1], head[2], head[3]),
         ),
         ((step, per_unit, head[5], close, lots), closing, credit, (head[6], head[7] != 0)),
     ), (
-        whole[rows : rows + count],
+        flags[rows : rows + count],
         numbers[contracts : contracts + count],
         numbers[contracts + count : contracts + 2 * count],
         is_option,
@@ -158,19 +178,19 @@ def _unpacked(numbers: F64, whole: I64, is_option: Bools) -> tuple[PlainLadders,
 
 
 @inner
-def _schedules_in(numbers: F64, whole: I64, count: int) -> tuple[PlainSchedules, PlainCurves, float]:
+def _schedules_in(numbers: F64, flags: I64, count: int) -> tuple[PlainSchedules, PlainCurves, float]:
     """Schedules, from what `_packed_schedules` has put behind everything else."""
-    used, nets, curves, knots, coins = whole[9], whole[10], whole[11], whole[12], whole[13]
-    at, of = whole[4] + _SCALARS + (NUMBERS + 2) * count, _HEAD + (ROWS + 1) * count
+    used, nets, curves, knots, coins = flags[_HEAD - 5 : _HEAD]
+    at, of = flags[4] + _SCALARS + (NUMBERS + 2) * count, _HEAD + (ROWS + 1) * count
     number, at = numbers[at : at + 7 * count].reshape((count, 7)), at + 7 * count
     rule, at = numbers[at : at + 3 * used].reshape((used, 3)), at + 3 * used
     vol, at = numbers[at : at + coins], at + coins
     knot, at = numbers[at : at + knots], at + knots
     cubic, at = numbers[at : at + 4 * knots].reshape((knots, 4)), at + 4 * knots
-    kind, of = whole[of : of + 3 * count].reshape((count, 3)), of + 3 * count
-    net, of = whole[of : of + 2 * nets].reshape((nets, 2)), of + 2 * nets
-    code, of = whole[of : of + 5 * used].reshape((used, 5)), of + 5 * used
-    start, home = whole[of : of + curves + 1], whole[of + curves + 1 : of + 2 * curves + 1]
+    kind, of = flags[of : of + 3 * count].reshape((count, 3)), of + 3 * count
+    net, of = flags[of : of + 2 * nets].reshape((nets, 2)), of + 2 * nets
+    code, of = flags[of : of + 5 * used].reshape((used, 5)), of + 5 * used
+    start, home = flags[of : of + curves + 1], flags[of + curves + 1 : of + 2 * curves + 1]
     return (number, kind, net, rule, code, vol), (start, home, knot, cubic), numbers[at]
 
 
@@ -187,9 +207,9 @@ def _factors(
         return
     terms, curves, at = _schedules_in(market[0], market[1], len(market[2]))
     whole, money = room
-    whole[16], whole[18], money[28] = -1, 0, np.nan
-    memory = whole[18], whole[18, :0], money[:0]
-    places = whole[16], whole[17], money[17:28], money[28]
+    whole[_NET_SEEN], whole[_NO_MEMORY], money[_NOTHING] = -1, 0, np.nan
+    memory = whole[_NO_MEMORY], whole[_NO_MEMORY, :0], money[:0]
+    places = whole[_NET_SEEN], whole[_NETS], money[_SUMS:_NOTHING], money[_NOTHING]
     directional_rows(terms, curves, at, pools, owner[0], memory, (0, owner[1]), places, out)
 
 
@@ -201,17 +221,33 @@ def _put_laid(column: F64, came: I64, room: F64) -> None:
 
 
 @inner
+def _chosen(held: _Held, waiting: _Asked, came: tuple[I64, I64], money: F64) -> tuple[F64, F64, F64, F64]:
+    """Leverages, prices and leverages of orders, and entries, as they are laid out."""
+    leverage, price, chosen = money[_LEVERAGE], money[_PRICE], money[_CHOSEN]
+    entry = money[_ENTRY, : len(came[0])]
+    _put_laid(held[3], came[0], leverage)
+    _put_laid(held[2], came[0], entry)
+    _put_laid(waiting[2], came[1], price)
+    _put_laid(waiting[3], came[1], chosen)
+    return leverage, price, chosen, entry
+
+
+@inner
 def _tell(
     came: I64, pools: tuple[I64, I64, NDArray[np.int8]], money: F64, into: tuple[F64, F64], count: int
 ) -> None:
     """The answer, in the order of the account."""
     (whose, position, standing), (out, charged) = pools, into
     for p in range(len(came)):
-        charged[0, came[p]], charged[1, came[p]] = money[13, p], money[0, p]
+        charged[0, came[p]], charged[1, came[p]] = money[_CHARGED, p], money[_MARGIN, p]
     for k in range(count):
         out[CURRENCY, k], out[POSITION, k], out[STANDING, k] = whose[k], position[k], standing[k]
-        out[EQUITY, k], out[BALANCE, k], out[INITIAL, k] = money[9, k], money[5, k], money[10, k]
-        out[MAINTENANCE, k], out[ORDER_MARGIN, k] = money[11, k], money[12, k]
+        out[EQUITY, k], out[BALANCE, k], out[INITIAL, k] = (
+            money[_EQUITY, k],
+            money[_BALANCE, k],
+            money[_INITIAL, k],
+        )
+        out[MAINTENANCE, k], out[ORDER_MARGIN, k] = money[_MAINTENANCE, k], money[_ORDERS, k]
 
 
 @kernel
@@ -234,42 +270,40 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
     market, columns = (numbers, flags, is_option), (row, held_rows, owned, asked_rows)
     held, cash, waiting = _apart(columns, whole)
     ladders, contracts = _unpacked(market[0], market[1], market[2])
-    begin, alone = whole[13], money[0, : len(held[0])]
+    begin, alone = whole[BEGIN], money[_MARGIN, : len(held[0])]
     if not (_is_sound(held, cash[1], waiting) and _margins_alone(ladders, contracts, held, alone)):
         return -1
-    begin[:8] = 0
-    begin[1], begin[3], begin[5] = len(held[0]), len(cash[0]), len(waiting[0])
-    owned_rows = begin[2:4], cash[0], cash[1]
-    asked = begin[4:6], waiting[0], waiting[1], waiting[2]
-    rows = (begin[:2], held[0], held[1], held[2]), owned_rows, asked
-    whole[3], whole[10:13] = -1, -1
-    count_pools(contracts[0], rows, alone, (0, 1), whole[3], begin[7:])
+    rows = rows_of_one(begin, (held[0], held[1], held[2]), cash, (waiting[0], waiting[1], waiting[2]))
+    whole[SEEN], whole[PLACES:BEGIN] = -1, -1
+    count_pools(contracts[0], rows, alone, (0, 1), whole[SEEN], begin[7:])
     count = begin[7]
-    owner, whose, position, start, order_start = whole[4], whole[5], whole[6], whole[7], whole[8]
-    came, order_came = whole[14, : len(held[0])], whole[15, : len(waiting[0])]
+    owner, whose, position, start, order_start = (
+        whole[OWNER],
+        whole[WHOSE],
+        whole[ALONE],
+        whole[START],
+        whole[ORDER_START],
+    )
+    came, order_came = whole[_CAME, : len(held[0])], whole[_ORDER_CAME, : len(waiting[0])]
     start[count], order_start[count] = len(held[0]), len(waiting[0])
-    base, quantity, amount = money[1], money[2], money[3]
-    whole[3] = -1
+    base, quantity, amount = money[_BASE], money[_SIZE], money[_AMOUNT]
+    whole[SEEN] = -1
     lay(
         contracts,
         rows,
         alone,
         begin[6:],
         (0, 1),
-        (whole[3], whole[10:13]),
+        (whole[SEEN], whole[PLACES:BEGIN]),
         (
-            (owner, whose, base, money[4], position),
-            (start, order_start, whole[9]),
+            (owner, whose, base, money[_PREMIUM], position),
+            (start, order_start, whole[SELLS]),
             (small[0], quantity, came),
-            (small[1], amount, money[5], order_came),
+            (small[1], amount, money[_BALANCE], order_came),
         ),
     )
-    leverage, price, chosen, entry = money[6], money[7], money[8], money[14, : len(came)]
-    _put_laid(held[3], came, leverage)
-    _put_laid(held[2], came, entry)
-    _put_laid(waiting[2], order_came, price)
-    _put_laid(waiting[3], order_came, chosen)
-    high, low = money[15], money[16]
+    leverage, price, chosen, entry = _chosen(held, waiting, (came, order_came), money)
+    high, low = money[_HIGH], money[_LOW]
     _factors(market, (start, small[0], quantity, entry), (owner, count), (whole, money), (high, low))
     ladder_rows(
         ladders[0],
@@ -279,8 +313,8 @@ def sized_account_rows(  # noqa: PLR0913 - a tuple of them takes longer to hand 
         (order_start, small[1], amount, price, chosen, order_came),
         (high, low, 0),
         (0, count),
-        (money[9], money[5], money[10], money[11], money[12], standing),
-        (money[13], money[0]),
+        (money[_EQUITY], money[_BALANCE], money[_INITIAL], money[_MAINTENANCE], money[_ORDERS], standing),
+        (money[_CHARGED], money[_MARGIN]),
     )
     _tell(came, (whose, position, standing), money, (out, charged), count)
     return int(count)
