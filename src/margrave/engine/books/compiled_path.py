@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from margrave.core.errors import Issue
-from margrave.domain.book import Book
+from margrave.domain.book import Book, chunk_of
 from margrave.domain.market import Market
 from margrave.engine.books.ladder_swept import ladder_sweep_of, ladders_swept
 from margrave.engine.books.laid import LaidBook, are_same, contracts_of, lay_out, lay_out_alone, some_accounts
@@ -156,11 +156,12 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
         return replace(found, notes=(*found.notes, note))
     slow = laid.others.copy()
     slow[laid.account[found_pools.standing == UNFINISHED]] = True
-    others = assess_resolved(some_accounts(book, slow), resolved, chunk=ways.chunk, threads=ways.threads)
+    asked = np.flatnonzero(slow)
+    left = some_accounts(book, slow) if asked.size else chunk_of(book, 0, 0)  # to choose none of millions takes milliseconds
+    others = assess_resolved(left, resolved, chunk=ways.chunk, threads=ways.threads)
     if ways.told is not None:
         ways.told(len(book.names))
     quick = _columns(laid, found_pools, resolved.currency)
-    asked = np.flatnonzero(slow)
     if not asked.size:
         return replace(others, names=book.names, pools=quick)
     pools, issues = _together(quick, slow, others)
