@@ -1,7 +1,7 @@
 """A question in JSON, where pools stand in JSON: one account, and trades that it might make, at a desk that is ready."""
 
 from math import isfinite, isnan
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Final, Literal, final
 
 import msgspec
 
@@ -10,7 +10,7 @@ from margrave.adapters.requests import account_after, read_request
 from margrave.engine.assessment import PoolAssessment, Status
 from margrave.engine.calculator import Calculator
 from margrave.engine.desk import Desk, PoolStanding, standings, traded
-from margrave.engine.holdings import NOT_CHOSEN, Holdings, margin_of
+from margrave.engine.holdings import NOT_CHOSEN, Holdings, Lists, chosen, lists_of, margin_of
 from margrave.engine.whatif import Leg
 
 
@@ -149,52 +149,29 @@ def _of_pool(pool: PoolAssessment) -> PoolStanding:
     )
 
 
-_Lists: TypeAlias = tuple[
-    list[str], list[float], list[float], list[str], list[float], list[str], list[float], list[float]
-]
-
-
 def _holdings(account: _PlainAccount) -> Holdings | None:
     lists = _lists(account)
     return None if lists is None else Holdings(*lists)
 
 
 def _sized(account: _SizedAccount, body: bytes) -> Holdings | None:
-    lists, margins = _lists(account), _NOTHING
-    if (
-        b"isolated" in body or b"\\" in body
-    ):  # else no word of it is there, escaped or not, and no column has to be made
-        margins = [margin_of(p.mode, p.isolated_margin) for p in account.positions]
-        stated = [p.isolated_margin for p in account.positions]
-        if any(m is not None and isnan(told) for m, told in zip(stated, margins, strict=True)):
+    lists, positions = _lists(account), account.positions
+    margins: list[float] = []
+    # Where no word of it is there, escaped or not, no position is isolated, and no column has to be made.
+    if b"isolated" in body or b"\\" in body:
+        margins = [margin_of(p.mode, p.isolated_margin) for p in positions]
+        stated = [p.isolated_margin is not None for p in positions]
+        if any(has and isnan(told) for has, told in zip(stated, margins, strict=True)):
             return None  # a cross position has a margin
-    leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in account.positions]
-    of_orders = (
-        [NOT_CHOSEN if o.leverage is None else o.leverage for o in account.orders]
-        if account.orders
-        else _NOTHING
-    )
+    leverages = [NOT_CHOSEN if p.leverage is None else p.leverage for p in positions]
+    of_orders = [chosen(o.leverage) for o in account.orders]
     return None if lists is None else Holdings(*lists, leverages, margins, of_orders)
 
 
-def _lists(account: _PlainAccount | _SizedAccount) -> _Lists | None:
+def _lists(account: _PlainAccount | _SizedAccount) -> Lists | None:
     # None where something is there twice, or an order is none.
-    positions, balances, orders = account.positions, account.balances, account.orders
-    symbols, assets = [p.symbol for p in positions], [b.asset for b in balances]
-    if len({*symbols}) < len(symbols) or (len(assets) > 1 and len({*assets}) < len(assets)):
+    lists = lists_of(account)
+    symbols, assets, orders = lists[0], lists[3], account.orders
+    if len({*symbols}) < len(symbols) or len({*assets}) < len(assets):
         return None
-    if orders and not all(o.quantity for o in orders):
-        return None
-    return (
-        symbols,
-        [p.quantity for p in positions],
-        [p.entry for p in positions],
-        assets,
-        [b.amount for b in balances],
-        [o.symbol for o in orders] if orders else _NOTHING,
-        [0.0 if o.reduce_only else o.quantity for o in orders] if orders else _NOTHING,
-        [o.price for o in orders] if orders else _NOTHING,
-    )
-
-
-_NOTHING: Final[list[Any]] = []  # nobody writes into it
+    return None if orders and not all(o.quantity for o in orders) else lists

@@ -186,12 +186,16 @@ def assessed_at(desk: Desk, account: Account) -> Assessment | None:
     -------
     Assessment or None
         Every pool and every position; the explanation is worked out by `assess` when it is asked for. None where the pass
-        cannot say: an isolated position beside scenarios, a contract without a price, a pool that is unknown.
+        cannot say: an isolated position beside scenarios, what a schedule remembers, a contract without a price, a pool that is
+        unknown.
     """
     positions = account.positions
-    if desk.by_size and not (account.memory and desk.rulebook.schedules):
+    ready = desk.ready
+    if isinstance(ready, OneBySize):
+        if ready.nets and account.memory:
+            return None
         held = sized_holdings_of(account)
-    elif desk.by_size or MarginMode.ISOLATED in [p.mode for p in positions]:
+    elif MarginMode.ISOLATED in [p.mode for p in positions]:
         return None
     else:
         held = holdings_of(account)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from struct import pack_into
-from typing import TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 import msgspec
 import numpy as np
@@ -10,15 +10,13 @@ import numpy as np
 from margrave.core.words import MarginMode
 from margrave.domain.account import Account
 from margrave.kernels.arrays import F64
+from margrave.kernels.compiled.one_by_size import OPENED
 
 Row: TypeAlias = tuple[F64, int, int, int]
 """Numbers of an account, and how many positions, balances and orders they are of."""
 
 NOT_CHOSEN = float("nan")
 """Leverage that nobody chose; margin of a cross position."""
-
-OPENED = float("inf")
-"""Margin of an isolated position where it is what opening took."""
 
 
 @final
@@ -36,41 +34,71 @@ class Holdings(msgspec.Struct, frozen=True, gc=False):  # made in a third of the
     leverages: Sequence[float] = ()  # `NOT_CHOSEN` of some; empty where leverage plays no part
     margins: Sequence[
         float
-    ] = ()  # of isolated positions, or `OPENED`; `NOT_CHOSEN` of cross ones; empty where all are
+    ] = ()  # of isolated positions; `NOT_CHOSEN` of cross ones, empty where all are cross
     order_leverages: Sequence[float] = ()
 
 
-def holdings_of(account: Account) -> Holdings:
+class HasRows(Protocol):
+    """An account, or what was read as one: rows with the fields of `domain.account`."""
+
+    @property
+    def positions(self) -> Sequence[Any]:
+        """Rows of `Position`."""
+
+    @property
+    def balances(self) -> Sequence[Any]:
+        """Rows of `Balance`."""
+
+    @property
+    def orders(self) -> Sequence[Any]:
+        """Rows of `Order`."""
+
+
+Lists: TypeAlias = tuple[
+    list[str], list[float], list[float], list[str], list[float], list[str], list[float], list[float]
+]
+"""First eight fields of `Holdings`."""
+
+
+def lists_of(account: HasRows) -> Lists:
     """An account as lists, without leverage; its isolated positions are not told apart."""
     positions, balances, orders = account.positions, account.balances, account.orders
-    return Holdings(
+    asked: tuple[list[str], list[float], list[float]] = [], [], []
+    if orders:
+        asked = (
+            [o.symbol for o in orders],
+            [0.0 if o.reduce_only else o.quantity for o in orders],
+            [o.price for o in orders],
+        )
+    return (
         [p.symbol for p in positions],
         [p.quantity for p in positions],
         [p.entry for p in positions],
         [b.asset for b in balances],
         [b.amount for b in balances],
-        [o.symbol for o in orders],
-        [0.0 if o.reduce_only else o.quantity for o in orders],
-        [o.price for o in orders],
+        *asked,
     )
+
+
+def holdings_of(account: Account) -> Holdings:
+    """What an account holds, without leverage; its isolated positions are not told apart."""
+    return Holdings(*lists_of(account))
 
 
 def sized_holdings_of(account: Account) -> Holdings:
-    """An account as lists, with leverage and margins of isolated positions."""
-    positions, balances, orders = account.positions, account.balances, account.orders
+    """What an account holds, with leverage and margins of isolated positions."""
+    positions = account.positions
     return Holdings(
-        [p.symbol for p in positions],
-        [p.quantity for p in positions],
-        [p.entry for p in positions],
-        [b.asset for b in balances],
-        [b.amount for b in balances],
-        [o.symbol for o in orders],
-        [0.0 if o.reduce_only else o.quantity for o in orders],
-        [o.price for o in orders],
-        [NOT_CHOSEN if p.leverage is None else p.leverage for p in positions],
+        *lists_of(account),
+        [chosen(p.leverage) for p in positions],
         [margin_of(p.mode, p.isolated_margin) for p in positions],
-        [NOT_CHOSEN if o.leverage is None else o.leverage for o in orders],
+        [chosen(o.leverage) for o in account.orders],
     )
+
+
+def chosen(leverage: float | None) -> float:
+    """Leverage as `Holdings.leverages` has it."""
+    return NOT_CHOSEN if leverage is None else leverage
 
 
 def margin_of(mode: str, margin: float | None) -> float:

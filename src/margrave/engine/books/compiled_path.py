@@ -157,7 +157,9 @@ def _assessed(kept: KeptBook, resolved: Resolved, pool: Executor | None, ways: _
     slow = laid.others.copy()
     slow[laid.account[found_pools.standing == UNFINISHED]] = True
     asked = np.flatnonzero(slow)
-    left = some_accounts(book, slow) if asked.size else chunk_of(book, 0, 0)  # to choose none of millions takes milliseconds
+    left = (
+        some_accounts(book, slow) if asked.size else chunk_of(book, 0, 0)
+    )  # to choose none of millions takes milliseconds
     others = assess_resolved(left, resolved, chunk=ways.chunk, threads=ways.threads)
     if ways.told is not None:
         ways.told(len(book.names))

@@ -226,8 +226,8 @@ def ladders_swept(sweep: LadderSweep, laid: LaidBook, pool: Executor | None = No
     Returns
     -------
     PoolMargins
-        Margins with the digits of the calculation in NumPy, equity within 1e-12 of the gross of what is summed. `UNFINISHED` is
-        what the kernel cannot value.
+        With the digits of the calculation in NumPy, but for those of a schedule's logarithm. `UNFINISHED` is what the kernel cannot
+        value.
     """
     rows, out = laid.rows, empty_margins(len(laid.account), counted_apart=True)
     chosen = laid.chosen

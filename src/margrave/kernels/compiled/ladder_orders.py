@@ -17,7 +17,7 @@ from margrave.kernels.compiled.ladder_steps import (
     SOLD_RISK,
     A,
     C,
-    Tiers5,
+    PlainTiers,
     initial_of,
 )
 
@@ -126,7 +126,7 @@ def _option_side(number: F64, i: np.uint64, bought: _Side, sold: _Side) -> float
 @inner
 def order_margin_in(
     instruments: tuple[F64, I64],
-    tiers: Tiers5,
+    tiers: PlainTiers,
     rules: tuple[int, bool],
     held: _Held,
     waiting: Waiting,

@@ -37,8 +37,8 @@ from margrave.kernels.compiled.ladder_steps import (
     RULE,
     SCHEDULED,
     A,
-    GridTerms,
-    Tiers5,
+    PlainGrid,
+    PlainTiers,
     by_leverage,
     fee_of,
     notional_of,
@@ -52,9 +52,9 @@ from margrave.kernels.compiled.laid_out import PoolRows
 _Held: TypeAlias = tuple[I64, NDArray[Any], NDArray[Any], F64, F64, F64]
 _Factors: TypeAlias = tuple[F64, F64, int]
 _Ends: TypeAlias = tuple[F64, F64, F64, F64, F64, NDArray[np.int8]]
-_Rules: TypeAlias = tuple[GridTerms, float, tuple[float, bool, bool], tuple[int, bool]]
+_Rules: TypeAlias = tuple[PlainGrid, float, tuple[float, bool, bool], tuple[int, bool]]
 
-PlainLadders: TypeAlias = tuple[tuple[F64, I64], tuple[Tiers5, Tiers5], _Rules]
+PlainLadders: TypeAlias = tuple[tuple[F64, I64], tuple[PlainTiers, PlainTiers], _Rules]
 """Terms as `ladder_rows` takes them."""
 
 
@@ -109,11 +109,11 @@ class LadderTerms:
 @inlined
 def _margin(
     instruments: tuple[F64, I64],
-    tiers: Tiers5,
+    tiers: PlainTiers,
     level: int,
     held: tuple[np.uint64, float, float, float],
     factor: float,
-    grid: GridTerms,
+    grid: PlainGrid,
 ) -> float:
     """Margin of a position at a level: of its tier, leverage, factor, fee and grid, in this order."""
     (number, row), (i, amount, chosen, entry) = instruments, held
@@ -137,10 +137,10 @@ def _margin(
 @inlined
 def _margins(
     instruments: tuple[F64, I64],
-    levels: tuple[Tiers5, Tiers5],
+    levels: tuple[PlainTiers, PlainTiers],
     held: tuple[np.uint64, float, float, float],
     factors: tuple[float, float],
-    grid: GridTerms,
+    grid: PlainGrid,
 ) -> tuple[float, float]:
     """Both margins of a position; a schedule keeps the initial one its distance above the other."""
     first = _margin(instruments, levels[0], 0, held, factors[0], grid)
@@ -176,7 +176,7 @@ def _credited(profit: float, share: float) -> float:
 @kernel
 def ladder_rows(  # noqa: PLR0913 - a kernel's columns
     instruments: tuple[F64, I64],
-    levels: tuple[Tiers5, Tiers5],
+    levels: tuple[PlainTiers, PlainTiers],
     rules: _Rules,
     held: _Held,
     waiting: Waiting,
@@ -280,5 +280,5 @@ def plain_ladders(terms: LadderTerms) -> PlainLadders:
     )
 
 
-def _plain(tiers: Tiers) -> Tiers5:
+def _plain(tiers: Tiers) -> PlainTiers:
     return tiers.floor, tiers.rate, tiers.slope, tiers.deduction, tiers.root

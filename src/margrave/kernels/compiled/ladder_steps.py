@@ -33,8 +33,8 @@ BY_TIER, LARGER, BY_LEVERAGE = range(3)
 NEAREST, HALF_EVEN, UP, DOWN, AWAY, TRUNCATE = range(6)
 """Directions of rounding, in the order of `core.rounding.Direction`."""
 
-Tiers5: TypeAlias = tuple[F64, F64, F64, F64, F64]
-GridTerms: TypeAlias = tuple[float, float, int, float, float]
+PlainTiers: TypeAlias = tuple[F64, F64, F64, F64, F64]
+PlainGrid: TypeAlias = tuple[float, float, int, float, float]
 
 # As in `core.rounding`; constants of the machine code, for what is handed over to a function a position is slow.
 DECADES = np.array([float(f"1e{k}") for k in range(-300, 300)])
@@ -69,7 +69,7 @@ def _fifteenth(size: float) -> float:
 
 
 @kernel
-def on_step(amount: float, grid: GridTerms) -> float:
+def on_step(amount: float, grid: PlainGrid) -> float:
     """An amount on its grid, as `core.rounding.round_all` has it; NaN where that takes more than its fifteen digits."""
     step, per_unit, direction, close, lots = grid
     if step == 0.0:
@@ -124,7 +124,7 @@ def fee_of(rate: float, value: float, tilt: float, at_bankruptcy: int) -> float:
 
 @inlined
 def tier_margin(
-    instruments: tuple[F64, I64], tiers: Tiers5, level: int, i: np.uint64, quantity: float, value: float
+    instruments: tuple[F64, I64], tiers: PlainTiers, level: int, i: np.uint64, quantity: float, value: float
 ) -> float:
     """Margin by the ladder alone of a quantity that is worth a value, at a level."""
     (number, row), (floor, rate, slope, cut, root) = instruments, tiers
@@ -138,7 +138,12 @@ def tier_margin(
 
 @inner
 def asked_alone(
-    instruments: tuple[F64, I64], tiers: Tiers5, i: np.uint64, quantity: float, value: float, leverage: float
+    instruments: tuple[F64, I64],
+    tiers: PlainTiers,
+    i: np.uint64,
+    quantity: float,
+    value: float,
+    leverage: float,
 ) -> float:
     """Initial margin of a quantity that is worth a value, without a closing fee, not rounded."""
     margin = tier_margin(instruments, tiers, 0, i, quantity, value)
@@ -154,7 +159,12 @@ def tilt_of(number: F64, i: np.uint64, quantity: float, leverage: float) -> floa
 
 @inner
 def initial_of(
-    instruments: tuple[F64, I64], tiers: Tiers5, i: np.uint64, quantity: float, value: float, leverage: float
+    instruments: tuple[F64, I64],
+    tiers: PlainTiers,
+    i: np.uint64,
+    quantity: float,
+    value: float,
+    leverage: float,
 ) -> float:
     """Initial margin of a quantity that is worth a value, not rounded."""
     number, row = instruments

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled.compiler import inner, kernel
 from margrave.kernels.compiled.directional_pools import (
+    SUMS,
     DirectionalTerms,
     PlainCurves,
     PlainSchedules,
@@ -56,15 +57,20 @@ OPENED = np.inf
 
 _LEVERAGE_MAX = 1e6  # as `domain.account` has it
 _HEAD, _SCALARS = 14, 6  # numbers at the head of what is packed
+_USED = _HEAD - 5  # where the head says how many schedules there are, and how much of what they are made of
 
 _CAME, _ORDER_CAME, _NET_SEEN, _NETS, _NO_MEMORY = range(14, 19)
 """Rows of whole numbers behind those of `one_account`: rows before laying out, nets of schedules, and where nothing is remembered."""
 
 _MARGIN, _BASE, _SIZE, _AMOUNT, _PREMIUM, _BALANCE, _LEVERAGE, _PRICE, _CHOSEN = range(9)
-_EQUITY, _INITIAL, _MAINTENANCE, _ORDERS, _CHARGED, _ENTRY, _HIGH, _LOW, _SUMS, _NOTHING = *range(9, 18), 28
+_EQUITY, _INITIAL, _MAINTENANCE, _ORDERS, _CHARGED, _ENTRY, _HIGH, _LOW, _SUMS = range(9, 18)
+_NOTHING = _SUMS + SUMS
 """Rows of money. Margins of isolated positions give way to maintenance margins, what orders would pay to balances."""
 
-_WHOLE, _SMALL, _STANDING, OUT, CHARGED = 29, 48, 49, 50, 58
+_WHOLE = _NOTHING + 1
+_SMALL = _WHOLE + _NO_MEMORY + 1
+_STANDING, OUT = _SMALL + 1, _SMALL + 2
+CHARGED = OUT + BALANCE + 1
 """First rows of what a question's room is for: money, whole numbers, indices, standings; pools, and margins of positions."""
 
 SizedColumns: TypeAlias = tuple[F64, int, int, int]
@@ -144,7 +150,7 @@ def _margins_alone(ladders: PlainLadders, contracts: _Contracts, held: _Held, al
 
 @inner
 def _tiers_in(numbers: F64, first: int, count: int, roots: int) -> tuple[F64, F64, F64, F64, F64]:
-    """One level of ladders, as `packed` has put it."""
+    """One level of ladders, as `_packed` has put it."""
     return (
         numbers[first : first + count],
         numbers[first + count : first + 2 * count],
@@ -180,7 +186,7 @@ def _unpacked(numbers: F64, flags: I64, is_option: Bools) -> tuple[PlainLadders,
 @inner
 def _schedules_in(numbers: F64, flags: I64, count: int) -> tuple[PlainSchedules, PlainCurves, float]:
     """Schedules, from what `_packed_schedules` has put behind everything else."""
-    used, nets, curves, knots, coins = flags[_HEAD - 5 : _HEAD]
+    used, nets, curves, knots, coins = flags[_USED:_HEAD]
     at, of = flags[4] + _SCALARS + (NUMBERS + 2) * count, _HEAD + (ROWS + 1) * count
     number, at = numbers[at : at + 7 * count].reshape((count, 7)), at + 7 * count
     rule, at = numbers[at : at + 3 * used].reshape((used, 3)), at + 3 * used
@@ -203,7 +209,7 @@ def _factors(
     out: tuple[F64, F64],
 ) -> None:
     """Multipliers of an account that remembers nothing; nothing where there are no schedules."""
-    if market[1][9] == 0:
+    if market[1][_USED] == 0:
         return
     terms, curves, at = _schedules_in(market[0], market[1], len(market[2]))
     whole, money = room
@@ -330,6 +336,7 @@ class OneBySize:
 
     market: tuple[F64, I64, Bools]  # packed, for every array costs a call a tenth of a microsecond
     coins: int
+    nets: int  # of schedules; none where there are none
 
 
 def one_by_size(
@@ -349,7 +356,8 @@ def one_by_size(
     """
     if len(contracts.settlement) > SMALL:
         raise ValueError(f"{len(contracts.settlement)} instruments are more than {SMALL}")
-    return OneBySize((*_packed(terms, contracts, directional), contracts.is_option), contracts.coins)
+    nets = 0 if directional is None else len(directional.net)
+    return OneBySize((*_packed(terms, contracts, directional), contracts.is_option), contracts.coins, nets)
 
 
 def _packed(
@@ -404,7 +412,7 @@ def pools_by_size(market: OneBySize, columns: SizedColumns) -> tuple[F64, F64] |
     """
     row, held, owned, asked = columns
     numbers, flags, is_option = market.market
-    most = held + owned + asked + market.coins + int(flags[10]) + 8  # as long as any column is
+    most = held + owned + asked + market.coins + market.nets + 8  # as long as any column is
     block = np.empty((CHARGED + 2, most))
     count = sized_account_rows(numbers, flags, is_option, market.coins, row, held, owned, asked, block)
     return None if count < 0 else (block[OUT:CHARGED, :count], block[CHARGED:, :held])
