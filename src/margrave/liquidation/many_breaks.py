@@ -48,13 +48,11 @@ def break_factors(prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, F64]:
         In no order: tier edges, entries, strikes, knots of schedules.
     """
     pairs = _pairs(prepared, pool, asset)
-    workings = evaluate(prepared, now(prepared.table)).workings
-    found = [
-        *_tier_edges(prepared, pairs, workings),
-        _entries(prepared, pairs),
-        *_strikes(prepared, pairs),
-        *_knots(prepared, pool, asset, workings),
-    ]
+    found = [_entries(prepared, pairs), *_strikes(prepared, pairs)]
+    terms = prepared.ladders
+    if prepared.schedules.used or (terms.is_ladder[pairs.at] & terms.by_value[pairs.at]).any():
+        workings = evaluate(prepared, now(prepared.table)).workings
+        found += [*_tier_edges(prepared, pairs, workings), *_knots(prepared, pool, asset, workings)]
     row, factor = (np.concatenate([f[k] for f in found]) for k in (0, 1))
     kept = np.isfinite(factor) & (factor > 0.0)
     return row[kept].astype(np.int64), factor[kept]

@@ -16,6 +16,8 @@ from margrave.domain.book import Book
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.option_margin import ShortOptionTerms
 from margrave.liquidation.direction import excess_of, pooled_at
+from margrave.liquidation.many_search import Asked, Curves
+from margrave.liquidation.search import grid
 from margrave.margin.joint import Joined
 from margrave.margin.ladder import LadderTerms
 from margrave.margin.pooled import Prepared, prepare_in
@@ -244,4 +246,36 @@ def excess_at(own: OwnPrices, pool: I64, asset: I64, log_factor: F64) -> F64:
         shift[scenario, column[rows]] = np.exp(log_factor[rows])
         pooled = pooled_at(own.prepared, shift)
         out[rows] = excess_of(own.prepared, pooled)[scenario, pool[rows]]
+    return out
+
+
+def curves_of(resolved: Resolved, prepared: Prepared, pool: I64, asset: I64) -> Curves:
+    """Excess of pools along one asset's price each, as curves of rows (R,)."""
+    own = own_prices(resolved, prepared)
+
+    def asking(row: I64) -> Asked:
+        part, place = part_with(own, pool[row])
+        return lambda where: excess_at(part, place, asset[row], where)
+
+    return Curves(_scan(prepared, own, pool, asset), asking)
+
+
+def _scan(prepared: Prepared, own: OwnPrices, pool: I64, asset: I64) -> F64:
+    # Excess on the grid, (R, G). Shared tables price an option once for all pools, but move one asset at a time.
+    at = np.log(grid())
+    out = np.empty((len(pool), len(at)))
+    moved = np.unique(asset)
+    most = int(np.bincount(pool).max(initial=0))
+    if not prepared.table.is_option.any() and len(moved) > most:
+        rows = np.repeat(np.arange(len(pool)), len(at))
+        return excess_at(own, pool[rows], asset[rows], np.tile(at, len(pool))).reshape(out.shape)
+    width = own.width
+    for row in moved.tolist():
+        mine = np.flatnonzero(asset == row)
+        for first in range(0, len(at), width):
+            some = slice(first, min(first + width, len(at)))
+            shift = np.ones((some.stop - some.start, len(prepared.table.assets)))
+            shift[:, row] = np.exp(at[some])
+            excess = excess_of(prepared, pooled_at(prepared, shift))
+            out[mine, some] = excess[: some.stop - some.start, pool[mine]].T
     return out

@@ -17,6 +17,9 @@ TOGETHER: Final = 5e-11  # sign changes nearer to each other than this are round
 SIDE_STEP: Final = 1e-12  # a break is looked at from both sides, for functions that jump there
 DIP_POINTS: Final = 33
 DIP_ROUNDS: Final = 6
+_DIP_RISE: Final = (
+    10.0  # a dip that bends can go below its lowest point by what it rises on one side; tenfold, for kinks
+)
 ROOT_TOLERANCE: Final = 2e-15  # relative, of the factor
 ROOT_STEPS: Final = 240
 _HALVINGS = 60
@@ -116,6 +119,16 @@ def _settled(found: F64) -> Bools:
     return kept
 
 
+def may_cross(left: F64, here: F64, right: F64) -> Bools:
+    """Whether a dip whose depth is ``here``, with those of its neighbours, (n,) each, is worth going down into.
+
+    Where a function is convex, it falls between three points no further below the middle one than the higher of the others
+    stands above it, in the ratio of their distances, which is about one on the grid.
+    """
+    rise = np.maximum(left, right) - here
+    return np.asarray((rise > 0.0) & (here <= _DIP_RISE * rise))
+
+
 def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
     # A dip below zero between two points of the grid shows only at its lowest point: go down into every interior
     # minimum of a positive stretch, and up every maximum of a negative one.
@@ -123,7 +136,7 @@ def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
     depth = np.abs(values)
     left, here, right = depth[:-2], depth[1:-1], depth[2:]
     same = (sign[1:-1] == sign[:-2]) & (sign[1:-1] == sign[2:])
-    at = np.flatnonzero(same & (here <= left) & (here <= right) & (here < np.maximum(left, right))) + 1
+    at = np.flatnonzero(same & (here <= left) & (here <= right) & may_cross(left, here, right)) + 1
     if at.size == 0:
         return points, values
     low, high, side = points[at - 1], points[at + 1], sign[at]
@@ -132,9 +145,13 @@ def _with_dips(curve: Curve, points: F64, values: F64) -> tuple[F64, F64]:
         u = low[:, None] + (high - low)[:, None] * fraction
         seen = curve(u.ravel()).reshape(u.shape)
         best = np.clip(np.argmin(seen * side[:, None], axis=1), 1, DIP_POINTS - 2)
-        rows = np.arange(len(at))
+        rows = np.arange(len(side))
         found.append((u[rows, best], seen[rows, best]))
-        low, high = u[rows, best - 1], u[rows, best + 1]
+        left, here, right = (np.abs(seen[rows, best + k]) for k in (-1, 0, 1))
+        on = may_cross(left, here, right) & (seen[rows, best] * side >= 0.0)
+        low, high, side = u[rows, best - 1][on], u[rows, best + 1][on], side[on]
+        if not side.size:
+            break
     points = np.concatenate([points, *(p for p, _ in found)])
     values = np.concatenate([values, *(v for _, v in found)])
     points, order = np.unique(points, return_index=True)

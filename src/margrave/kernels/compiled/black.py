@@ -15,6 +15,18 @@ from concurrent.futures import Executor
 import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.compiled.black_steps import (
+    BLOCK,
+    INFINITE,
+    LEAST,
+    LEAST_RATIO,
+    MOST_RATIO,
+    NAN,
+    NEAR,
+    distance,
+    otm_near,
+    tails_apart,
+)
 from margrave.kernels.compiled.columns import GridOptions
 from margrave.kernels.compiled.compiler import even_bounds, in_pieces, inner, kernel_with_room
 from margrave.kernels.compiled.intrinsics import WIDTH, fma, turn_square
@@ -28,89 +40,49 @@ from margrave.kernels.compiled.normal import (
 )
 from margrave.kernels.compiled.rows import check_rows
 
-_NEAR = 0.015625  # deviation below which the series is taken
-_NEAR_SQUARE = 1.001 * _NEAR * _NEAR  # a little above, so that no rounding hides a small deviation
-_LEAST = 1e-100  # deviation below which there is none
-_MOST_RATIO, _LEAST_RATIO = 1e300, 1e-300  # of strike and forward: beyond, their quotient is not normal
-_BLOCK = 256  # options at a time: the results stay in the first-level cache
+_NEAR_SQUARE = 1.001 * NEAR * NEAR  # a little above, so that no rounding hides a small deviation
 _TILE = 64  # options of a tile of the grid: its cells stay there too
 _PIECE = 8192  # options, or prices of a grid, that are worth a thread
-_INFINITE = float("inf")
-_NAN = float("nan")
 
 
 # --- kernels ---
 
 
 @inner
-def _distance(m: float, inverse: float) -> float:
-    """h, cut at what the rationals can take; NaN stays NaN."""
-    far = abs(m) * inverse
-    return FURTHEST if far > FURTHEST else far
-
-
-@inner
-def _tails_apart(h: float, half: float) -> tuple[float, float, float]:
-    """exp(-u²/2), R(|u|) with the sign of -u, and R(-v)."""
-    u = half - h
-    a, b = abs(u), half + h
-    qa, qb = tail_denominator(a), tail_denominator(b)
-    pa = tail_numerator(a)
-    inverse = 1.0 / (qa * qb)
-    signed = -pa if u > 0.0 else pa
-    return exponential(-0.5 * a * a), signed * qb * inverse, tail_numerator(b) * qa * inverse
-
-
-@inner
-def _otm_near(h: float, half: float) -> float:
-    """(N(u) - exp(m) N(v)) of a small deviation: R(h - s/2) - R(h + s/2) by odd derivatives, R' = hR - n(0) and on."""
-    a = abs(half - h)
-    r0 = tail_numerator(h) / tail_denominator(h)
-    r1 = fma(h, r0, -ROOT_TWO_PI_INVERSE)
-    r2 = fma(h, r1, r0)
-    r3 = fma(h, r2, 2.0 * r1)
-    r4 = fma(h, r3, 3.0 * r2)
-    r5 = fma(h, r4, 4.0 * r3)
-    x2 = half * half
-    series = fma(x2, fma(x2, r5 * (1.0 / 120.0), r3 * (1.0 / 6.0)), r1)
-    return exponential(-0.5 * a * a) * (-2.0 * half) * series
-
-
-@inner
 def _block_values(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
-    """Price, delta, gamma, vega and theta of some options into five runs of `_BLOCK` numbers."""
+    """Price, delta, gamma, vega and theta of some options into five runs of `BLOCK` numbers."""
     forwards, strikes, vols, times, calls = options
     for j in range(len(forwards)):
         f, k, vol, years, is_call = forwards[j], strikes[j], vols[j], times[j], calls[j]
         sign = 1.0 if is_call else -1.0
         root = np.sqrt(years)
         deviation = vol * root
-        inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        inverse = 1.0 / deviation if deviation >= LEAST else 1.0 / LEAST
         inverse_forward = 1.0 / f
         ratio = k * inverse_forward
         m = log_ratio(k, f, inverse_forward)
-        h = _distance(m, inverse)
+        h = distance(m, inverse)
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
-        tail, upper, lower = _tails_apart(h, half)
+        tail, upper, lower = tails_apart(h, half)
         inside = 1.0 if half > h else 0.0
         otm = fma(tail, upper - lower, inside)
         above = k >= f
         least = f if above else k
         intrinsic = sign * (f - k)
         # NaN where an argument is out of range, by a factor of one or NaN.
-        ok = (f > 0.0) & (k > 0.0) & (vol >= 0.0) & (years >= 0.0) & (deviation < _INFINITE)
-        ok = ok & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO) & (vol < _INFINITE) & (years < _INFINITE)
-        one = 1.0 if ok else _NAN
+        ok = (f > 0.0) & (k > 0.0) & (vol >= 0.0) & (years >= 0.0) & (deviation < INFINITE)
+        ok = ok & (ratio < MOST_RATIO) & (ratio > LEAST_RATIO) & (vol < INFINITE) & (years < INFINITE)
+        one = 1.0 if ok else NAN
         out[j] = one * fma(least, otm, intrinsic if intrinsic > 0.0 else 0.0)
         # N(d1) of the out-of-the-money side, then of the option itself.
         side = fma(tail, upper, inside) if above else -tail * lower * ratio
         whole = (0.0 if above else 1.0) if is_call else (-1.0 if above else 0.0)
-        out[_BLOCK + j] = one * (side + whole)
+        out[BLOCK + j] = one * (side + whole)
         density = least * ROOT_TWO_PI_INVERSE * tail  # F n(d1) = K n(d2)
-        spike = density * inverse if deviation >= _LEAST else 0.0
-        out[2 * _BLOCK + j] = one * (spike * inverse_forward * inverse_forward)
-        out[3 * _BLOCK + j] = one * (density * root)
-        out[4 * _BLOCK + j] = one * (-0.5 * spike * vol * vol)
+        spike = density * inverse if deviation >= LEAST else 0.0
+        out[2 * BLOCK + j] = one * (spike * inverse_forward * inverse_forward)
+        out[3 * BLOCK + j] = one * (density * root)
+        out[4 * BLOCK + j] = one * (-0.5 * spike * vol * vol)
 
 
 @inner
@@ -120,12 +92,12 @@ def _near_prices(options: tuple[F64, F64, F64, F64, Bools], out: F64) -> None:
     for j in range(len(forwards)):
         f, k = forwards[j], strikes[j]
         deviation = vols[j] * np.sqrt(times[j])
-        inverse = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
-        otm = _otm_near(_distance(log_ratio(k, f, 1.0 / f), inverse), 0.5 * deviation)
+        inverse = 1.0 / deviation if deviation >= LEAST else 1.0 / LEAST
+        otm = otm_near(distance(log_ratio(k, f, 1.0 / f), inverse), 0.5 * deviation)
         intrinsic = f - k if calls[j] else k - f
         value = fma(f if k >= f else k, otm, intrinsic if intrinsic > 0.0 else 0.0)
         sound = out[j] == out[j]
-        out[j] = value if (deviation < _NEAR) & sound else out[j]
+        out[j] = value if (deviation < NEAR) & sound else out[j]
 
 
 @inner
@@ -138,9 +110,9 @@ def _copy(source: F64, target: F64) -> None:
 def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int, out: F64) -> None:
     """Columns ``first`` to ``past - 1`` of `option_values`; one option's numbers do not depend on its neighbours."""
     forwards, strikes, vols, times, calls = options
-    room = np.empty(5 * _BLOCK)
-    for start in range(first, past, _BLOCK):
-        end = min(start + _BLOCK, past)
+    room = np.empty(5 * BLOCK)
+    for start in range(first, past, BLOCK):
+        end = min(start + BLOCK, past)
         # Slices: the compiler sees that no index of theirs is negative, and loads whole vectors.
         block = (
             forwards[start:end],
@@ -156,7 +128,7 @@ def option_rows(options: tuple[F64, F64, F64, F64, Bools], first: int, past: int
         if near > 0:
             _near_prices(block, room)
         for row in range(5):
-            _copy(room[row * _BLOCK : (row + 1) * _BLOCK], out[row, start:end])
+            _copy(room[row * BLOCK : (row + 1) * BLOCK], out[row, start:end])
 
 
 @kernel_with_room
@@ -179,8 +151,8 @@ def _hoist_options(options: tuple[F64, F64, F64, Bools, Bools, F64, F64], room: 
         inverse = 1.0 / f
         ratio = k * inverse
         m = log_ratio(k, f, inverse)
-        ok = (f > 0.0) & (k > 0.0) & (ratio < _MOST_RATIO) & (ratio > _LEAST_RATIO)
-        room[0, j] = m if ok else _NAN
+        ok = (f > 0.0) & (k > 0.0) & (ratio < MOST_RATIO) & (ratio > LEAST_RATIO)
+        room[0, j] = m if ok else NAN
         room[1, j] = ratio
         room[2, j] = 1.0 if calls[j] else -1.0
         room[3, j] = size if coins[j] else 0.0
@@ -193,10 +165,10 @@ def _hoist_level(vols: F64, years: F64, halves: F64, inverses: F64) -> None:
     """Half the deviation and its inverse at one level of vol; NaN out of range."""
     for j in range(len(vols)):
         deviation = vols[j] * np.sqrt(years[j])
-        ok = (deviation >= 0.0) & (deviation < _INFINITE)
+        ok = (deviation >= 0.0) & (deviation < INFINITE)
         half = FURTHEST if deviation > FURTHEST else 0.5 * deviation
-        halves[j] = half if ok else _NAN
-        inverses[j] = 1.0 / deviation if deviation >= _LEAST else 1.0 / _LEAST
+        halves[j] = half if ok else NAN
+        inverses[j] = 1.0 / deviation if deviation >= LEAST else 1.0 / LEAST
 
 
 @inner
@@ -225,7 +197,7 @@ def _tile_cells(
         inverse_factor = 1.0 / factor
         for i in range(_TILE):
             j = first + np.uint64(i)
-            h = _distance(options[0, j] - move, levels[at + 1, j])
+            h = distance(options[0, j] - move, levels[at + 1, j])
             room[0, i], room[0, _TILE + i] = levels[at, j] - h, levels[at, j] + h  # u and -v
         for i in range(2 * _TILE):
             a = abs(room[0, i])
@@ -253,9 +225,9 @@ def _tile_cells_near(
         inverse_factor = 1.0 / factor
         for i in range(_TILE):
             j = first + np.uint64(i)
-            otm = _otm_near(_distance(options[0, j] - move, levels[at + 1, j]), levels[at, j])
+            otm = otm_near(distance(options[0, j] - move, levels[at + 1, j]), levels[at, j])
             value = _premium(options, j, otm, factor, inverse_factor)
-            premiums[c, i] = value if levels[at, j] < 0.5 * _NEAR else premiums[c, i]
+            premiums[c, i] = value if levels[at, j] < 0.5 * NEAR else premiums[c, i]
 
 
 @inner
@@ -265,7 +237,7 @@ def _is_near(levels: F64, start: int) -> bool:
     first = np.uint64(start)
     for row in range(0, len(levels), 2):
         for i in range(_TILE):
-            near += 1 if levels[row, first + np.uint64(i)] < 0.5 * _NEAR else 0
+            near += 1 if levels[row, first + np.uint64(i)] < 0.5 * NEAR else 0
     return near > 0
 
 
@@ -282,7 +254,7 @@ def grid_rows(
     cell_count, lanes, count = len(factor), out.shape[1], past - first
     log_factor = np.empty(cell_count)
     for c in range(cell_count):
-        log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < _INFINITE else _NAN
+        log_factor[c] = log_ratio(factor[c], 1.0, 1.0) if 0.0 < factor[c] < INFINITE else NAN
     padded = -(-count // _TILE) * _TILE
     # Past the last option there are ones, whose premiums nobody reads.
     hoisted, levels = _aligned(6, padded), _aligned(2 * len(vol), padded)
@@ -379,7 +351,7 @@ def option_values(
         raise ValueError(f"arguments must be of one length, got {[column.shape for column in options]}")
     out = np.empty((5, count))
     in_pieces(
-        lambda a, b: option_rows(options, a, b, out), count, lambda: even_bounds(count, _BLOCK, _PIECE), pool
+        lambda a, b: option_rows(options, a, b, out), count, lambda: even_bounds(count, BLOCK, _PIECE), pool
     )
     return out
 

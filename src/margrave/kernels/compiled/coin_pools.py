@@ -119,7 +119,7 @@ def _large(longs: float, both: float, price: float, terms: tuple[float, float, f
 
 
 @inner
-def _asked(
+def asked_of(
     steps: _Steps, cells: int, terms: _Terms, sums: tuple[F64, F64, int], coin: int
 ) -> tuple[float, float]:
     """Worst loss and charges of row ``sums[2]`` of lanes and net deltas, which are spent."""
@@ -194,7 +194,7 @@ def pool_rows(  # noqa: PLR0913 - a kernel's columns
             equity[k] += sums[0, cells + VALUE]
             if len(steps[2]) > 0:  # what is had moves with its coin
                 add_row(steps[0], table, len(dated) + len(share) + coin, equity[k], sums, 0)
-            asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
+            asked = asked_of(steps, cells, terms[0], (sums, net, 0), coin)
             worst[HELD, k], charge[HELD, k] = asked
         held, least, clear = _required(levels, worst[HELD, k], charge[HELD, k])
         initial[k], maintenance[k], order_margin[k] = held, least, 0.0
@@ -232,9 +232,9 @@ def pool_rows_ordered(  # noqa: PLR0913 - a kernel's columns
                 for lane in range(net.shape[1]):
                     net[1, lane] = net[0, lane]
                 add_rows(steps, orders, first, past, on_top, delta)
-                asked = _asked(steps, cells, terms[0], (sums, net, 1), coin)
+                asked = asked_of(steps, cells, terms[0], (sums, net, 1), coin)
                 worst[side, k], charge[side, k] = asked
-        asked = _asked(steps, cells, terms[0], (sums, net, 0), coin)
+        asked = asked_of(steps, cells, terms[0], (sums, net, 0), coin)
         for side in range(SOLD + 1 if begin == end else HELD + 1):
             worst[side, k], charge[side, k] = asked
         held, least, clear = _required(levels, worst[HELD, k], charge[HELD, k])

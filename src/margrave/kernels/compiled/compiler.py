@@ -30,6 +30,7 @@ def _stamp() -> str:
         "compiler",
         "intrinsics",
         "normal",
+        "black_steps",
         "coin_pools",
         "laid_out",
         "one_account",
