@@ -176,7 +176,10 @@ def book_command(
     summary = summary_of(found, venue.market)
     near = nearest_to_liquidation(found, nearest) if nearest else np.zeros(0, dtype=np.int64)
     every = output is not None or positions is not None
-    bounds = _bounds(venue, rulebook, found, near, every, threads) if with_bounds else None
+    bounds = None
+    if with_bounds:
+        whole = _Whole(threads, compiled) if every else None
+        bounds = _bounds(venue, rulebook, found, near, whole)
     if output is not None:
         _adapter("book_files").write_results(found, output, bounds)
         click.echo(f"{output}: {len(found.pools.account):,} pools", err=True)
@@ -216,13 +219,24 @@ def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
         yield told
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    # How a whole book is gone through.
+    threads: int
+    compiled: bool
+
+
 def _bounds(
-    venue: Venue, rulebook: Rulebook, found: BookAssessment, near: I64, every: bool, threads: int
+    venue: Venue, rulebook: Rulebook, found: BookAssessment, near: I64, whole: _Whole | None
 ) -> BookBounds:
     # Of the whole book where a file is to be written, else of the accounts of which something is told.
-    if every:
+    if whole is not None:
         with progress(len(venue.book.names), "liquidation prices") as told:
-            return bounds_book(venue.book, venue.market, rulebook, threads=threads, told=told)
+            return bounds_book(
+                venue.book, venue.market, rulebook,
+                threads=whole.threads, told=told, compiled=whole.compiled,
+            )  # fmt: skip
     accounts = np.unique(found.pools.account[near])
     bounds = bounds_book(picked(venue.book, accounts), venue.market, rulebook)
     pools = np.flatnonzero(np.isin(found.pools.account, accounts))

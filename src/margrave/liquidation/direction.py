@@ -12,6 +12,7 @@ from margrave.margin.pooled import Pooled, Prepared, evaluate
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.valuation.scenarios import shifted
 
+_ROUNDING = 1e-14  # of what a pool has over its maintenance now
 _STABLE_WITHIN = 0.05  # a coin this near to one numeraire, without a vol or a contract on it, is stable
 
 
@@ -128,14 +129,23 @@ class Excess:
     prepared: Prepared
     direction: Direction
     level: int | None  # MAINTENANCE, or None for bankruptcy
+    slack: float = 0.0  # what of it is rounding, so that it does not decide
 
     def __call__(self, factor: F64) -> F64:
-        """Excess at every factor, (S,)."""
+        """Excess at every factor, (S,), and the slack."""
         pooled = pooled_at(self.prepared, factors(self.prepared, self.direction, factor))
         pool = self.direction.pool
         if self.level == MAINTENANCE:
-            return np.asarray(excess_of(self.prepared, pooled)[: factor.size, pool])
-        return np.asarray(pooled.equity[: factor.size, pool])
+            return np.asarray(excess_of(self.prepared, pooled)[: factor.size, pool] + self.slack)
+        return np.asarray(pooled.equity[: factor.size, pool] + self.slack)
+
+
+def slack_of(here: F64) -> F64:
+    """What excess may fall under zero by rounding alone, where it is ``here`` at the prices of now.
+
+    A pool of long options is worth less and less on one side and never nothing: only digits would say where it is closed.
+    """
+    return np.asarray(_ROUNDING * np.maximum(here, 0.0))
 
 
 def directions_of(prepared: Prepared, pool: int) -> tuple[Direction, ...]:

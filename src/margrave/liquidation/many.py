@@ -75,8 +75,7 @@ def bounds_of_pools(resolved: Resolved, book: Book, served: CurvesOf | None = No
         known, factor = closed_rows(prepared, pool, asset)
         left = np.flatnonzero(~known)
         if left.size:
-            part, place = _part_with(resolved, prepared, pool[left])
-            factor[:, left] = searched(resolved, part, place, asset[left], served)
+            factor[:, left] = searched(resolved, prepared, pool[left], asset[left], served)
         lower, upper = factor
     else:
         lower, upper = _one_by_one(prepared, pool, asset)

@@ -3,7 +3,7 @@
 Letters: R rows, a pool and an underlying each; N pairs of a row and a position of its pool.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import final
 
 import numpy as np
@@ -16,8 +16,9 @@ from margrave.margin.directional import reference_of
 from margrave.margin.ladder import BASES
 from margrave.margin.pooled import Prepared, Workings, evaluate
 from margrave.rulebook.schema import Basis
-from margrave.valuation.scenarios import now
+from margrave.valuation.scenarios import now, vol_at_mark
 
+_SMOOTH = 0.05  # deviation from which on a curve bends over more than some steps of the grid
 _ENTRY, _WORST = (BASES.index(b) for b in (Basis.ENTRY, Basis.WORST))
 
 
@@ -48,7 +49,8 @@ def break_factors(prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, F64]:
         In no order: tier edges, entries, strikes, knots of schedules.
     """
     pairs = _pairs(prepared, pool, asset)
-    found = [_entries(prepared, pairs), *_strikes(prepared, pairs)]
+    bent = _bent(prepared, pairs)
+    found = [_entries(prepared, bent), *_strikes(prepared, bent)]
     terms = prepared.ladders
     if prepared.schedules.used or (terms.is_ladder[pairs.at] & terms.by_value[pairs.at]).any():
         workings = evaluate(prepared, now(prepared.table)).workings
@@ -70,6 +72,21 @@ def _pairs(prepared: Prepared, pool: I64, asset: I64) -> _Pairs:
 
     mark, convert = moves(table.base) - moves(table.quote), moves(table.payoff) - moves(table.settlement)
     return _Pairs(row, position, at, mark, convert)
+
+
+def _bent(prepared: Prepared, pairs: _Pairs) -> _Pairs:
+    # What scenarios margin is smooth at entries, and at strikes of all options that have some time left; where all of a profit counts.
+    joined, table = prepared.joined, prepared.table
+    if joined is None or joined.units is None or prepared.rulebook.account.profit_credit < 1.0:
+        return pairs
+    margined = np.zeros(len(prepared.book.quantity), dtype=np.bool_)
+    margined[joined.members.position[joined.members.position >= 0]] = True
+    options = np.flatnonzero(table.is_option)
+    sharp = np.zeros(len(table.is_option), dtype=np.bool_)
+    deviation = vol_at_mark(table, options) * np.sqrt(table.years[options])
+    sharp[options] = ~(deviation >= _SMOOTH)
+    kept = ~margined[pairs.position] | sharp[pairs.at]
+    return _Pairs(*(getattr(pairs, f.name)[kept] for f in fields(_Pairs)))
 
 
 def joined_rows(wanted: I64, group: I64, count: int) -> tuple[I64, I64]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.roots import bracketed_root
+from margrave.liquidation.direction import slack_of
 from margrave.liquidation.search import (
     DIP_POINTS,
     DIP_ROUNDS,
@@ -70,9 +71,15 @@ def nearest_changes(curves: Curves, breaks: tuple[I64, F64]) -> F64:
         return out
     rows, place = np.flatnonzero(wanted), np.cumsum(wanted) - 1
     mine = wanted[breaks[0]]
-    some = Curves(scan[rows], lambda row: curves.asking(rows[row]))
+    slack = slack_of(scan[rows, scan.shape[1] // 2])
+    some = Curves(scan[rows] + slack[:, None], lambda row: _asking(curves, rows[row], slack[row]))
     out[:, rows] = _nearest(some, place[breaks[0][mine]], breaks[1][mine])
     return out
+
+
+def _asking(curves: Curves, row: I64, slack: F64) -> Asked:
+    asked = curves.asking(row)
+    return lambda where: asked(where) + slack
 
 
 def _nearest(curves: Curves, row: I64, factor: F64) -> F64:

@@ -85,7 +85,7 @@ def own_prices(resolved: Resolved, prepared: Prepared) -> OwnPrices:
         return instruments.searchsorted(pool_of * listed + row)
 
     own_table = _table(table, at, key % count, tuple(place(pool, c[at]) for c in _references(table)))
-    own_book = replace(_without_orders(book), instrument=instrument(pools.position_pool, book.instrument))
+    own_book = replace(without_orders(book), instrument=instrument(pools.position_pool, book.instrument))
     own_pools = replace(
         pools,
         currency=place(np.arange(len(pools.account)), pools.currency),
@@ -140,7 +140,8 @@ def _table(table: Table, at: I64, asset: I64, references: tuple[I64, ...]) -> Ta
     return own
 
 
-def _without_orders(book: Book) -> Book:
+def without_orders(book: Book) -> Book:
+    """The book without its open orders: no liquidation asks about them."""
     return replace(
         book,
         order_account=_NOTHING,

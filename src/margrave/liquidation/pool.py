@@ -1,5 +1,7 @@
 """The liquidation and bankruptcy prices of one pool along one direction."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from margrave.core.rounding import Direction as Rounding
@@ -10,7 +12,7 @@ from margrave.liquidation.binding import binding
 from margrave.liquidation.bounds import Bound, Method, NoBound, PoolLiquidation, Side, daily_sigma
 from margrave.liquidation.breakpoints import Break, breaks_of, nearest_break, places
 from margrave.liquidation.closed_form import proposals
-from margrave.liquidation.direction import Direction, Excess, factors, pooled_at, positions_of
+from margrave.liquidation.direction import Direction, Excess, factors, pooled_at, positions_of, slack_of
 from margrave.liquidation.search import FACTOR_MAX, FACTOR_MIN, known_stretch, sign_changes
 from margrave.margin.pooled import Prepared
 from margrave.margin.pools import pool_name
@@ -37,8 +39,7 @@ def liquidation_along(prepared: Prepared, direction: Direction) -> PoolLiquidati
     reason = _no_search(prepared, direction)
     if reason is not None:
         return _none(prepared, direction, reason)
-    excess = Excess(prepared, direction, MAINTENANCE)
-    equity = Excess(prepared, direction, None)
+    excess, equity = (_judged(Excess(prepared, direction, level)) for level in (MAINTENANCE, None))
     if not np.isfinite(excess(np.array([1.0, 0.5, 2.0]))).all():
         return _none(prepared, direction, NoBound.UNKNOWN)
     breaks = breaks_of(prepared, direction)
@@ -52,6 +53,10 @@ def liquidation_along(prepared: Prepared, direction: Direction) -> PoolLiquidati
     return _answer(
         prepared, direction, bounds, broken, inside, None if bounds else _never(prepared, direction)
     )
+
+
+def _judged(excess: Excess) -> Excess:
+    return replace(excess, slack=float(slack_of(excess(np.ones(1)))[0]))
 
 
 def _no_search(prepared: Prepared, direction: Direction) -> NoBound | None:

@@ -38,7 +38,7 @@ from margrave.kernels.compiled.coin_pools import (
 )
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
 from margrave.kernels.compiled.rows import empty_rows, lanes_of
-from margrave.margin.pooled import prepare_in
+from margrave.margin.pooled import Prepared, prepare_in
 from margrave.margin.resolve import Resolved
 from margrave.margin.scenario.cells import Grid, cell_worth, grid_of
 from margrave.margin.scenario.scenarios import Portfolio, scene_of, terms_and_units
@@ -119,8 +119,8 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     if not is_expressible(resolved.rulebook) or not symbols:
         return None
     assert isinstance(model, ScenarioModel)
-    probe = prepare_in(resolved, _one_of_each(symbols, table.mark))
-    if probe.joined is None or probe.joined.units is None:
+    probe = _probe(resolved, symbols)
+    if probe is None:
         return None
     count, coins = len(symbols), len(table.assets)
     cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
@@ -128,11 +128,8 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     rows = empty_rows(count + coins * (2 if moves else 1), cells + len((VALUE, DELTA, OPTION_DELTA)))
     rows[:], rows[:, cells:] = np.nan, 0.0
     rows[count : count + coins] = 0.0  # nothing shrinks a loss in a coin on which nothing can be held
-    units, one = probe.joined.units, np.ones(len(probe.joined.units.instrument))
-    none = np.zeros((1, len(units.bucket)))
-    held = Portfolio(model, table, now(table), probe.pools, units, one, none)
-    for unit_terms, unit in terms_and_units(held):
-        _fill(scene_of(held, unit_terms, unit), rows, cells)
+    for scene in _scenes(resolved, probe):
+        _fill(scene, rows, cells)
     sick = np.zeros(count, dtype=np.bool_)
     sick[probe.pools.account[list(probe.issues)]] = True
     price, other = _coin_prices(table, ~sick)
@@ -140,7 +137,7 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     rows[:count][sick | other | ~own] = np.nan
     dates, date = np.unique(table.years, return_inverse=True)
     share, liquidity = np.zeros((coins, lanes_of(len(dates)))), np.zeros((coins, 3))
-    asset_price = held.priced.asset_price[0]
+    asset_price = table.asset_price
     rate = asset_price / asset_price[resolved.currency]
     for coin, name in enumerate(table.assets):
         of_coin = terms_of(model, name)
@@ -166,6 +163,28 @@ def sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> Sweep | None:
     closing = liquidation_ratio(resolved.rulebook.account.bands)
     levels = Levels(model.levels.initial, model.levels.maintenance, closing, _grid(rounding))
     return Sweep(terms, levels, rounding, rate)
+
+
+def scenes_of(resolved: Resolved, symbols: tuple[str, ...]) -> tuple[Scene, ...]:
+    """The scenes in which `sweep_of` values one contract of each instrument, in pools apart."""
+    probe = _probe(resolved, symbols)
+    return () if probe is None else _scenes(resolved, probe)
+
+
+def _probe(resolved: Resolved, symbols: tuple[str, ...]) -> Prepared | None:
+    probe = prepare_in(resolved, _one_of_each(symbols, resolved.table.mark))
+    return None if probe.joined is None or probe.joined.units is None else probe
+
+
+def _scenes(resolved: Resolved, probe: Prepared) -> tuple[Scene, ...]:
+    table, model = resolved.table, resolved.rulebook.portfolio
+    assert isinstance(model, ScenarioModel)
+    assert probe.joined is not None
+    assert probe.joined.units is not None
+    units, one = probe.joined.units, np.ones(len(probe.joined.units.instrument))
+    none = np.zeros((1, len(units.bucket)))
+    held = Portfolio(model, table, now(table), probe.pools, units, one, none)
+    return tuple(scene_of(held, terms, unit) for terms, unit in terms_and_units(held))
 
 
 def _grid(rounding: Step | None) -> tuple[float, float, float]:

@@ -22,7 +22,7 @@ from margrave.kernels.compiled.coin_pools import (
     asked_of,
     steps_of,
 )
-from margrave.kernels.compiled.compiler import inner, kernel
+from margrave.kernels.compiled.compiler import inlined, inner, kernel
 from margrave.kernels.compiled.intrinsics import add_row, add_rows
 from margrave.kernels.compiled.laid_out import PoolRows
 from margrave.kernels.compiled.rows import empty_rows
@@ -61,7 +61,7 @@ class MovedTerms:
 # --- kernels ---
 
 
-@inner
+@inlined
 def _future_row(numbers: F64, factor: float, scale: float, cells: _Cells, row: F64) -> None:
     """Row of a future whose mark is ``factor`` times what it is."""
     (move, weight), a, c = cells, numbers[A], numbers[C]
@@ -75,7 +75,7 @@ def _future_row(numbers: F64, factor: float, scale: float, cells: _Cells, row: F
     row[count + VALUE], row[count + DELTA], row[OPTION_DELTA] = a * mark - size, a + size, 0.0
 
 
-@inner
+@inlined
 def _put_option(numbers: F64, vols: F64, factor: float, move: F64, room: F64) -> int:
     """Forwards and vols of what has to be priced: the cells, the option before them, its mark's model now and before."""
     forward = numbers[FORWARD] * factor
@@ -92,7 +92,7 @@ def _put_option(numbers: F64, vols: F64, factor: float, move: F64, room: F64) ->
     return count + 3
 
 
-@inner
+@inlined
 def _option_row(  # noqa: PLR0913 - an option, what moves it, and where it is worked out
     numbers: F64, kind: int, vols: F64, factor: float, scale: float, cells: _Cells, room: F64, row: F64
 ) -> None:
@@ -176,6 +176,7 @@ def moved_pools(  # noqa: PLR0913 - a kernel's columns
     steps: _Steps,
     contracts: _Contracts,
     cells: tuple[F64, F64],
+    moves: bool,
     held: _Held,
     dated: NDArray[np.uint8],
     wanted: tuple[I64, F64],
@@ -186,7 +187,7 @@ def moved_pools(  # noqa: PLR0913 - a kernel's columns
     """Equity [coin] and risk of pools ``wanted[0]``, each at ``wanted[1]`` times the price of its coin."""
     start, index, quantity, base, currency = held
     now, (table, share, liquidity, price) = markets
-    own, moves, count = (table, dated, share, liquidity, price), len(steps[2]) > 0, cells[0].shape[1]
+    own, count = (table, dated, share, liquidity, price), cells[0].shape[1]
     sums, net = room[1], room[2]
     columns = table, index, quantity, dated
     for r in range(len(wanted[0])):
@@ -285,7 +286,9 @@ def pools_at(moved: MovedTerms, room: MovedRoom, rows: PoolRows, pool: I64, fact
     places = room.prices, room.sums, room.net
     markets = _market(moved.terms), _market(room.terms)
     wanted = np.ascontiguousarray(pool), np.ascontiguousarray(factor)
+    lanes, dates, _ = steps_of(moved.terms)
     moved_pools(
-        steps_of(moved.terms), contracts, cells, held, moved.terms.dated, wanted, places, markets, out
-    )
+        (lanes, dates, ()), contracts, cells, moved.terms.moves,
+        held, moved.terms.dated, wanted, places, markets, out,
+    )  # fmt: skip
     return out

@@ -27,6 +27,8 @@ from margrave.kernels.compiled.directional_pools import (
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
 from margrave.kernels.compiled.ladder_steps import NUMBERS, ROWS
 from margrave.kernels.compiled.laid_out import Columns, Contracts, PoolRows, laid_out
+from margrave.kernels.compiled.moved_rows import CALL, OPTION, MovedTerms, move_coin, moved_room, pools_at
+from margrave.kernels.compiled.moved_rows import NUMBERS as MOVED_NUMBERS
 from margrave.kernels.compiled.one_account import one_account, pools_of_one
 from margrave.kernels.compiled.one_by_size import one_by_size, pools_by_size
 from margrave.kernels.compiled.rows import padded_rows
@@ -77,6 +79,10 @@ def _pools() -> _Steps:
     yield "pools of coin-settled contracts", _coins
 
 
+def _moved() -> _Steps:
+    yield "pools at other prices of their coins", _at_prices
+
+
 def _ladders() -> _Steps:
     yield "pools margined by size", _by_size
 
@@ -89,6 +95,7 @@ GROUPS: Final[Mapping[str, Callable[[], _Steps]]] = {
     "pools": _pools,
     "ladders": _ladders,
     "options": _options,
+    "prices": _moved,
     "tiers": _prices,
     "sweeps": _sweeps,
 }
@@ -118,6 +125,21 @@ def _coins() -> None:
         join_pools(levels, one, rows, first, (parts, out), (0, 1), out)
     market = one_account(CoinTerms(table[:2], 1, bits, share, liquidity, one), levels, contracts, one, None)
     pools_of_one(market, (np.zeros(8), 1, 1, 1))
+
+
+def _at_prices() -> None:
+    one, row, cells = np.ones(1), np.zeros(1, dtype=np.int64), np.ones((1, 1))
+    table, first, index = (
+        padded_rows(np.ones((2, 8 * VECTORS))),
+        np.array([0, 1]),
+        np.zeros(1, dtype=np.uint16),
+    )
+    terms = CoinTerms(table, 1, bits_of_dates(row, 1), np.zeros((1, 8)), np.zeros((1, 3)), one)
+    no_orders = 0 * first, row, index[:0], one[:0], one[:0], row[:0], one
+    rows = PoolRows(row, row, one, first, index, one, row, row, *no_orders)
+    moved = MovedTerms(terms, np.ones((1, MOVED_NUMBERS)), row + (OPTION | CALL), cells, cells, cells)
+    move_coin(moved, moved_room(moved), 0, row, 1.0)
+    pools_at(moved, moved_room(moved), rows, row, one)
 
 
 def _by_size() -> None:
