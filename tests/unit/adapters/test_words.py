@@ -80,16 +80,18 @@ def test_keys_that_stand_once(key):
     assert are_once(np.array(key), np.zeros(len(key), dtype=np.int32)) == (len(set(key)) == len(key))
 
 
+@pytest.mark.parametrize("each", [4, 40, 80])  # rows that are compared, and rows that are sorted
 @pytest.mark.parametrize("again", [None, 0, 65_535, 65_536, 131_071, 199_998])
-def test_keys_of_many_owners_that_stand_once(again):
-    """In pieces of whole owners, with and without a key that is there twice."""
-    owner = np.repeat(np.arange(50_000, dtype=np.int32), 4)
-    inside = np.tile(np.array([3, 1, 2, 0], dtype=np.int32), 50_000)
+def test_keys_of_many_owners_that_stand_once(again, each):
+    """In pieces, with and without a key that is there twice in one owner, as far apart as they can be."""
+    owner = np.repeat(np.arange(200_000 // each, dtype=np.int32), each)
+    inside = np.tile(np.random.default_rng(2).permutation(each).astype(np.int32), 200_000 // each)
     if again is not None:
-        inside[again] = inside[again + 1] if owner[again] == owner[again + 1] else inside[again - 1]
-    assert are_once(4 * owner + inside, owner) == (again is None)
+        first = again - again % each
+        inside[first + each - 1] = inside[first]
+    assert are_once(each * owner + inside, owner) == (again is None)
     shuffled = np.random.default_rng(1).permutation(len(owner))
-    assert are_once((4 * owner + inside)[shuffled], owner[shuffled]) == (again is None)
+    assert are_once((each * owner + inside)[shuffled], owner[shuffled]) == (again is None)
 
 
 @given(
