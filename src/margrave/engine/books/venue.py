@@ -29,8 +29,11 @@ from margrave.rulebook.schema import Rulebook
 STATUSES = tuple(Status)
 """Status of a row, best first: `PoolColumns.status` points into it."""
 
-_CELLS = 1_000_000  # rows times scenario cells of a chunk: a few intermediate arrays of it fit a cache
-_ROWS = 40_000  # rows of a chunk where no scenarios are valued: what a processor's cache holds
+# Chunks are larger than a processor's cache: each call of NumPy is then long enough that threads do not wait for the interpreter.
+_CELLS = 4_000_000  # rows times scenario cells of a chunk: 32 MB an intermediate array, the most that an allocator keeps
+_ROWS = 200_000  # rows of a chunk of positions that are margined by size
+_POOLS = 10_000  # rows of a chunk of pools that are margined one by one
+_WORTH = 20_000  # rows that are worth a thread
 
 
 @final
@@ -147,7 +150,7 @@ def assess_resolved(
         from margrave.engine.books.compiled_path import assess_compiled
 
         return assess_compiled(book, resolved, chunk=chunk, threads=threads, told=told)
-    bounds = list(chunk_bounds(book, resolved.rulebook, chunk)) or [(0, 0)]
+    bounds = list(chunk_bounds(book, resolved.rulebook, chunk, threads)) or [(0, 0)]
 
     def run(bound: tuple[int, int]) -> _Part:
         return _part(resolved, chunk_of(book, *bound), bound[0])
@@ -214,14 +217,16 @@ class _Part:
     issues: dict[int, tuple[Issue, ...]]
 
 
-def chunk_bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[tuple[int, int]]:
-    """First and last + 1 accounts of chunks: whole accounts, up to a number of rows or ``chunk`` accounts."""
+def chunk_bounds(
+    book: Book, rulebook: Rulebook, chunk: int | None, threads: int = 1
+) -> Iterator[tuple[int, int]]:
+    """First and last + 1 accounts of chunks: whole accounts, up to a number of rows or ``chunk`` accounts, alike for each thread."""
     count = len(book.names)
     if chunk is not None:
         yield from ((first, min(first + chunk, count)) for first in range(0, count, chunk))
         return
-    rows, first = _rows_at_once(rulebook), 0
     columns = (book.account, book.balance_account, book.order_account)
+    rows, first = _shared_out(max(len(c) for c in columns), _rows_at_once(rulebook), threads), 0
     while first < count:
         done = [int(column.searchsorted(first)) for column in columns]
         full = [int(c[d + rows]) for c, d in zip(columns, done, strict=True) if d + rows < len(c)]
@@ -231,10 +236,21 @@ def chunk_bounds(book: Book, rulebook: Rulebook, chunk: int | None) -> Iterator[
         first = last
 
 
+def _shared_out(total: int, rows: int, threads: int) -> int:
+    # Rows of a chunk, no more than these, so that no thread has a chunk more than another; a little more, for accounts stay whole.
+    if threads < 2 or total < threads * _WORTH:
+        return rows
+    pieces = -(-total // rows)
+    pieces += -pieces % threads
+    return min(total // pieces + total // (50 * pieces) + 1, rows)
+
+
 def _rows_at_once(rulebook: Rulebook) -> int:
     model = rulebook.portfolio
-    if not isinstance(model, ScenarioModel):
+    if model is None:
         return _ROWS
+    if not isinstance(model, ScenarioModel):
+        return _POOLS
     cells = max(len(grid_of(terms.cells).move) for terms in model.terms)
     return max(_CELLS // cells, 1)
 
