@@ -19,44 +19,33 @@ from margrave.core.rounding import (
 )
 from margrave.core.rounding import Step as Rounding
 from margrave.core.words import INITIAL, MAINTENANCE
-from margrave.engine.books.directional_swept import directional_of, unserved
+from margrave.engine.books.directional_swept import directional_of
+from margrave.engine.books.ladder_numbers import numbers_of, others_of, rows_of
 from margrave.engine.books.laid import Chosen, LaidBook
-from margrave.kernels.arrays import F64, I64, Bools
 from margrave.kernels.compiled import ladder_steps as steps
 from margrave.kernels.compiled.coin_pools import PoolMargins, empty_margins, margins_in
 from margrave.kernels.compiled.compiler import in_pieces, row_bounds
 from margrave.kernels.compiled.directional_pools import DirectionalTerms, directional_pools
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, Tiers, ladder_pools
-from margrave.margin.ladder import BASES, RATE_RULES
-from margrave.margin.orders import option_order_terms
 from margrave.margin.plan import FlatLadders
 from margrave.margin.resolve import Resolved
-from margrave.margin.short_options import option_margin_of
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.rulebook.schema import (
-    Basis,
     CreditScope,
     CrossPool,
     Netting,
-    OptionModel,
     OrderBasis,
     OrderRule,
-    RateRule,
     Rulebook,
 )
-from margrave.valuation.scenarios import now
-from margrave.valuation.table import Table
 
 _PIECE: Final = 20_000  # positions that are worth a thread
 _AT_ONCE: Final = 16_384  # pools of which the multipliers fit a cache
-_MARK, _INDEX = BASES.index(Basis.MARK), BASES.index(Basis.INDEX)
-_BASES: Final = {Basis.MARK: steps.NOW, Basis.INDEX: steps.NOW, Basis.ENTRY: steps.AT_ENTRY}
 _ORDER_BASES: Final = {
     OrderBasis.ORDER: steps.AT_PRICE,
     OrderBasis.MARK: steps.AT_MARK,
     OrderBasis.WORST: steps.AT_WORSE,
 }
-_RULES: Final = {RateRule.TIER: steps.BY_TIER, RateRule.LEVERAGE_ONLY: steps.BY_LEVERAGE}
 
 
 @final
@@ -79,30 +68,16 @@ def is_by_size(rulebook: Rulebook) -> bool:
 
 def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
     """What the kernel needs of a market; None where it can serve nothing under the rulebook."""
-    others = _others(resolved)
+    others = others_of(resolved)
     if not is_by_size(resolved.rulebook) or (others.size and others.all()):
         return None
-    table, flat = resolved.table, resolved.plan.flat
-    account = resolved.rulebook.account
-    number, row = (
-        np.zeros((len(table.mark), steps.NUMBERS)),
-        np.zeros((len(table.mark), steps.ROWS), dtype=np.int64),
-    )
-    each = table.a * table.mark + _per_price(table, table.mark)
-    number[:, steps.LIMIT] = np.inf
-    number[:, steps.MARK] = np.where(others, np.nan, table.mark)
-    number[:, steps.A], number[:, steps.C] = table.a, table.c
-    number[:, steps.PER_PRICE] = _per_price(table, table.mark)
-    if resolved.rulebook.ladders:
-        _put_ladders(resolved, each, number, row)
-    _put_options(resolved, number, row)
-    _put_schedules(resolved, number, row)
+    flat, account = resolved.plan.flat, resolved.rulebook.account
     closing = liquidation_ratio(account.bands)
     basis = _ORDER_BASES[account.order_basis]
     tiers = _tiers(flat[INITIAL]), _tiers(flat[MAINTENANCE])
     told = LadderTerms(
-        number,
-        row,
+        numbers_of(resolved, others),
+        rows_of(resolved),
         tiers,
         _grid(resolved.rulebook),
         closing,
@@ -111,85 +86,6 @@ def ladder_sweep_of(resolved: Resolved) -> LadderSweep | None:
         account.open_loss,
     )
     return LadderSweep(told, directional_of(resolved))
-
-
-def _put_ladders(resolved: Resolved, each: F64, number: F64, row: I64) -> None:
-    # What is margined by size.
-    table, terms, flat = resolved.table, resolved.ladders, resolved.plan.flat
-    number[:, steps.UNIT] = np.where(terms.by_value, np.nan, terms.unit_per_contract)
-    number[:, steps.LIMIT] = np.where(terms.is_ladder, _largest(resolved), np.inf)
-    number[:, steps.EACH] = np.where(terms.by_value, each, terms.unit_per_contract)
-    number[:, steps.TILT] = np.where(table.is_inverse, 1.0, -1.0)
-    for level in (INITIAL, MAINTENANCE):
-        at_index = table.a * table.index + _per_price(table, table.index)
-        number[:, steps.NOTIONAL + level] = np.where(terms.basis[level] == _INDEX, at_index, each)
-        number[:, steps.FEE + level] = terms.fee[level]
-        row[:, steps.FIRST + level] = flat[level].start[terms.ladder]
-        row[:, steps.PAST + level] = flat[level].start[terms.ladder + 1]
-        row[:, steps.BASIS + level] = np.array([_BASES.get(basis, steps.WORST) for basis in BASES])[
-            terms.basis[level]
-        ]
-    row[:, steps.RULE] = np.array([_RULES.get(rule, steps.LARGER) for rule in RATE_RULES])[terms.rate_rule]
-    row[:, steps.AT_BANKRUPTCY] = terms.fee_at_bankruptcy
-
-
-def _put_options(resolved: Resolved, number: F64, row: I64) -> None:
-    # Options that the standard formula margins, by constants of the instant.
-    table, terms = resolved.table, resolved.options
-    at = np.flatnonzero(terms.is_option & table.is_option)
-    if not at.size:
-        return
-    priced = now(table)
-    margin = option_margin_of(terms, table, priced, at, np.zeros(len(at)))
-    for level in (INITIAL, MAINTENANCE):
-        number[at, steps.RISK + level], number[at, steps.PREMIUM + level] = (
-            margin.risk[level][0],
-            margin.mark[level][0],
-        )
-    rate, keeps_premium = option_order_terms(resolved.plan, table, at)
-    fee = rate * np.where(table.is_coin_premium[at], 1.0, margin.underlying[0])
-    number[at, steps.SOLD_RISK] = (
-        margin.risk[INITIAL][0] + np.where(keeps_premium, margin.mark[INITIAL][0], 0.0) + fee
-    )
-    number[at, steps.ORDER_FEE] = fee
-    row[at, steps.KIND] |= steps.OPTION
-
-
-def _put_schedules(resolved: Resolved, number: F64, row: I64) -> None:
-    terms = resolved.schedules
-    for k, schedule in enumerate(terms.used):
-        at = terms.row == k
-        bounded = schedule.floor > 0.0 or schedule.cap < 1.0
-        row[at, steps.KIND] |= steps.SCHEDULED | (steps.BOUNDED if bounded else 0)
-        number[at, steps.FLOOR], number[at, steps.CAP] = schedule.floor, schedule.cap
-        number[at, steps.OVER] = schedule.initial_over_maintenance
-
-
-def _per_price(table: Table, price: F64) -> F64:
-    return table.c / np.where(table.c > 0.0, price, 1.0)
-
-
-def _largest(resolved: Resolved) -> F64:
-    # Size up to which rates are published, in tier units.
-    limits = [ladder.size_max or np.inf for ladder in resolved.rulebook.ladders.values()]
-    return np.asarray(np.array(limits)[resolved.ladders.ladder])
-
-
-def _others(resolved: Resolved) -> Bools:
-    # What the kernel has no margin for.
-    table, terms, options = resolved.table, resolved.ladders, resolved.options
-    by_size = terms.is_ladder & ~table.is_option & (terms.crowd < 0)
-    by_formula = options.is_option & table.is_option & ~options.mark_at_least_entry & ~_is_paired(resolved)
-    plain = (by_size | by_formula) & ~unserved(resolved) & (table.payoff == table.settlement)
-    others: Bools = ~plain
-    return others if resolved.wrong is None else others | resolved.wrong
-
-
-def _is_paired(resolved: Resolved) -> Bools:
-    # Options whose margin other legs may lower.
-    products = resolved.rulebook.products
-    models = [None if k is None or k.product < 0 else products[k.product].model for k in resolved.known]
-    return np.array([isinstance(m, OptionModel) and bool(m.strategies) for m in models], dtype=np.bool_)
 
 
 def _tiers(flat: FlatLadders) -> Tiers:
