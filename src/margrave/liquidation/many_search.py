@@ -6,7 +6,7 @@ closed in on, in all rows together. Letters: R rows, a pool and an underlying ea
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from margrave.liquidation.search import (
     grid,
     may_cross,
 )
+
+_STRETCH: Final = 20  # places of the grid after which rows that are done are left out
 
 Asked: TypeAlias = Callable[[F64], F64]
 """Logarithms of factors, (n,), to the excess of the n rows that it was made for."""
@@ -47,6 +49,41 @@ class _Points:
     row: I64
     at: F64
     value: F64
+
+
+def scanned(count: int, pick: Callable[[I64], Callable[[int], F64]]) -> F64:
+    """Excess of rows on the grid, (R, G), outward from the prices of now as far as a row is above zero.
+
+    Parameters
+    ----------
+    count : int
+        R.
+    pick : callable
+        From rows, (n,), a function from a place of the grid to their excess there, (n,).
+
+    Returns
+    -------
+    (R, G) ndarray
+        Beyond a place below zero, or one where it is not known, what it is there: nothing further out is nearer.
+    """
+    places, every = len(grid()), np.arange(count)
+    middle = places // 2
+    out = np.empty((count, places))
+    out[:, middle] = pick(every)(middle) if count else 0.0
+    slack = slack_of(out[:, middle])
+    for side in (range(middle + 1, places), range(middle - 1, -1, -1)):
+        active, last = every, middle
+        for begin in range(0, len(side), _STRETCH):
+            on = out[active, last] >= -slack[active]
+            rest = active[~on]
+            out[rest[:, None], list(side[begin:])] = out[rest, last][:, None]
+            active = active[on]
+            if not active.size:
+                break
+            ask = pick(active)
+            for last in side[begin : begin + _STRETCH]:
+                out[active, last] = ask(last)
+    return out
 
 
 def nearest_changes(curves: Curves, breaks: tuple[I64, F64]) -> F64:
@@ -83,8 +120,8 @@ def _asking(curves: Curves, row: I64, slack: F64) -> Asked:
 
 
 def _nearest(curves: Curves, row: I64, factor: F64) -> F64:
-    at, count = np.log(grid()), len(curves.scan)
-    points = _Points(np.repeat(np.arange(count), len(at)), np.tile(at, count), curves.scan.ravel())
+    count = len(curves.scan)
+    points = _inner(curves.scan)
     sides = np.array([1.0 - SIDE_STEP, 1.0, 1.0 + SIDE_STEP])
     row, factor = np.repeat(row, len(sides)), np.outer(factor, sides).ravel()
     reach = (factor > FACTOR_MIN) & (factor < FACTOR_MAX)
@@ -97,6 +134,20 @@ def _nearest(curves: Curves, row: I64, factor: F64) -> F64:
     row, low, high = points.row[changes], points.at[changes], points.at[changes + 1]
     root = bracketed_root(curves.asking(row), low, high, ROOT_TOLERANCE, 0.0, ROOT_STEPS)
     return _sides(row, root, count)
+
+
+def _inner(scan: F64) -> _Points:
+    # Places of the scan out to the first below zero on either side.
+    at, middle = np.log(grid()), scan.shape[1] // 2
+    below = scan < 0.0
+    up, down = below[:, middle:], below[:, middle::-1]
+    first, past = np.where(
+        [down.any(axis=1), up.any(axis=1)], [down.argmax(axis=1), up.argmax(axis=1)], middle
+    )
+    places = np.arange(len(at))
+    kept = (places >= middle - first[:, None]) & (places <= middle + past[:, None])
+    row, place = np.nonzero(kept)
+    return _Points(row, at[place], scan[kept])
 
 
 def _merged(points: _Points, row: I64, at: F64, value: F64) -> _Points:
@@ -147,7 +198,8 @@ def _dipped(points: _Points, count: int, curves: Curves) -> _Points:
     row = points.row
     left, here, right = depth[:-2], depth[1:-1], depth[2:]
     inside = (row[2:] == row[:-2]) & (below[1:-1] == below[:-2]) & (below[1:-1] == below[2:])
-    at = np.flatnonzero(inside & (here <= left) & (here <= right) & may_cross(left, here, right)) + 1
+    at = np.flatnonzero(inside & (here <= left) & (here <= right))
+    at = at[may_cross(left[at], here[at], right[at])] + 1
     at = at[_is_near(points, count, row[at], points.at[at])]
     low, high, sign = points.at[at - 1], points.at[at + 1], np.where(below[at], -1.0, 1.0)
     of, fraction = row[at], np.linspace(0.0, 1.0, DIP_POINTS)

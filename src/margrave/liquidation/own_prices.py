@@ -99,8 +99,8 @@ def own_prices(resolved: Resolved, prepared: Prepared) -> OwnPrices:
         prepared,
         book=own_book,
         table=own_table,
-        ladders=_ladders(prepared.ladders, at),
-        options=_options(prepared.options, at),
+        ladders=taken_ladders(prepared.ladders, at),
+        options=taken_options(prepared.options, at),
         schedules=replace(prepared.schedules, row=prepared.schedules.row[at]),
         pools=own_pools,
         vols=prepared.vols[key % count],
@@ -153,7 +153,8 @@ def without_orders(book: Book) -> Book:
     )
 
 
-def _ladders(terms: LadderTerms, at: I64) -> LadderTerms:
+def taken_ladders(terms: LadderTerms, at: I64) -> LadderTerms:
+    """Terms of some instruments, in their order."""
     return LadderTerms(
         terms.is_ladder[at],
         terms.ladder[at],
@@ -168,7 +169,9 @@ def _ladders(terms: LadderTerms, at: I64) -> LadderTerms:
     )
 
 
-def _options(terms: OptionTerms, at: I64) -> OptionTerms:
+def taken_options(terms: OptionTerms, at: I64) -> OptionTerms:
+    """Terms of some instruments, in their order."""
+
     def level(one: ShortOptionTerms) -> ShortOptionTerms:
         names = ("base", "floor", "mark_fraction", "factor", "fee")
         return ShortOptionTerms(**{name: np.asarray(getattr(one, name))[at] for name in names})

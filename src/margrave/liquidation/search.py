@@ -1,6 +1,7 @@
 """Every place at which a function of one factor changes its sign, found in a few calls for all of them."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -27,10 +28,13 @@ _HALVINGS = 60
 Curve: TypeAlias = Callable[[F64], F64]
 
 
+@cache
 def grid() -> F64:
-    """Factors from the least to the largest, dense about one; one itself is among them."""
+    """Factors from the least to the largest, dense about one; one itself is among them. Not to be written to."""
     u = np.linspace(-1.0, 1.0, 2 * _GRID_HALF + 1)
-    return np.asarray(np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND)))
+    factors = np.asarray(np.exp(np.log(FACTOR_MAX) * np.sinh(_GRID_BEND * u) / np.sinh(_GRID_BEND)))
+    factors.flags.writeable = False
+    return factors
 
 
 def known_stretch(curve: Curve) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def shifted(table: Table, factor: F64, vol: F64 | None = None) -> Priced:
 
 
 _VOLS: OrderedDict[int, tuple[Table, F64]] = OrderedDict()
-_VOLS_KEPT = 8
+_VOLS_KEPT = 64
 
 
 def vol_at_mark(table: Table, options: I64) -> F64:

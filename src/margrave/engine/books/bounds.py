@@ -112,9 +112,15 @@ def bounds_book(  # noqa: PLR0913 - a book, and choices of how
 def _served(resolved: Resolved, symbols: tuple[str, ...]) -> _Served | None:
     # The only import of the compiler, for those who ask for it.
     from margrave.engine.books.moved import curves_in, lay_curves, moved_sweep_of
+    from margrave.engine.books.moved_ladders import ladder_curves_in, lay_ladders, moved_ladders_of
 
     moved = moved_sweep_of(resolved, symbols)
-    return None if moved is None else lambda book: partial(curves_in, lay_curves(moved, book, resolved))
+    if moved is not None:
+        return lambda book: partial(curves_in, lay_curves(moved, book, resolved))
+    by_size = moved_ladders_of(resolved)
+    if by_size is None:
+        return None
+    return lambda book: partial(ladder_curves_in, lay_ladders(by_size, book, resolved))
 
 
 def _spans(book: Book, rulebook: Rulebook, chunk: int | None, each: int) -> Iterator[tuple[int, int]]:

@@ -60,10 +60,13 @@ def directional_of(resolved: Resolved) -> DirectionalTerms | None:
     code = np.array([_code(schedule, curves) for schedule in terms.used], dtype=np.int64)
     rule = np.array([_rule(schedule) for schedule in terms.used])
     at = float(microseconds(resolved.market.at))
-    return DirectionalTerms(_numbers(table), kind, net, rule, code, resolved.vols, _curves(curves), at)
+    return DirectionalTerms(
+        schedule_numbers(table), kind, net, rule, code, resolved.vols, _curves(curves), at
+    )
 
 
-def _numbers(table: Table) -> F64:
+def schedule_numbers(table: Table) -> F64:
+    """`DirectionalTerms.number` of instruments in a market."""
     priced = now(table)
     mark, every = table.mark, np.arange(len(table.mark))
     with np.errstate(

@@ -33,6 +33,13 @@ def others_of(resolved: Resolved) -> Bools:
 
 def numbers_of(resolved: Resolved, others: Bools) -> F64:
     """`LadderTerms.number` of instruments in the market of ``resolved``; those of `others_of` have no mark."""
+    number = held_numbers(resolved, others)
+    _put_orders(resolved, number)
+    return number
+
+
+def held_numbers(resolved: Resolved, others: Bools) -> F64:
+    """`numbers_of` as far as what is held needs them: nothing of open orders."""
     table = resolved.table
     number = np.zeros((len(table.mark), steps.NUMBERS))
     number[:, steps.LIMIT] = np.inf
@@ -75,11 +82,20 @@ def _put_options(resolved: Resolved, number: F64) -> None:
             margin.risk[level][0],
             margin.mark[level][0],
         )
+
+
+def _put_orders(resolved: Resolved, number: F64) -> None:
+    # What sold options on order ask, and the fees of all: on top of what those held ask.
+    table, terms = resolved.table, resolved.options
+    at = np.flatnonzero(terms.is_option & table.is_option)
+    if not at.size:
+        return
     rate, keeps_premium = option_order_terms(resolved.plan, table, at)
-    fee = rate * np.where(table.is_coin_premium[at], 1.0, margin.underlying[0])
-    number[at, steps.SOLD_RISK] = (
-        margin.risk[INITIAL][0] + np.where(keeps_premium, margin.mark[INITIAL][0], 0.0) + fee
-    )
+    priced = now(table)
+    underlying = np.where(terms.on_forward[at], priced.forward[0, at], priced.index[0, at])
+    fee = rate * np.where(table.is_coin_premium[at], 1.0, underlying)
+    risk, premium = number[at, steps.RISK + INITIAL], number[at, steps.PREMIUM + INITIAL]
+    number[at, steps.SOLD_RISK] = risk + np.where(keeps_premium, premium, 0.0) + fee
     number[at, steps.ORDER_FEE] = fee
 
 

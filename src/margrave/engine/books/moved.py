@@ -4,8 +4,9 @@ What `swept` serves at the prices of now is served here at any other: rows of co
 the pool in that coin changes, or of a pool that spans coins the part that is in it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import final
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from margrave.engine.books.swept import Sweep, scenes_of, sweep_of
 from margrave.kernels.arrays import F64, I64
 from margrave.kernels.compiled.black_steps import BLOCK
 from margrave.kernels.compiled.coin_pools import HELD, coin_pools, empty_margins, empty_parts
-from margrave.kernels.compiled.laid_out import PoolRows
+from margrave.kernels.compiled.laid_out import PoolRows, some_pools
 from margrave.kernels.compiled.moved_rows import (
     AVERAGED,
     CALL,
@@ -38,7 +39,7 @@ from margrave.kernels.compiled.moved_rows import (
     moved_room,
     pools_at,
 )
-from margrave.liquidation.many_search import Asked, Curves
+from margrave.liquidation.many_search import Asked, Curves, scanned
 from margrave.liquidation.own_prices import without_orders
 from margrave.liquidation.search import grid
 from margrave.margin.pooled import Prepared
@@ -49,8 +50,6 @@ from margrave.margin.scenario.unit_risk import cell_weights
 from margrave.rulebook.portfolio import ScenarioModel
 from margrave.valuation.scenarios import vol_at_mark
 from margrave.valuation.table import Table
-
-_EMPTY: Final = np.zeros(0)
 
 
 @final
@@ -213,40 +212,23 @@ def _rest(curves: LaidCurves, account: I64, part: I64) -> F64:
 
 
 def _scan(moved: MovedSweep, rows: PoolRows, part: I64, rest: F64) -> F64:
-    factor = grid()
-    out, room = np.empty((len(part), len(factor))), moved_room(moved.terms)
-    for coin in np.unique(rows.currency[part]).tolist():
-        mine = np.flatnonzero(rows.currency[part] == coin)
-        some = _picked(rows, part[mine])
-        listed = np.unique(some.index).astype(np.int64)
-        parts, ends = empty_parts(some, len(mine)), empty_margins(len(mine))
-        for place, f in enumerate(factor.tolist()):
-            terms = move_coin(moved.terms, room, coin, listed, f)
-            coin_pools(terms, moved.sweep.levels, some, (0, len(mine)), parts, ends)
+    room = moved_room(moved.terms)
+
+    def pick(row: I64) -> Callable[[int], F64]:
+        some, _ = some_pools(rows, part[row])
+        coins = np.unique(some.currency)
+        held = np.unique(some.index).astype(np.int64)
+        listed = [held[moved.coin[held] == coin] for coin in coins.tolist()]
+        parts, ends = empty_parts(some, len(row)), empty_margins(len(row))
+
+        def at(place: int) -> F64:
+            factor = float(grid()[place])
+            for coin, contracts in zip(coins.tolist(), listed, strict=True):
+                terms = move_coin(moved.terms, room, coin, contracts, factor)
+            coin_pools(terms, moved.sweep.levels, some, (0, len(row)), parts, ends)
             risk = parts.worst[HELD] + parts.charge[HELD]
-            out[mine, place] = _excess(moved, some.currency, ends.equity, risk, f) + rest[mine]
-    return out
+            return _excess(moved, some.currency, ends.equity, risk, factor) + rest[row]
 
+        return at
 
-def _picked(rows: PoolRows, pool: I64) -> PoolRows:
-    # Some pools, with their positions side by side.
-    first, size = rows.start[pool], np.diff(rows.start)[pool]
-    start = np.concatenate(([0], np.cumsum(size)))
-    place = np.repeat(first - start[:-1], size) + np.arange(start[-1])
-    none = np.zeros(len(pool) + 1, dtype=np.int64)
-    return replace(
-        rows,
-        account=rows.account[pool],
-        currency=rows.currency[pool],
-        base=rows.base[pool],
-        start=start,
-        index=rows.index[place],
-        quantity=rows.quantity[place],
-        position=rows.position[pool],
-        order_start=none,
-        sells=none[1:],
-        order_index=rows.order_index[:0],
-        order_quantity=_EMPTY,
-        paid=_EMPTY,
-        premium=rows.premium[pool],
-    )
+    return scanned(len(part), pick)

@@ -361,3 +361,41 @@ def _room(contracts: Contracts, columns: Columns, pools: int, positions: int, or
         np.empty(orders if columns.traced else 0, dtype=np.int64),
         np.empty(pools),
     )
+
+
+def some_pools(rows: PoolRows, pool: I64) -> tuple[PoolRows, I64]:
+    """Some pools, each maybe many times, with their positions side by side; without open orders, and without what rows were before.
+
+    Parameters
+    ----------
+    rows : PoolRows
+        Pools, laid out.
+    pool : (R,) ndarray of int
+        Which.
+
+    Returns
+    -------
+    some : PoolRows
+        R pools.
+    place : (n,) ndarray of int
+        Where each of their positions is in ``rows``.
+    """
+    first, size = rows.start[pool], np.diff(rows.start)[pool]
+    start = np.concatenate(([0], np.cumsum(size)))
+    place = np.repeat(first - start[:-1], size) + np.arange(start[-1])
+    none = np.zeros(len(pool) + 1, dtype=np.int64)
+    each = {
+        name: getattr(rows, name)[pool] for name in ("account", "currency", "base", "position", "premium")
+    }
+    columns = ("came", "order_index", "order_quantity", "paid", "order_came")
+    nothing: dict[str, Any] = {name: getattr(rows, name)[:0] for name in columns}
+    some = PoolRows(
+        **each,
+        **nothing,
+        start=start,
+        index=rows.index[place],
+        quantity=rows.quantity[place],
+        order_start=none,
+        sells=none[1:],
+    )
+    return some, place
