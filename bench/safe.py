@@ -12,12 +12,14 @@ from margrave.core.words import MAINTENANCE
 from margrave.domain.book import Book, chunk_of
 from margrave.domain.market import Market
 from margrave.engine.books.bounds import bounds_book
-from margrave.engine.books.moved import moved_sweep_of
-from margrave.engine.books.safe import breaches, breaches_resolved, build, swept
+from margrave.engine.books.laid import lay_out
+from margrave.engine.books.safe import breaches, breaches_resolved, build
+from margrave.engine.books.safe import swept as swept_safe
+from margrave.engine.books.swept import sweep_of, swept
 from margrave.engine.books.venue import assess_book
 from margrave.liquidation.direction import Excess, direction_of
 from margrave.liquidation.many import PoolBounds, bounds_of_pools
-from margrave.margin.pooled import Prepared, evaluate, prepare_in
+from margrave.margin.pooled import Prepared, prepare_in
 from margrave.margin.resolve import resolve
 from margrave.rulebook.catalogue import in_force
 from margrave.rulebook.schema import Rulebook
@@ -67,7 +69,7 @@ def intervals(book: Book, market: Market, rulebook: Rulebook) -> Section:
     facts = {"build, in sweeps": built / sweep, "accounts always computed": float(len(safe.always))}
     for words, factor in MOVES.items():
         later = moved(market, factor)
-        full, found = assess_book(book, later, rulebook), swept(safe, later)
+        full, found = assess_book(book, later, rulebook), swept_safe(safe, later)
         if not np.array_equal(found.status, full.status):
             raise AssertionError(f"{rulebook.id}, {words}: the statuses are not those of the full sweep")
         now = resolve(book.symbols, book.assets, later, rulebook)
@@ -90,18 +92,16 @@ def intervals(book: Book, market: Market, rulebook: Rulebook) -> Section:
 def prices(book: Book, market: Market, rulebook: Rulebook) -> Section:
     """Liquidation prices of many accounts at once, beside brentq one account at a time, brackets given."""
     resolved = resolve(book.symbols, book.assets, market, rulebook)
-    compiled = moved_sweep_of(resolved, book.symbols)
     many = chunk_of(book, 0, min(len(book.names), SEARCHED))
-    some = chunk_of(many, 0, min(len(many.names), SEARCHED if compiled is None else FEW * 10))
-    prepared, found = prepare_in(resolved, some), bounds_of_pools(resolved, some)
-    asked = {"arrays": lambda: bounds_of_pools(resolved, some), "once": lambda: evaluate(prepared)}
-    took = least(asked, 3)
-    ways = [Row("margrave, all pools at once, in NumPy", took["arrays"], len(found.pool))]
-    each, once = took["arrays"] / len(found.pool), took["once"] / len(found.pool)
-    if compiled is not None:
-        ours, rows_of_all = _compiled(many, market, rulebook, found)
-        each = ours / rows_of_all
-        ways.insert(0, Row("margrave, all pools at once, compiled", ours, rows_of_all))
+    some = chunk_of(many, 0, min(len(many.names), FEW * 10))
+    found = bounds_of_pools(resolved, some)
+    took = least({"arrays": lambda: bounds_of_pools(resolved, some)}, 3)
+    ours, count = _compiled(many, market, rulebook, found)
+    each = ours / count
+    ways = [
+        Row("margrave, all pools at once, compiled", ours, count),
+        Row("margrave, all pools at once, in NumPy", took["arrays"], len(found.pool)),
+    ]
     few = prepare_in(resolved, chunk_of(some, 0, FEW))
     at = np.flatnonzero(found.pool < len(few.pools.account)).tolist()
     start = time.perf_counter()
@@ -114,8 +114,13 @@ def prices(book: Book, market: Market, rulebook: Rulebook) -> Section:
     )
     gates = [
         Gate("G10", f"{rulebook.id}: brentq over ours, both prices of a pool", theirs / each, least=150.0),
-        Gate("G10", f"{rulebook.id}: evaluations of a pool in NumPy, both prices", each / once, most=20.0),
     ]
+    sweep = sweep_of(resolved, book.symbols)
+    if sweep is not None:
+        laid = lay_out(many, resolved)
+        once = least({"once": lambda: swept(sweep, laid)}, 9)["once"] / len(laid.account)
+        text = f"{rulebook.id}: bare margins of a pool that both its prices take"
+        gates.append(Gate("G10", text, each / once, most=20.0))
     return Section(f"Liquidation prices, {rulebook.id}", "pool", ways, gates)
 
 
