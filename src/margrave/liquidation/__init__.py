@@ -6,7 +6,7 @@ one pool put together (`pool`) and the nearest joint move (`joint`). What is clo
 `dutch_auction`; who is deleveraged: `deleverage`. May import: `margin` and below. Start reading at `pool`.
 Letters: S scenarios, A assets, K pools, P positions.
 
-All pools at once: prices as columns (`many`, with `many_breaks`, `many_closed`, `own_prices`), and how fast what decides a
+All pools at once: prices as columns (`many`, with `many_search`, `many_breaks`, `many_closed`, `own_prices`), and how fast what decides a
 status can change (`steepness`, with `steep_parts`, `steep_charges`, `steep_scenarios`).
 """
 

@@ -12,6 +12,7 @@ Start reading in ``columns`` and ``black``, then ``worst``.
 ``black``              option_values: price and four Greeks; grid_values: options × scenarios
 ``worst``              worst_cells, worst_in_units: worst scenario of every account and of every unit
 ``coin_pools``         coin_pools: equity, worst scenario, roll and liquidity charges of pools in their contracts' coin
+``moved_rows``         pools_at, move_coin: the same at other prices of a coin, with options priced by ``black_steps``
 ``ladder_pools``       ladder_pools: the same of positions margined one by one, with ``ladder_steps`` and ``ladder_orders``
 ``directional_pools``  directional_pools: multipliers of inverse schedules, net by net
 ``laid_out``           laid_out: accounts as pools, once for all ticks
