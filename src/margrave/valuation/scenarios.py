@@ -6,6 +6,7 @@ option is repriced at its own implied vol with its forward moved alike, and coll
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 from typing import final
 
 import numpy as np
@@ -72,7 +73,8 @@ def shifted(table: Table, factor: F64, vol: F64 | None = None) -> Priced:
 
 
 _VOLS: OrderedDict[int, tuple[Table, F64]] = OrderedDict()
-_VOLS_KEPT = 64
+_VOLS_KEPT = 8
+_VOLS_LOCK = Lock()  # threads solve tables of their own
 
 
 def vol_at_mark(table: Table, options: I64) -> F64:
@@ -93,9 +95,10 @@ def vol_at_mark(table: Table, options: I64) -> F64:
 
 def keep_vols(table: Table, vols: F64) -> None:
     """Let a table whose rows stand for those of another have that one's vols, (I,), without solving them again."""
-    _VOLS[id(table)] = (table, vols)
-    if len(_VOLS) > _VOLS_KEPT:
-        _VOLS.pop(next(iter(_VOLS)), None)
+    with _VOLS_LOCK:
+        _VOLS[id(table)] = (table, vols)
+        if len(_VOLS) > _VOLS_KEPT:
+            _VOLS.pop(next(iter(_VOLS)), None)
 
 
 def _solved(table: Table, options: I64) -> F64:

@@ -65,8 +65,8 @@ def directional_of(resolved: Resolved) -> DirectionalTerms | None:
     )
 
 
-def schedule_numbers(table: Table) -> F64:
-    """`DirectionalTerms.number` of instruments in a market."""
+def schedule_numbers(table: Table, vols: F64 | None = None) -> F64:
+    """`DirectionalTerms.number` of instruments in a market, of options at ``vols``, (I,); by default at those of their marks."""
     priced = now(table)
     mark, every = table.mark, np.arange(len(table.mark))
     with np.errstate(
@@ -76,7 +76,7 @@ def schedule_numbers(table: Table) -> F64:
     underlying = np.where(table.is_option, priced.forward[0], mark)
     return np.stack(
         (
-            coin_delta_each(table, priced, every)[0],
+            coin_delta_each(table, priced, every, vols)[0],
             np.where(table.is_inverse, table.c, table.a),
             averaged,
             mark,

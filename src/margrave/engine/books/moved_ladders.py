@@ -26,7 +26,7 @@ from margrave.liquidation.own_prices import taken_ladders, taken_options
 from margrave.liquidation.search import grid
 from margrave.margin.pooled import Prepared
 from margrave.margin.resolve import Resolved
-from margrave.valuation.scenarios import bounded_marks, keep_vols, moved_forward, vol_at_mark
+from margrave.valuation.scenarios import bounded_marks, moved_forward, vol_at_mark
 from margrave.valuation.table import PER_INSTRUMENT, Table
 
 _PAIRS: Final = SMALL - 1  # positions that are priced at once: two bytes tell them apart
@@ -101,9 +101,10 @@ def _at(alone: _Alone, factor: F64) -> _Numbers:
     if at.size:
         mark[at] = _option_marks(alone, factor[at])
     moved = replace(table, mark=mark, index=table.index * factor, forward=forward)
-    keep_vols(moved, alone.vol)
     number = held_numbers(replace(resolved, table=moved), alone.others)
-    return number, schedule_numbers(moved) if resolved.schedules.used else np.zeros((len(number), 0))
+    return number, schedule_numbers(moved, alone.vol) if resolved.schedules.used else np.zeros(
+        (len(number), 0)
+    )
 
 
 def _option_marks(alone: _Alone, factor: F64) -> F64:
