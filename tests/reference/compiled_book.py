@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from margrave.core.rounding import CLOSE
+from margrave.kernels.compiled import moved_rows
 from margrave.kernels.compiled.black import grid_values, option_values
 from margrave.kernels.compiled.coin_pools import (
     CoinTerms,
@@ -191,6 +192,43 @@ def swept_pools(terms: CoinTerms, rows: PoolRows, pool: Executor | None) -> list
     return [getattr(out, field.name) for field in fields(out)]
 
 
+def at_prices(
+    dice: np.random.Generator, terms: CoinTerms, contracts: Contracts, rows: PoolRows
+) -> list[np.ndarray]:
+    """Rows of contracts and pools of one coin at other prices of it; options near expiry among them."""
+    count, coins = len(contracts.a), len(terms.price)
+    number = np.ones((count, moved_rows.NUMBERS))
+    number[:, moved_rows.MARK] = dice.uniform(0.01, 0.3, count)
+    number[:, moved_rows.A], number[:, moved_rows.C] = (
+        contracts.a,
+        np.where(contracts.is_option, 0.0, contracts.c),
+    )
+    number[:, moved_rows.FORWARD], number[:, moved_rows.STRIKE] = dice.uniform(0.5, 2.0, (2, count))
+    number[:, moved_rows.YEARS] = np.where(dice.random(count) < 0.1, 1e-5, dice.uniform(0.01, 1.5, count))
+    number[:, [moved_rows.VOL, moved_rows.VOL_AT_MARK]] = dice.uniform(0.3, 1.2, (count, 2))
+    number[:, [moved_rows.AVERAGED, moved_rows.FIXED, moved_rows.FIXED_SHARE]] = 0.0
+    bits = (
+        moved_rows.OPTION
+        + moved_rows.CALL * dice.integers(0, 2, count)
+        + moved_rows.COIN * dice.integers(0, 2, count)
+    )
+    moved = moved_rows.MovedTerms(
+        terms,
+        number,
+        np.where(contracts.is_option, bits, 0),
+        dice.uniform(0.2, 1.5, (count, terms.cells)),
+        dice.uniform(-0.5, 0.5, (coins, terms.cells)),
+        np.ones((coins, terms.cells)),
+    )
+    room, listed = moved_rows.moved_room(moved), np.flatnonzero(contracts.settlement == 1)
+    table = moved_rows.move_coin(moved, room, 1, listed, 0.9).table.copy()
+    pool = dice.integers(0, len(rows.account), 500)
+    plain = replace(rows, quantity=rows.quantity.astype(np.float64))
+    answers = [table, *moved_rows.pools_at(moved, room, plain, pool, dice.uniform(0.5, 1.5, 500))]
+    assert all(np.isfinite(one).all() for one in answers)
+    return answers
+
+
 def schedules(dice: np.random.Generator, contracts: Contracts) -> DirectionalTerms:
     """Four schedules of cubics and steps, in every unit and from every reference, two coins each."""
     instruments, (used, nets) = len(contracts.settlement), (4, 8)
@@ -277,6 +315,8 @@ def digest(pool: Executor | None = None) -> str:
         answers += swept_pools(terms, rows, pool)
         moving = replace(terms, table=padded_rows(np.concatenate((table, table[-2:]))), moves=True)
         answers += swept_pools(moving, rows, pool)
+        for told in (terms, moving):
+            answers += at_prices(np.random.default_rng(7), told, contracts, rows)
     answers += by_size(dice, contracts, columns, pool)
     return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in answers)).hexdigest()
 
