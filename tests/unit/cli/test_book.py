@@ -216,3 +216,21 @@ def test_positions_without_bounds_have_no_prices(run, folder):
     held = folder / "held.csv"
     run("book", folder, "--rules", "deribit.spm", "--positions", held)
     assert "liquidation" not in held.read_text().split("\n", 1)[0]
+
+
+@pytest.mark.parametrize("rules", ["example.flat", "deribit.spm"])
+def test_compiled_prices_of_the_whole_book_are_the_same(run, folder, rules):
+    pytest.importorskip("numba")
+    columns = []
+    for more in ((), ("--compiled",)):
+        pools = folder / f"pools-{len(more)}.parquet"
+        run("book", folder, "--rules", rules, "--bounds", "-o", pools, *more)
+        columns.append(pq.read_table(pools).to_pydict())
+        pools.unlink()
+    slow, quick = columns
+    for name in ("liquidation_below", "liquidation_above"):
+        assert [p is None for p in quick[name]] == [p is None for p in slow[name]]
+        assert [p for p in quick[name] if p is not None] == pytest.approx(
+            [p for p in slow[name] if p is not None], rel=1e-11
+        )
+    assert sum(p is not None for p in quick["liquidation_below"]) > 50

@@ -8,9 +8,10 @@ from margrave.domain.book import account_of, book_of
 from margrave.engine.assess import assess
 from margrave.engine.books.bounds import bounds_book, nearest_rows
 from margrave.engine.books.positions import liquidation_prices, positions_book
-from margrave.engine.books.venue import assess_book
+from margrave.engine.books.venue import assess_book, chunk_bounds
 from margrave.liquidation import liquidations
 from margrave.rulebook.catalogue import in_force
+from margrave.rulebook.portfolio import ScenarioModel
 from tests.unit import made_books
 
 MARKET = made_market()
@@ -113,3 +114,29 @@ def test_an_empty_book_has_no_rows():
     assert len(bounds_book(nobody, MARKET, FLAT).pool) == 0
     assert len(positions_book(nobody, MARKET, FLAT).pool) == 0
     assert len(nearest_rows(bounds_book(nobody, MARKET, FLAT), 0)) == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("name", ["example.flat", "deribit.spm", "paradex.pm"])
+def test_every_account_is_in_one_chunk_and_threads_get_alike(name, threads):
+    book, rulebook = made_book(30_000, 5, MARKET), in_force(name, MARKET.at)
+    spans = list(chunk_bounds(book, rulebook, None, threads))
+    assert [first for first, _ in spans] == [0, *(last for _, last in spans[:-1])]
+    assert spans[-1][1] == len(book.names)
+    assert len(spans) % threads == 0
+    if threads > 1:  # but for the rows of an account that is not cut
+        sizes = [last - first for first, last in spans]
+        assert max(sizes) < 1.1 * min(sizes)
+    assert [*chunk_bounds(book, rulebook, 13_000, threads)] == [
+        (0, 13_000),
+        (13_000, 26_000),
+        (26_000, 30_000),
+    ]
+
+
+def test_a_small_book_is_not_worth_a_thread_and_pools_of_a_slow_model_come_in_small_chunks():
+    assert list(chunk_bounds(made_book(2_000, 5, MARKET), FLAT, None, 8)) == [(0, 2_000)]
+    scanned = next(
+        r for r in RULES.values() if r.portfolio is not None and not isinstance(r.portfolio, ScenarioModel)
+    )
+    assert len(list(chunk_bounds(made_book(9_000, 5, MARKET), scanned, None))) == 3

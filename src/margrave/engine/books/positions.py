@@ -59,7 +59,7 @@ def positions_book(
         The digits of `assess`'s positions.
     """
     resolved = resolve(book.symbols, book.assets, market, rulebook)
-    spans = list(chunk_bounds(book, rulebook, chunk)) or [(0, 0)]
+    spans = list(chunk_bounds(book, rulebook, chunk, threads)) or [(0, 0)]
 
     def run(span: tuple[int, int]) -> tuple[PositionColumns, int]:
         return _part(resolved, chunk_of(book, *span), span[0])

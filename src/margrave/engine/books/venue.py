@@ -238,10 +238,11 @@ def chunk_bounds(
 
 def _shared_out(total: int, rows: int, threads: int) -> int:
     # Rows of a chunk, no more than these, so that no thread has a chunk more than another; a little more, for accounts stay whole.
-    if threads < 2 or total < threads * _WORTH:
+    busy = min(threads, total // _WORTH)
+    if busy < 2:
         return rows
     pieces = -(-total // rows)
-    pieces += -pieces % threads
+    pieces += -pieces % busy
     return min(total // pieces + total // (50 * pieces) + 1, rows)
 
 
