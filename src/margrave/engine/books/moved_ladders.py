@@ -4,7 +4,7 @@ What the kernels read of an instrument at another price is worked out in arrays,
 row, a pool and an asset, is a pool by itself here, whose positions on that asset have numbers of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, final
 
@@ -16,6 +16,7 @@ from margrave.engine.books.ladder_numbers import held_numbers, others_of
 from margrave.engine.books.ladder_swept import LadderSweep, ladder_sweep_of
 from margrave.engine.books.laid import LaidBook, lay_out_alone
 from margrave.kernels.arrays import F64, I64, Bools
+from margrave.kernels.black76 import coin_greeks
 from margrave.kernels.compiled.black import option_values
 from margrave.kernels.compiled.coin_pools import empty_margins
 from margrave.kernels.compiled.directional_pools import STEPPED, DirectionalTerms, directional_pools
@@ -29,6 +30,7 @@ from margrave.margin.resolve import Resolved
 from margrave.valuation.scenarios import bounded_marks, moved_forward, vol_at_mark
 from margrave.valuation.table import PER_INSTRUMENT, Table
 
+_AT_ONCE: Final = 16_384  # instruments that are priced together for the grid
 _PAIRS: Final = SMALL - 1  # positions that are priced at once: two bytes tell them apart
 _NO_ORDERS: Final = np.zeros(0)
 _NO_FACTORS: Final = np.zeros((2, 0))
@@ -56,9 +58,21 @@ def moved_ladders_of(resolved: Resolved) -> MovedLadders | None:
         return None  # beside a step the kernel leaves it open which side is meant
     sweep = replace(sweep, terms=replace(sweep.terms, grid=Grid(0.0, 0.0, 0, 0.0, 0.0)))
     others, every = others_of(resolved), np.arange(len(resolved.table.mark))
-    alone = _alone(resolved, others, every)
-    nodes = tuple(_at(alone, np.full(len(every), factor)) for factor in grid().tolist())
-    return MovedLadders(resolved, sweep, others, _at(alone, np.ones(len(every))), nodes)
+    now_ = _at(_alone(resolved, others, every), np.ones(len(every)))
+    return MovedLadders(resolved, sweep, others, now_, tuple(_nodes(resolved, others)))
+
+
+def _nodes(resolved: Resolved, others: Bools) -> Iterator[_Numbers]:
+    # Several places of the grid at once: calls of NumPy are many, and short.
+    count, factors = len(others), grid()
+    each = max(1, _AT_ONCE // max(count, 1))
+    alone = _alone(resolved, others, np.tile(np.arange(count), each))
+    for first in range(0, len(factors), each):
+        some = np.resize(factors[first : first + each], each)  # the last ones again and again
+        numbers = _at(alone, np.repeat(some, count))
+        for place in range(min(each, len(factors) - first)):
+            mine = slice(place * count, (place + 1) * count)
+            yield numbers[0][mine], numbers[1][mine]
 
 
 @final
@@ -102,9 +116,23 @@ def _at(alone: _Alone, factor: F64) -> _Numbers:
         mark[at] = _option_marks(alone, factor[at])
     moved = replace(table, mark=mark, index=table.index * factor, forward=forward)
     number = held_numbers(replace(resolved, table=moved), alone.others)
-    return number, schedule_numbers(moved, alone.vol) if resolved.schedules.used else np.zeros(
-        (len(number), 0)
+    if not resolved.schedules.used:
+        return number, np.zeros((len(number), 0))
+    return number, schedule_numbers(moved, _deltas(alone, moved))
+
+
+def _deltas(alone: _Alone, moved: Table) -> F64:
+    # As `margin.directional.coin_delta_each` has them, to the last digit of an option that is worth next to nothing: whether a net has
+    # a direction hangs on it.
+    at = alone.at
+    with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero
+        delta = moved.a + moved.c / moved.mark
+    vol = np.nan_to_num(alone.vol[at])
+    greeks = coin_greeks(moved.forward[at], moved.strike[at], vol, moved.years[at], moved.is_call[at])
+    delta[at] = moved.a[at] * np.where(
+        moved.is_coin_premium[at], greeks.adjusted_delta, greeks.unadjusted_delta
     )
+    return delta
 
 
 def _option_marks(alone: _Alone, factor: F64) -> F64:
