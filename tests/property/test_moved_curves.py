@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from margrave.adapters.made_book import made_book, made_market
@@ -55,6 +55,7 @@ def assert_same_outward(mine, theirs):
 
 
 @settings(max_examples=10)
+@example(33_794_109, "deribit.xpm")  # cash in a coin on which nobody holds anything
 @given(st.integers(0, 2**32 - 1), st.sampled_from(NAMES))
 def test_excess_is_that_of_arrays_at_any_price(seed, name):
     dice, rulebook = np.random.default_rng(seed), RULES[name]
@@ -65,6 +66,20 @@ def test_excess_is_that_of_arrays_at_any_price(seed, name):
     row = dice.integers(0, len(served), 3 * len(served)) if len(served) else np.zeros(0, dtype=int)
     at = dice.normal(0.0, 0.7, len(row))
     np.testing.assert_allclose(curves.asking(row)(at), theirs.asking(row)(at), rtol=1e-9, atol=1e-9)
+
+
+def test_cash_in_a_coin_without_contracts_moves_with_it():
+    # What accounts have of a coin moves with its price, whether anybody holds a contract on it or not.
+    book = made_book(30, 8, MARKET)
+    none = replace(book, quantity=0.0 * book.quantity)
+    resolved, prepared, pool, asset, (served, curves) = rows_of(
+        none, MARKET, in_force("deribit.xpm", MARKET.at)
+    )
+    theirs = curves_of(resolved, prepared, pool[served], asset[served])
+    assert len(served) > 20
+    assert_same_outward(curves.scan, theirs.scan)
+    apart = np.abs(curves.scan[:, 200:210] / curves.scan[:, [200]] - 1.0)
+    assert (apart > 1e-3).any(axis=1).sum() > 10
 
 
 def test_one_price_asked_alone_is_that_of_the_scan():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from margrave.adapters.made_book import made_book, made_market
@@ -57,6 +57,8 @@ def test_most_rulebooks_of_ladders_are_served():
 
 
 @settings(max_examples=25)
+@example(578, "bybit.inverse")  # a size for which rates are published now, and at other prices not
+@example(104, "made.schedule-3")  # an option worth next to nothing, whose delta still has a direction
 @given(st.integers(0, 2**32 - 1), st.sampled_from(NAMES))
 def test_excess_is_that_of_arrays_at_any_price(seed, name):
     dice = np.random.default_rng(seed)

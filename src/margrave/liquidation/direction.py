@@ -12,7 +12,7 @@ from margrave.margin.pooled import Pooled, Prepared, evaluate
 from margrave.rulebook.bands import liquidation_ratio
 from margrave.valuation.scenarios import shifted
 
-_ROUNDING = 1e-14  # of what a pool has over its maintenance now
+_ROUNDING = 2e-15  # of what a pool has over its maintenance now
 _STABLE_WITHIN = 0.05  # a coin this near to one numeraire, without a vol or a contract on it, is stable
 
 

@@ -21,6 +21,7 @@ from margrave.kernels.compiled.black import option_values
 from margrave.kernels.compiled.coin_pools import empty_margins
 from margrave.kernels.compiled.directional_pools import STEPPED, DirectionalTerms, directional_pools
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, ladder_pools
+from margrave.kernels.compiled.ladder_steps import LIMIT
 from margrave.kernels.compiled.laid_out import SMALL, PoolRows, some_pools
 from margrave.liquidation.many_search import Asked, Curves, scanned
 from margrave.liquidation.own_prices import taken_ladders, taken_options
@@ -116,6 +117,7 @@ def _at(alone: _Alone, factor: F64) -> _Numbers:
         mark[at] = _option_marks(alone, factor[at])
     moved = replace(table, mark=mark, index=table.index * factor, forward=forward)
     number = held_numbers(replace(resolved, table=moved), alone.others)
+    number[:, LIMIT] = np.inf  # whether rates are published for a size is asked at the prices of now alone
     if not resolved.schedules.used:
         return number, np.zeros((len(number), 0))
     return number, schedule_numbers(moved, _deltas(alone, moved))

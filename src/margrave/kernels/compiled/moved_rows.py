@@ -169,7 +169,7 @@ def moved_pools(  # noqa: PLR0913 - a kernel's columns
 ) -> None:
     """Rows of contracts ``listed[0]`` and of their coin, and then equity [coin] and risk of pools ``wanted[0]``.
 
-    The first at ``listed[2]`` times the price of coin ``listed[1]``, where any are listed; each of the others at ``wanted[1]`` times the
+    The first at ``listed[2]`` times the price of coin ``listed[1]``, unless that is -1; each of the others at ``wanted[1]`` times the
     price of its own. One kernel, for whatever values options takes seconds to compile.
     """
     start, index, quantity, base, currency = held
@@ -177,7 +177,7 @@ def moved_pools(  # noqa: PLR0913 - a kernel's columns
     own, count = (table, dated, share, liquidity, price), cells[0].shape[1]
     sums, net = room[1], room[2]
     columns = table, index, quantity, dated
-    if len(listed[0]) > 0:
+    if listed[1] >= 0:
         mine, scale = (cells[0][listed[1]], cells[1][listed[1]]), listed[2] if moves else 1.0
         for i in listed[0]:
             _contract_row(contracts, np.uint64(i), listed[2], scale, mine, room[0], table)
@@ -273,7 +273,7 @@ def pools_at(moved: MovedTerms, room: MovedRoom, rows: PoolRows, pool: I64, fact
     out = np.empty(len(pool)), np.empty(len(pool))
     held = rows.start, rows.index, rows.quantity, rows.base, rows.currency
     wanted = np.ascontiguousarray(pool), np.ascontiguousarray(factor)
-    _run(moved, room, held, (_NO_ROWS, 0, 1.0), wanted, out)
+    _run(moved, room, held, (_NO_ROWS, -1, 1.0), wanted, out)
     return out
 
 
