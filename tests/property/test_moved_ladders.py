@@ -58,6 +58,9 @@ def test_most_rulebooks_of_ladders_are_served():
 
 @settings(max_examples=25)
 @example(578, "bybit.inverse")  # a size for which rates are published now, and at other prices not
+@example(
+    44_303, "binance.usdm"
+)  # an instrument that nobody lists, in a pool by itself where accounts are laid out
 @example(104, "made.schedule-3")  # an option worth next to nothing, whose delta still has a direction
 @given(st.integers(0, 2**32 - 1), st.sampled_from(NAMES))
 def test_excess_is_that_of_arrays_at_any_price(seed, name):

@@ -187,8 +187,11 @@ def ladder_curves_in(curves: LaidLadders, prepared: Prepared, pool: I64, asset: 
     first = pools.account.searchsorted(pools.account)  # of the pools of an account, which keep their order
     place = curves.order[pools.account] + np.arange(len(pools.account)) - first
     place = np.minimum(place, len(laid.account) - 1)
-    same = ~laid.others[pools.account] & (laid.account[place] == pools.account)
-    same &= laid.rows.currency[place] == pools.currency
+    # Where something is not known, pools are others: an account is served with all of them, or not at all.
+    count = len(laid.others)
+    odd = np.bincount(pools.account, minlength=count) != np.bincount(laid.account, minlength=count)
+    odd[pools.account[list(prepared.issues)]] = True
+    same = ~(laid.others | odd)[pools.account] & (laid.rows.currency[place] == pools.currency)
     found = np.flatnonzero(same[pool])
     rows = _rows_of(curves.moved, laid, place[pool[found]], asset[found])
     served = _are_plain(curves.moved, rows, asset[found])
