@@ -16,7 +16,7 @@ from margrave.rulebook.catalogue import in_force
 from tests.unit import made_books
 
 pytest.importorskip("numba")
-from margrave.engine.books.moved_ladders import ladder_curves_in, lay_ladders, moved_ladders_of
+from margrave.engine.books.moved_ladders import curves_of_ladders, lay_ladders, moved_ladders_of
 
 RULES = {r.id: r for r in made_books.rulebooks()}
 MARKET = made_market()
@@ -50,7 +50,7 @@ def test_most_rulebooks_of_ladders_are_served():
             prepared = prepare_in(resolved, book)
             pool, asset = rows_of(prepared)
             served += [name] * (
-                len(ladder_curves_in(lay_ladders(moved, book, resolved), prepared, pool, asset)[0]) > 10
+                len(curves_of_ladders(lay_ladders(moved, book, resolved), prepared, pool, asset)[0]) > 10
             )
     assert len(NAMES) > 12
     assert len(served) > 10, served
@@ -70,7 +70,7 @@ def test_excess_is_that_of_arrays_at_any_price(seed, name):
         return
     prepared = prepare_in(resolved, book)
     pool, asset = rows_of(prepared)
-    served, curves = ladder_curves_in(lay_ladders(moved, book, resolved), prepared, pool, asset)
+    served, curves = curves_of_ladders(lay_ladders(moved, book, resolved), prepared, pool, asset)
     if not len(served):
         return
     theirs = curves_of(resolved, prepared, pool[served], asset[served])
@@ -121,7 +121,9 @@ def test_a_great_many_questions_are_asked_in_parts(monkeypatch):
     book, resolved, moved = moved_in("example.inverse", made_books.accounts(3, 30, RULES["example.inverse"]))
     prepared = prepare_in(resolved, book)
     pool = np.flatnonzero(~np.isin(np.arange(len(prepared.pools.account)), list(prepared.issues)))
-    served, curves = ladder_curves_in(lay_ladders(moved, book, resolved), prepared, pool, np.zeros_like(pool))
+    served, curves = curves_of_ladders(
+        lay_ladders(moved, book, resolved), prepared, pool, np.zeros_like(pool)
+    )
     row = np.tile(np.arange(len(served)), 5)
     at = np.linspace(-0.3, 0.3, len(row))
     whole = curves.asking(row)(at)

@@ -41,6 +41,11 @@ class Curves:
     asking: Callable[[I64], Asked]  # made for some rows, of which each may be there many times
 
 
+def nothing_served() -> tuple[I64, Curves]:
+    """No rows, and their curves."""
+    return np.zeros(0, dtype=np.int64), Curves(np.zeros((0, len(grid()))), lambda _row: lambda where: where)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class _Points:

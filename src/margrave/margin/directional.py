@@ -113,10 +113,10 @@ def schedules_of(terms: ScheduleTerms, book: Book) -> tuple[tuple[Schedule, I64]
     )
 
 
-def coin_delta_each(table: Table, priced: Priced, instrument: I64) -> F64:
+def coin_delta_each(table: Table, priced: Priced, instrument: I64, vols: F64 | None = None) -> F64:
     """Coin-adjusted delta of one contract of instruments, (S, n): N / P of inverse ones, coins of linear ones.
 
-    Of options it is the premium-adjusted delta.
+    Of options it is the premium-adjusted delta, at annual ``vols`` of the table's rows, (I,); by default at those of their marks.
     """
     at, mark = instrument, priced.mark[:, instrument]
     with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero; its delta follows
@@ -124,7 +124,7 @@ def coin_delta_each(table: Table, priced: Priced, instrument: I64) -> F64:
     options = np.flatnonzero(table.is_option[at])
     if options.size:
         o = at[options]
-        vol = np.nan_to_num(vol_at_mark(table, o))
+        vol = np.nan_to_num(vol_at_mark(table, o) if vols is None else vols[o])
         greeks = coin_greeks(priced.forward[:, o], table.strike[o], vol, table.years[o], table.is_call[o])
         per_coin = np.where(table.is_coin_premium[o], greeks.adjusted_delta, greeks.unadjusted_delta)
         delta = np.broadcast_to(delta, mark.shape).copy()

@@ -81,7 +81,8 @@ def bounds_book(  # noqa: PLR0913 - a book, and choices of how
     told : callable, optional
         Called with the number of accounts done whenever a chunk is.
     compiled : bool
-        Pools of portfolio margin that the compiled sweep can serve are searched by it (extra ``fast``), the others in NumPy.
+        Pools that the compiled kernels can serve, under portfolio margin or margined by size, are searched through them (extra
+        ``fast``), the others in NumPy.
 
     Returns
     -------
@@ -111,23 +112,20 @@ def bounds_book(  # noqa: PLR0913 - a book, and choices of how
 
 def _served(resolved: Resolved, symbols: tuple[str, ...]) -> _Served | None:
     # The only import of the compiler, for those who ask for it.
-    from margrave.engine.books.moved import curves_in, lay_curves, moved_sweep_of
-    from margrave.engine.books.moved_ladders import ladder_curves_in, lay_ladders, moved_ladders_of
+    from margrave.engine.books.moved_coins import curves_of_coins, lay_coins, moved_coins_of
+    from margrave.engine.books.moved_ladders import curves_of_ladders, lay_ladders, moved_ladders_of
 
-    moved = moved_sweep_of(resolved, symbols)
-    if moved is not None:
-        return lambda book: partial(curves_in, lay_curves(moved, book, resolved))
+    of_coins = moved_coins_of(resolved, symbols)
+    if of_coins is not None:
+        return lambda book: partial(curves_of_coins, lay_coins(of_coins, book, resolved))
     by_size = moved_ladders_of(resolved)
     if by_size is None:
         return None
-    return lambda book: partial(ladder_curves_in, lay_ladders(by_size, book, resolved))
+    return lambda book: partial(curves_of_ladders, lay_ladders(by_size, book, resolved))
 
 
 def _spans(book: Book, rulebook: Rulebook, chunk: int | None, each: int) -> Iterator[tuple[int, int]]:
     most = chunk or each
-    if each == _COMPILED:
-        yield from ((start, min(start + most, len(book.names))) for start in range(0, len(book.names), most))
-        return
     for first, last in chunk_bounds(book, rulebook, chunk):
         yield from ((start, min(start + most, last)) for start in range(first, last, most))
 

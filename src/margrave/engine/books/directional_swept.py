@@ -59,16 +59,16 @@ def directional_of(resolved: Resolved) -> DirectionalTerms | None:
     curves: list[_Curve] = []
     code = np.array([_code(schedule, curves) for schedule in terms.used], dtype=np.int64)
     rule = np.array([_rule(schedule) for schedule in terms.used])
-    delta = coin_delta_each(table, now(table), np.arange(len(table.mark)))[0]
     at = float(microseconds(resolved.market.at))
     return DirectionalTerms(
-        schedule_numbers(table, delta), kind, net, rule, code, resolved.vols, _curves(curves), at
+        schedule_numbers(table), kind, net, rule, code, resolved.vols, _curves(curves), at
     )
 
 
-def schedule_numbers(table: Table, delta: F64) -> F64:
-    """`DirectionalTerms.number` of instruments in a market, with the coin delta of a contract of each, (I,)."""
+def schedule_numbers(table: Table, vols: F64 | None = None) -> F64:
+    """`DirectionalTerms.number` of instruments in a market, of options at annual ``vols``, (I,); by default at those of their marks."""
     priced, mark = now(table), table.mark
+    delta = coin_delta_each(table, priced, np.arange(len(mark)), vols)[0]
     with np.errstate(
         divide="ignore", invalid="ignore"
     ):  # an option's mark may be zero; it is not read as an inverse price

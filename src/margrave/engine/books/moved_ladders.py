@@ -16,14 +16,13 @@ from margrave.engine.books.ladder_numbers import held_numbers, others_of
 from margrave.engine.books.ladder_swept import LadderSweep, ladder_sweep_of
 from margrave.engine.books.laid import LaidBook, lay_out_alone
 from margrave.kernels.arrays import F64, I64, Bools
-from margrave.kernels.black76 import coin_greeks
 from margrave.kernels.compiled.black import option_values
 from margrave.kernels.compiled.coin_pools import empty_margins
 from margrave.kernels.compiled.directional_pools import STEPPED, DirectionalTerms, directional_pools
 from margrave.kernels.compiled.ladder_pools import Grid, LadderTerms, ladder_pools
 from margrave.kernels.compiled.ladder_steps import LIMIT
 from margrave.kernels.compiled.laid_out import SMALL, PoolRows, some_pools
-from margrave.liquidation.many_search import Asked, Curves, scanned
+from margrave.liquidation.many_search import Asked, Curves, nothing_served, scanned
 from margrave.liquidation.own_prices import taken_ladders, taken_options
 from margrave.liquidation.search import grid
 from margrave.margin.pooled import Prepared
@@ -35,9 +34,8 @@ _AT_ONCE: Final = 16_384  # instruments that are priced together for the grid
 _PAIRS: Final = SMALL - 1  # positions that are priced at once: two bytes tell them apart
 _NO_ORDERS: Final = np.zeros(0)
 _NO_FACTORS: Final = np.zeros((2, 0))
-_Numbers: TypeAlias = tuple[
-    F64, F64
-]  # of the kernel of ladders, and of the one of schedules; rows of the second are empty without any
+# Of the kernel of ladders, and of the one of schedules; rows of the second are empty without any.
+_Numbers: TypeAlias = tuple[F64, F64]
 
 
 @final
@@ -59,8 +57,8 @@ def moved_ladders_of(resolved: Resolved) -> MovedLadders | None:
         return None  # beside a step the kernel leaves it open which side is meant
     sweep = replace(sweep, terms=replace(sweep.terms, grid=Grid(0.0, 0.0, 0, 0.0, 0.0)))
     others, every = others_of(resolved), np.arange(len(resolved.table.mark))
-    now_ = _at(_alone(resolved, others, every), np.ones(len(every)))
-    return MovedLadders(resolved, sweep, others, now_, tuple(_nodes(resolved, others)))
+    as_is = _at(_alone(resolved, others, every), np.ones(len(every)))
+    return MovedLadders(resolved, sweep, others, as_is, tuple(_nodes(resolved, others)))
 
 
 def _nodes(resolved: Resolved, others: Bools) -> Iterator[_Numbers]:
@@ -120,25 +118,11 @@ def _at(alone: _Alone, factor: F64) -> _Numbers:
     number[:, LIMIT] = np.inf  # whether rates are published for a size is asked at the prices of now alone
     if not resolved.schedules.used:
         return number, np.zeros((len(number), 0))
-    return number, schedule_numbers(moved, _deltas(alone, moved))
-
-
-def _deltas(alone: _Alone, moved: Table) -> F64:
-    # As `margin.directional.coin_delta_each` has them, to the last digit of an option that is worth next to nothing: whether a net has
-    # a direction hangs on it.
-    at = alone.at
-    with np.errstate(divide="ignore", invalid="ignore"):  # an option's mark may be zero
-        delta = moved.a + moved.c / moved.mark
-    vol = np.nan_to_num(alone.vol[at])
-    greeks = coin_greeks(moved.forward[at], moved.strike[at], vol, moved.years[at], moved.is_call[at])
-    delta[at] = moved.a[at] * np.where(
-        moved.is_coin_premium[at], greeks.adjusted_delta, greeks.unadjusted_delta
-    )
-    return delta
+    return number, schedule_numbers(moved, alone.vol)
 
 
 def _option_marks(alone: _Alone, factor: F64) -> F64:
-    # As `valuation.scenarios.shifted` moves them.
+    # As `valuation.scenarios.shifted` moves them, priced by the compiled kernel: most of the time would be this.
     table, at = alone.resolved.table, alone.at
     forward = moved_forward(table.forward[at], table.averaged[at], factor)
     marks = bounded_marks(table, at, table.mark[at], _worth(table, at, forward, alone.vol[at]) - alone.worth)
@@ -158,7 +142,7 @@ class LaidLadders:
 
     moved: MovedLadders
     laid: LaidBook
-    order: I64  # (A,) how many laid pools there are before each account
+    before: I64  # (A,) laid pools of the accounts before each
 
 
 def lay_ladders(moved: MovedLadders, book: Book, resolved: Resolved) -> LaidLadders:
@@ -167,7 +151,7 @@ def lay_ladders(moved: MovedLadders, book: Book, resolved: Resolved) -> LaidLadd
     return LaidLadders(moved, laid, laid.account.searchsorted(np.arange(len(book.names))))
 
 
-def ladder_curves_in(curves: LaidLadders, prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, Curves]:
+def curves_of_ladders(curves: LaidLadders, prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, Curves]:
     """Rows, a pool and an asset each, that the kernels serve, ascending, and their curves.
 
     Parameters
@@ -181,11 +165,9 @@ def ladder_curves_in(curves: LaidLadders, prepared: Prepared, pool: I64, asset: 
     """
     pools, laid = prepared.pools, curves.laid
     if not len(laid.account):
-        return np.zeros(0, dtype=np.int64), Curves(
-            np.empty((0, len(grid()))), lambda _row: lambda where: where
-        )
+        return nothing_served()
     first = pools.account.searchsorted(pools.account)  # of the pools of an account, which keep their order
-    place = curves.order[pools.account] + np.arange(len(pools.account)) - first
+    place = curves.before[pools.account] + np.arange(len(pools.account)) - first
     place = np.minimum(place, len(laid.account) - 1)
     # Where something is not known, pools are others: an account is served with all of them, or not at all.
     count = len(laid.others)

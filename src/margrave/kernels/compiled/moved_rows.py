@@ -50,8 +50,9 @@ class MovedTerms:
     """What rows of contracts are made of, (I,), in cells, (C,), of their coins, (N,)."""
 
     terms: CoinTerms  # at the prices of now
-    number: F64  # (I, NUMBERS) mark, payoff a P - c / P; of an option forward, strike, years, vol in its mark and vol before shocks,
-    # discount, and of its forward what is averaged, what is fixed, and the share of the forward that is fixed
+    number: F64  # (I, NUMBERS) mark [quote; coin of a coin premium], payoff a P - c / P; of an option forward and strike [quote per
+    # coin], years, annual vol in its mark and before shocks, discount, and of its forward what is averaged and what is fixed [quote per
+    # coin], and the share of the forward that is fixed
     kind: I64  # (I,) bits
     vol: F64  # (I, C) of options in each cell
     move: F64  # (N, C) of a coin's cells
@@ -154,6 +155,24 @@ def _coin_at(coin: int, factor: float, moves: bool, contracts: int, now: _Market
 
 
 @kernel
+def coin_rows(  # noqa: PLR0913 - a kernel's columns
+    contracts: _Contracts,
+    cells: tuple[F64, F64],
+    listed: I64,
+    at: tuple[int, float, bool],
+    room: F64,
+    now: _Market,
+    out: _Market,
+) -> None:
+    """Rows of the contracts that are ``listed``, and of their coin ``at[0]``, at ``at[1]`` times its price."""
+    coin, factor, moves = at
+    scale, mine = factor if moves else 1.0, (cells[0][coin], cells[1][coin])
+    for i in listed:
+        _contract_row(contracts, np.uint64(i), factor, scale, mine, room, out[0])
+    _coin_at(coin, factor, moves, len(contracts[0]), now, out)
+
+
+@kernel
 def moved_pools(  # noqa: PLR0913 - a kernel's columns
     steps: _Steps,
     contracts: _Contracts,
@@ -161,27 +180,17 @@ def moved_pools(  # noqa: PLR0913 - a kernel's columns
     moves: bool,
     held: _Held,
     dated: NDArray[np.uint8],
-    listed: tuple[I64, int, float],
     wanted: tuple[I64, F64],
     room: tuple[F64, F64, F64],
     markets: tuple[_Market, _Market],
     out: tuple[F64, F64],
 ) -> None:
-    """Rows of contracts ``listed[0]`` and of their coin, and then equity [coin] and risk of pools ``wanted[0]``.
-
-    The first at ``listed[2]`` times the price of coin ``listed[1]``, unless that is -1; each of the others at ``wanted[1]`` times the
-    price of its own. One kernel, for whatever values options takes seconds to compile.
-    """
+    """Equity [coin] and risk of pools ``wanted[0]``, each at ``wanted[1]`` times the price of its coin."""
     start, index, quantity, base, currency = held
     now, (table, share, liquidity, price) = markets
     own, count = (table, dated, share, liquidity, price), cells[0].shape[1]
     sums, net = room[1], room[2]
     columns = table, index, quantity, dated
-    if listed[1] >= 0:
-        mine, scale = (cells[0][listed[1]], cells[1][listed[1]]), listed[2] if moves else 1.0
-        for i in listed[0]:
-            _contract_row(contracts, np.uint64(i), listed[2], scale, mine, room[0], table)
-        _coin_at(listed[1], listed[2], moves, len(dated), now, markets[1])
     for r in range(len(wanted[0])):
         pool, factor = wanted[0][r], wanted[1][r]
         coin, first, past = currency[pool], start[pool], start[pool + 1]
@@ -245,7 +254,9 @@ def move_coin(moved: MovedTerms, room: MovedRoom, coin: int, listed: I64, factor
     factor : float
         > 0.
     """
-    _run(moved, room, _NO_POOLS, (listed, coin, factor), (_NO_ROWS, _NONE), (_NONE, _NONE))
+    contracts, cells = (moved.number, moved.kind, moved.vol), (moved.move, moved.weight)
+    at = coin, factor, moved.terms.moves
+    coin_rows(contracts, cells, listed, at, room.prices, _market(moved.terms), _market(room.terms))
     return room.terms
 
 
@@ -271,30 +282,14 @@ def pools_at(moved: MovedTerms, room: MovedRoom, rows: PoolRows, pool: I64, fact
         Worst loss and charges, not rounded [coin, or the currency of pools that span coins]. NaN where something is not known.
     """
     out = np.empty(len(pool)), np.empty(len(pool))
-    held = rows.start, rows.index, rows.quantity, rows.base, rows.currency
-    wanted = np.ascontiguousarray(pool), np.ascontiguousarray(factor)
-    _run(moved, room, held, (_NO_ROWS, -1, 1.0), wanted, out)
-    return out
-
-
-_NONE: F64 = np.zeros(0)
-_NO_ROWS: I64 = np.zeros(0, dtype=np.int64)
-_NO_POOLS: _Held = (np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.uint16), _NONE, _NONE, _NO_ROWS)
-
-
-def _run(
-    moved: MovedTerms,
-    room: MovedRoom,
-    held: _Held,
-    listed: tuple[I64, int, float],
-    wanted: tuple[I64, F64],
-    out: tuple[F64, F64],
-) -> None:
     contracts, cells = (moved.number, moved.kind, moved.vol), (moved.move, moved.weight)
-    lanes, dates, _ = steps_of(moved.terms)
-    markets = _market(moved.terms), _market(room.terms)
+    held = rows.start, rows.index, rows.quantity, rows.base, rows.currency
     places = room.prices, room.sums, room.net
+    markets = _market(moved.terms), _market(room.terms)
+    wanted = np.ascontiguousarray(pool), np.ascontiguousarray(factor)
+    lanes, dates, _ = steps_of(moved.terms)
     moved_pools(
         (lanes, dates, ()), contracts, cells, moved.terms.moves,
-        held, moved.terms.dated, listed, wanted, places, markets, out,
+        held, moved.terms.dated, wanted, places, markets, out,
     )  # fmt: skip
+    return out

@@ -19,7 +19,7 @@ from margrave.rulebook.catalogue import in_force
 from tests.unit import made_books
 
 pytest.importorskip("numba")
-from margrave.engine.books.moved import curves_in, lay_curves, moved_sweep_of
+from margrave.engine.books.moved_coins import curves_of_coins, lay_coins, moved_coins_of
 
 RULES = {r.id: r for r in made_books.rulebooks()}
 NAMES = ["deribit.spm", "deribit.xpm"]
@@ -30,7 +30,7 @@ NUMBERS = ("price", "lower", "upper", "lower_exact", "upper_exact")
 def rows_of(book, market, rulebook):
     """Every pool along every asset, and what serves it."""
     resolved = resolve(book.symbols, book.assets, market, rulebook)
-    moved = moved_sweep_of(resolved, book.symbols)
+    moved = moved_coins_of(resolved, book.symbols)
     prepared = prepare_in(resolved, book)
     count = len(prepared.pools.account), len(prepared.table.assets)
     pool, asset = (column.ravel() for column in np.indices(count))
@@ -40,7 +40,7 @@ def rows_of(book, market, rulebook):
         prepared,
         pool[known],
         asset[known],
-        curves_in(lay_curves(moved, book, resolved), prepared, pool[known], asset[known]),
+        curves_of_coins(lay_coins(moved, book, resolved), prepared, pool[known], asset[known]),
     )
 
 

@@ -39,7 +39,7 @@ from margrave.kernels.compiled.moved_rows import (
     moved_room,
     pools_at,
 )
-from margrave.liquidation.many_search import Asked, Curves, scanned
+from margrave.liquidation.many_search import Asked, Curves, nothing_served, scanned
 from margrave.liquidation.own_prices import without_orders
 from margrave.liquidation.search import grid
 from margrave.margin.pooled import Prepared
@@ -54,7 +54,7 @@ from margrave.valuation.table import Table
 
 @final
 @dataclass(frozen=True, slots=True)
-class MovedSweep:
+class MovedCoins:
     """A rulebook in a market, at the prices of now and at others."""
 
     sweep: Sweep
@@ -63,7 +63,7 @@ class MovedSweep:
     currency: int  # of pools that span coins; -1 where each coin is a pool
 
 
-def moved_sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> MovedSweep | None:
+def moved_coins_of(resolved: Resolved, symbols: tuple[str, ...]) -> MovedCoins | None:
     """What the kernels need of a market; None where they cannot serve the rulebook.
 
     Arguments as for `sweep_of`.
@@ -82,7 +82,7 @@ def moved_sweep_of(resolved: Resolved, symbols: tuple[str, ...]) -> MovedSweep |
         _put_cells(scene, sweep.rate if spans else None, vol, move, weight)
     kind = np.where(table.is_option, OPTION | CALL * table.is_call | COIN * table.is_coin_premium, 0)
     terms = MovedTerms(sweep.terms, number, kind.astype(np.int64), vol, move, weight)
-    return MovedSweep(sweep, terms, table.settlement, resolved.currency if spans else -1)
+    return MovedCoins(sweep, terms, table.settlement, resolved.currency if spans else -1)
 
 
 def _numbers(table: Table, model: ScenarioModel) -> F64:
@@ -123,16 +123,16 @@ def _places(cells: int, room: int) -> I64:
 
 @final
 @dataclass(frozen=True, slots=True)
-class LaidCurves:
+class LaidCoins:
     """A book's pools laid out for curves, without their open orders, about which no liquidation asks."""
 
-    moved: MovedSweep
+    moved: MovedCoins
     laid: LaidBook
     key: I64  # ascending: account times coins, plus the coin
     row: I64  # of the laid pools of one coin, for each key
 
 
-def lay_curves(moved: MovedSweep, book: Book, resolved: Resolved) -> LaidCurves:
+def lay_coins(moved: MovedCoins, book: Book, resolved: Resolved) -> LaidCoins:
     """Lay a book out; of accounts with isolated positions nothing is served."""
     laid = lay_out(without_orders(book), resolved)
     # One type of columns, so that the kernel is compiled once.
@@ -140,15 +140,15 @@ def lay_curves(moved: MovedSweep, book: Book, resolved: Resolved) -> LaidCurves:
     laid = replace(laid, rows=rows)
     key = laid.rows.account * len(resolved.table.assets) + laid.rows.currency
     order = key.argsort(kind="stable")
-    return LaidCurves(moved, laid, key[order], order)
+    return LaidCoins(moved, laid, key[order], order)
 
 
-def curves_in(curves: LaidCurves, prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, Curves]:
+def curves_of_coins(curves: LaidCoins, prepared: Prepared, pool: I64, asset: I64) -> tuple[I64, Curves]:
     """Rows, a pool and an asset each, that the kernels serve, ascending, and their curves.
 
     Parameters
     ----------
-    curves : LaidCurves
+    curves : LaidCoins
         The book that `prepared` is, or one with its accounts in the same rows.
     prepared : Prepared
         Whose pools these are.
@@ -160,7 +160,7 @@ def curves_in(curves: LaidCurves, prepared: Prepared, pool: I64, asset: I64) -> 
     own = moved.currency >= 0
     alike = asset != moved.currency if own else asset == pools.currency[pool]
     if not curves.key.size:
-        return np.flatnonzero(alike & False), Curves(np.empty((0, len(grid()))), _nobody)
+        return nothing_served()
     wanted = pools.account[pool] * count + asset
     place = np.minimum(curves.key.searchsorted(wanted), len(curves.key) - 1)
     found = np.flatnonzero(alike & (curves.key[place] == wanted))
@@ -176,25 +176,21 @@ def curves_in(curves: LaidCurves, prepared: Prepared, pool: I64, asset: I64) -> 
     return found[known], Curves(scan[known], asking)
 
 
-def _nobody(_row: I64) -> Asked:
-    return lambda where: where
-
-
-def _per_risk(moved: MovedSweep) -> float:
+def _per_risk(moved: MovedCoins) -> float:
     return moved.sweep.levels.closing * moved.sweep.levels.maintenance
 
 
-def _excess_at(moved: MovedSweep, rows: PoolRows, part: I64, rest: F64, factor: F64) -> F64:
+def _excess_at(moved: MovedCoins, rows: PoolRows, part: I64, rest: F64, factor: F64) -> F64:
     equity, risk = pools_at(moved.terms, moved_room(moved.terms), rows, part, factor)
     return _excess(moved, rows.currency[part], equity, risk, factor) + rest
 
 
-def _excess(moved: MovedSweep, coin: I64, equity: F64, risk: F64, factor: F64 | float) -> F64:
+def _excess(moved: MovedCoins, coin: I64, equity: F64, risk: F64, factor: F64 | float) -> F64:
     rate = moved.sweep.rate[coin] * factor if moved.currency >= 0 else 1.0
     return np.asarray(rate * equity - _per_risk(moved) * risk)
 
 
-def _rest(curves: LaidCurves, account: I64, part: I64) -> F64:
+def _rest(curves: LaidCoins, account: I64, part: I64) -> F64:
     # Excess of the other parts of the pools, which do not move.
     rows, sweep = curves.laid.rows, curves.moved.sweep
     count = len(rows.account)
@@ -211,7 +207,7 @@ def _rest(curves: LaidCurves, account: I64, part: I64) -> F64:
     return total
 
 
-def _scan(moved: MovedSweep, rows: PoolRows, part: I64, rest: F64) -> F64:
+def _scan(moved: MovedCoins, rows: PoolRows, part: I64, rest: F64) -> F64:
     room = moved_room(moved.terms)
 
     def pick(row: I64) -> Callable[[int], F64]:
